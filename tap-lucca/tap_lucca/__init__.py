@@ -1,0 +1,1 @@
+"""Singer tap for Lucca HR: users and work contracts."""

@@ -1,0 +1,309 @@
+"""One HTTP behaviour for every stream: authentication, rate limit, retries, page shrinking, errors.
+
+Limits and status codes: https://developers.lucca.fr/docs/lucca-legacy ("limits").
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from importlib.metadata import version
+from ipaddress import ip_address
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
+
+import backoff
+import msgspec
+import requests
+from requests.auth import AuthBase
+from requests_ratelimiter import Limiter, LimiterAdapter, Rate
+from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.streams import RESTStream
+from typing_extensions import override
+
+from tap_lucca.completion import COMPLETION
+from tap_lucca.pagination import Page, Paginator, Row, Slice, UnstableCollectionError
+from tap_lucca.projection import Projection
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from backoff.types import Details
+    from singer_sdk.helpers.types import Context
+
+    from tap_lucca.tap import TapLucca
+
+# The tenant's window in seconds: where a 429 does not say how long to wait, the whole of it is waited out.
+RATE_LIMIT_WINDOW = 60.0
+LONGEST_PAUSE = 60.0
+
+TRANSIENT_ERRORS = (
+    RetriableAPIError,
+    requests.exceptions.Timeout,
+    requests.exceptions.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
+)
+
+
+class SlowPageError(Exception):
+    """Lucca needed more time for a page than it gives itself (408)."""
+
+
+def instance_url(host: str) -> str:
+    """Return the URL of a Lucca instance: `acme.ilucca.net` is read as `https://acme.ilucca.net`.
+
+    Raises:
+        ValueError: The host is not one: it has a path, credentials or a query, or is http outside loopback.
+    """
+    parts = urlsplit(host if "://" in host else f"https://{host}")
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError("its port is not a number from 0 to 65535") from None
+    if not parts.hostname or any(character.isspace() for character in host):
+        raise ValueError("it names no host")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("it must not contain credentials; the key belongs into 'api_key'")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("it must not contain a path, only the host of the instance")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
+        raise ValueError("it must be https")
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{name}" + (f":{port}" if port is not None else "")
+
+
+def new_session(api_key: str, requests_per_minute: int, window: float = RATE_LIMIT_WINDOW) -> requests.Session:
+    """Return the one session of a run: all its streams share the key and the budget of requests.
+
+    Args:
+        api_key: The key of the Lucca API.
+        requests_per_minute: How many requests any window may hold.
+        window: The length of that window in seconds; only tests have another than a minute.
+    """
+    session = requests.Session()
+    session.auth = _LuccaAuth(api_key)
+    session.headers["User-Agent"] = f"tap-lucca/{version('tap-lucca')}"
+    limiter = Limiter(Rate(requests_per_minute, round(window * 1000)))
+    # A 429 is waited out as long as Lucca says (see `_pauses`), not by filling the limiter's own window.
+    adapter = LimiterAdapter(limiter=limiter, per_host=False, limit_statuses=())
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, adapter)
+    return session
+
+
+class LuccaStream(RESTStream[Slice], ABC):
+    """A collection of Lucca, read to its end or not at all."""
+
+    _tap: TapLucca
+
+    # `Projection` leaves nothing to conform.
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+    right: ClassVar[str]
+    """What the role of the API key must allow, for the message that it does not."""
+
+    @property
+    @override
+    def url_base(self) -> str:
+        return self._tap.instance_url
+
+    @property
+    @override
+    def requests_session(self) -> requests.Session:
+        return self._tap.session
+
+    @abstractmethod
+    def new_paginator(self) -> Paginator:
+        """Return the walk through this collection."""
+
+    @abstractmethod
+    def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
+        """Return the query for one slice."""
+
+    @abstractmethod
+    def read_page(self, body: bytes) -> Page:
+        """Return the page that is in the body of an answer.
+
+        Raises:
+            msgspec.ValidationError: The body is JSON, but not of the documented form.
+            msgspec.DecodeError: The body is not JSON.
+        """
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Row]:
+        yield from super().get_records(context)
+        # The generator is asked for more only after the last record was written: the stream is complete.
+        self.stream_state[COMPLETION] = {
+            "run_id": self._tap.run_id,
+            "records": self._tap.message_writer.records[self.name],
+        }
+
+    @override
+    def request_records(self, context: Context | None) -> Iterable[Row]:
+        projection = Projection(self.schema, self.stream_maps[0].raw_schema)
+        paginator = self.new_paginator()
+        with self.get_http_request_counter() as counter:
+            while not paginator.finished:
+                counter.increment()
+                try:
+                    page = self._read_patiently(paginator.next_slice, projection)
+                    rows = paginator.take(page)
+                except SlowPageError:
+                    self._shrink(paginator)
+                except UnstableCollectionError as error:
+                    raise FatalAPIError(f"'{self.name}' could not be read completely: {error}. Run it again.") from None
+                else:
+                    yield from map(projection.apply, rows)
+
+    def _shrink(self, paginator: Paginator) -> None:
+        limit = paginator.limit
+        if not paginator.shrink():
+            raise FatalAPIError(
+                f"'{self.name}' could not be read: Lucca times out (408) even on a page of {limit} rows. "
+                "Run it again when Lucca is less busy."
+            )
+        self.log("Lucca times out (408) on pages of %d rows; going on with %d.", limit, paginator.limit)
+
+    def _read_patiently(self, page: Slice, projection: Projection) -> Page:
+        patience = self.config["max_retry_seconds"]
+        read = backoff.on_exception(
+            _pauses,
+            TRANSIENT_ERRORS,
+            max_time=patience,
+            giveup=_is_permanent,
+            on_backoff=self._tell_pause,
+            logger=None,
+        )(self._read)
+        try:
+            return read(page, projection)
+        except TRANSIENT_ERRORS as error:
+            tried = "" if _is_permanent(error) else f", after retrying for up to {patience} seconds"
+            raise FatalAPIError(
+                f"'{self.name}' could not be read from row {page.offset} on{tried}: {_describe(error)}."
+            ) from None
+
+    def _read(self, page: Slice, projection: Projection) -> Page:
+        request = requests.Request("GET", self.get_url(None), params=self.url_params(page, projection))
+        prepared = self.requests_session.prepare_request(request)
+        # What `Session.request` does, and `Session.send` alone does not: proxies and authorities of the environment.
+        settings = self.requests_session.merge_environment_settings(prepared.url, {}, None, None, None)
+        response = self.requests_session.send(
+            prepared,
+            timeout=self.config["request_timeout"],
+            allow_redirects=False,  # the key is for one host
+            **settings,
+        )
+        self._write_request_duration_log(self.path, response, None, None)
+        self.validate_response(response)
+        try:
+            return self.read_page(response.content)
+        except msgspec.ValidationError as error:
+            raise FatalAPIError(f"Lucca's answer for '{self.name}' is not of the documented form: {error}.") from None
+        except msgspec.DecodeError:
+            raise RetriableAPIError(
+                f"{self.url_base} answers with something that is not JSON (is 'host' right? is there a proxy?)",
+                response,
+            ) from None
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        """Raise what the status of the answer stands for.
+
+        Raises:
+            SlowPageError: The page is too large (408).
+            RetriableAPIError: Worth another try: 429 and 5xx.
+            FatalAPIError: Anything else but 200, with what to do about it.
+        """
+        status = response.status_code
+        if status == HTTPStatus.OK:
+            return
+        if status == HTTPStatus.REQUEST_TIMEOUT:
+            raise SlowPageError
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise RetriableAPIError("Lucca's rate limit, which all integrations share, is used up (429)", response)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise RetriableAPIError(f"Lucca answers {status} {response.reason}", response)
+        raise FatalAPIError(f"Lucca answers {status} for '{self.name}': {self._advice(response)}.")
+
+    def _advice(self, response: requests.Response) -> str:
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            return "the API key is wrong or revoked; check the setting 'api_key'"
+        if response.status_code == HTTPStatus.FORBIDDEN:
+            return f"the role of the API key must be given the right {self.right}"
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            return f"there is no Lucca API at {self.url_base}; check the setting 'host'"
+        if response.is_redirect:
+            elsewhere = urlsplit(response.headers["Location"]).netloc
+            return f"{self.url_base} redirects to {elsewhere}; check the setting 'host'"
+        return f"{response.text[:500]!r}"
+
+    def _tell_pause(self, details: Details) -> None:
+        self.log(
+            "%s; waiting %.0f seconds before the next try.",
+            _describe(details["exception"]),
+            details["wait"],
+            level=logging.WARNING,
+        )
+
+
+class _LuccaAuth(AuthBase):
+    """`Authorization: lucca application=<key>`, on requests only: nothing here can print the key."""
+
+    def __init__(self, api_key: str) -> None:
+        self._api_key = api_key
+
+    @override
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"lucca application={self._api_key}"
+        return request
+
+
+def _pauses() -> Generator[float, Exception, None]:
+    """Yield the seconds to wait after each error sent in: what Lucca asks for, else 1, 2, 4 … seconds."""
+    error = yield 0.0
+    for pause in chain((1.0, 2.0, 4.0, 8.0, 16.0, 32.0), repeat(LONGEST_PAUSE)):
+        asked = _retry_after(error.response) if isinstance(error, RetriableAPIError) else None
+        error = yield pause if asked is None else asked
+
+
+def _retry_after(response: requests.Response | None) -> float | None:
+    """Return the seconds a response asks to wait, given as such or as an HTTP date; None if it does not."""
+    if response is None:
+        return None
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max((parsedate_to_datetime(value) - datetime.now(timezone.utc)).total_seconds(), 0.0)
+    except (TypeError, ValueError):
+        return RATE_LIMIT_WINDOW if response.status_code == HTTPStatus.TOO_MANY_REQUESTS else None
+
+
+def _is_permanent(error: Exception) -> bool:
+    """Whether another try is pointless: a certificate does not become valid by waiting."""
+    return isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error)
+
+
+def _describe(error: Exception) -> str:
+    """Tell a transient error in a few words, without the address and query that requests puts into its own."""
+    if isinstance(error, RetriableAPIError):
+        return str(error)
+    if isinstance(error, requests.exceptions.Timeout):
+        return "Lucca does not answer in time"
+    root: BaseException = error
+    while (deeper := root.__cause__ or root.__context__) is not None:
+        root = deeper
+    return f"the connection to Lucca failed ({root})"
+
+
+def _is_loopback(hostname: str) -> bool:
+    try:
+        return hostname == "localhost" or ip_address(hostname).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,139 @@
+"""The two streams: where each is, its key and its schema. The schema is the only place where a field is named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from singer_sdk import typing as th
+from typing_extensions import override
+
+from tap_lucca.client import LuccaStream
+from tap_lucca.pagination import OffsetPaginator, Page, PageNumberPaginator, Paginator, Row, Slice
+
+if TYPE_CHECKING:
+    from tap_lucca.projection import Projection
+
+
+def _reference(*properties: th.Property[Any]) -> th.ObjectType:
+    """Return the type of an object embedded in another: its id, its name, and what else is given."""
+    return th.ObjectType(
+        th.Property("id", th.IntegerType, description="Its id."),
+        th.Property("name", th.StringType, description="Its name."),
+        *properties,
+    )
+
+
+class _V3Data(msgspec.Struct):
+    items: list[Row]
+    count: int
+
+
+class _V3Body(msgspec.Struct):
+    data: _V3Data
+
+
+class _V4Body(msgspec.Struct):
+    items: list[Row]
+    count: int
+
+
+class UsersStream(LuccaStream):
+    """The people of the company, former employees included: https://developers.lucca.fr (directory v3, users)."""
+
+    name = "users"
+    path = "/api/v3/users"
+    primary_keys = ("id",)
+    right = "to read users (and former employees) of the directory"
+    schema = th.PropertiesList(
+        th.Property("id", th.IntegerType, required=True, description="The user's id."),
+        th.Property("name", th.StringType, description="First and last name."),
+        th.Property("firstName", th.StringType, description="First name."),
+        th.Property("lastName", th.StringType, description="Last name."),
+        th.Property("login", th.StringType, description="The login in Lucca."),
+        th.Property("mail", th.StringType, description="The professional mail address."),
+        th.Property("jobTitle", th.StringType, description="Job title."),
+        th.Property("employeeNumber", th.StringType, description="Employee number; leading zeros matter."),
+        th.Property("department", _reference(th.Property("code", th.StringType, description="Its code."))),
+        th.Property("legalEntity", _reference(), description="The employing legal entity."),
+        th.Property(
+            "manager",
+            _reference(th.Property("mail", th.StringType, description="The manager's mail address.")),
+            description="The direct manager; may be the user.",
+        ),
+        th.Property("rolePrincipal", _reference(), description="The primary role in Lucca."),
+        th.Property("habilitedRoles", th.ArrayType(_reference(), nullable=True), description="Secondary roles."),
+        th.Property("seniorityDate", th.DateTimeType, description="Start of seniority; midnight, without a zone."),
+        th.Property("dtContractStart", th.DateTimeType, description="First day; midnight, without a zone."),
+        th.Property("dtContractEnd", th.DateTimeType, description="Last day of employment; without a zone."),
+        th.Property("modifiedAt", th.DateTimeType, description="Last change; Lucca names no zone."),
+    ).to_dict()
+
+    @override
+    def new_paginator(self) -> Paginator:
+        return OffsetPaginator(self.config["page_size"])
+
+    @override
+    def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
+        params = {
+            "fields": f"{projection.to_v3()},collection.count",
+            "orderBy": "id,asc",
+            "paging": f"{page.offset},{page.limit}",
+        }
+        if self.config["former_employees"]:
+            params["formerEmployees"] = "true"
+        return params
+
+    @override
+    def read_page(self, body: bytes) -> Page:
+        data = _v3_decoder.decode(body).data
+        return Page(data.items, data.count)
+
+
+class WorkContractsStream(LuccaStream):
+    """Who is under which contract from when to when: https://developers.lucca.fr (directory v4, work contracts)."""
+
+    name = "work_contracts"
+    path = "/directory/api/4.0/work-contracts"
+    primary_keys = ("id",)
+    right = "to read work contracts of the directory"
+    schema = th.PropertiesList(
+        th.Property("id", th.IntegerType, required=True, description="The contract's id."),
+        th.Property("ownerId", th.IntegerType, description="The id of the user whose contract it is."),
+        th.Property("externalId", th.StringType, description="The id in another system."),
+        th.Property("startsOn", th.DateType, description="First day."),
+        th.Property("endsOn", th.DateType, description="Last day; null while it is open-ended."),
+        th.Property(
+            "isApplicable",
+            th.BooleanType,
+            description="True for one contract a person: the ongoing, else the first upcoming, else the last past one.",
+        ),
+        th.Property("typeId", th.IntegerType, description="The id of the contract's type."),
+        th.Property("type", _reference(), description="The contract's type, where Lucca embeds it."),
+        th.Property("establishmentId", th.IntegerType, description="The id of the establishment."),
+        th.Property("createdAt", th.DateTimeType, description="Creation; Lucca names no zone."),
+        th.Property("lastModifiedAt", th.DateTimeType, description="Last change; Lucca names no zone."),
+    ).to_dict()
+
+    @override
+    def new_paginator(self) -> Paginator:
+        return PageNumberPaginator(self.config["page_size"])
+
+    @override
+    def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
+        # v4 has no projection: everything comes, and what is not selected is dropped on arrival.
+        return {
+            "page": str(page.page_number),
+            "limit": str(page.limit),
+            "fields.root": "count",
+            "isArchived": "false",
+        }
+
+    @override
+    def read_page(self, body: bytes) -> Page:
+        page = _v4_decoder.decode(body)
+        return Page(page.items, page.count)
+
+
+_v3_decoder = msgspec.json.Decoder(_V3Body)
+_v4_decoder = msgspec.json.Decoder(_V4Body)

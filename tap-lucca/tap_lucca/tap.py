@@ -1,0 +1,144 @@
+"""The tap: its settings and the list of its streams."""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import uuid4
+
+from singer_sdk import Tap
+from singer_sdk import typing as th
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from typing_extensions import override
+
+from tap_lucca import client
+from tap_lucca.completion import COMPLETION, CountingWriter
+from tap_lucca.settings import settings_errors
+from tap_lucca.streams import UsersStream, WorkContractsStream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    import requests
+    from singer_sdk import Stream
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+
+class TapLucca(Tap):
+    """Singer tap for Lucca HR: users and work contracts."""
+
+    name = "tap-lucca"
+    message_writer: CountingWriter
+    message_writer_class = CountingWriter
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+    config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        th.Property(
+            "host",
+            th.StringType(min_length=1),
+            required=True,
+            title="Host",
+            description="URL of the Lucca instance; `acme.ilucca.net` is read as `https://acme.ilucca.net`",
+        ),
+        th.Property(
+            "api_key",
+            th.StringType(min_length=1, pattern=r"^[!-~]+$"),
+            required=True,
+            secret=True,
+            title="API key",
+            description="API key of the Lucca instance",
+        ),
+        th.Property(
+            "page_size",
+            th.IntegerType(minimum=1, maximum=1000),
+            default=1000,
+            title="Page size",
+            description="Rows asked for in one request, 1 to 1000",
+        ),
+        th.Property(
+            "requests_per_minute",
+            th.IntegerType(minimum=1),
+            default=40,
+            title="Requests per minute",
+            description=(
+                "Requests a minute, 1 or more; Lucca allows a tenant 50 for all of its integrations together, "
+                "so more only for a tenant whose limit Lucca has raised"
+            ),
+        ),
+        th.Property(
+            "former_employees",
+            th.BooleanType,
+            default=True,
+            title="Former employees",
+            description="Whether former employees are read too",
+        ),
+        th.Property(
+            "request_timeout",
+            th.IntegerType(minimum=1),
+            default=30,
+            title="Request timeout",
+            description="Seconds to wait for an answer, 1 or more; Lucca itself gives up after 5",
+        ),
+        th.Property(
+            "max_retry_seconds",
+            th.IntegerType(minimum=0),
+            default=300,
+            title="Maximum retry time",
+            description="Seconds for which a request that fails in passing (429, 5xx, network) is tried again",
+        ),
+    ).to_dict()
+
+    @cached_property
+    def instance_url(self) -> str:
+        """The URL of the Lucca instance, without a slash at its end."""
+        return client.instance_url(self.config["host"])
+
+    @cached_property
+    def session(self) -> requests.Session:
+        """The one session, and so the one rate limit, of all streams."""
+        return client.new_session(self.config["api_key"], self.config["requests_per_minute"])
+
+    @cached_property
+    def run_id(self) -> str:
+        """What tells the completion marks of this run from those of any other."""
+        return uuid4().hex
+
+    @override
+    def discover_streams(self) -> Sequence[Stream]:
+        return [UsersStream(self), WorkContractsStream(self)]
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Load an earlier run's state without its completion marks: the SDK writes it out again first thing."""
+        super().load_state(state)
+        for bookmark in self.state.get("bookmarks", {}).values():
+            bookmark.pop(COMPLETION, None)
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the settings in words of our own: the SDK's quote the value, which may be the key."""
+        errors = settings_errors(self.config_jsonschema, self._config)
+        if "host" in self._config and not errors:
+            try:
+                client.instance_url(self._config["host"])
+            except ValueError as error:
+                errors = [f"The setting 'host' is not the URL of a Lucca instance: {error}."]
+        if errors and raise_errors:
+            raise ConfigValidationError(" ".join(errors), errors=errors)
+        return [*errors, *super()._validate_config(raise_errors=False)]  # which also fills in the defaults
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Stop at once and non-zero; the SDK's own handler would report success."""
+        self.logger.warning("Interrupted by signal %d before the end.", signum)
+        sys.exit(128 + signum)
