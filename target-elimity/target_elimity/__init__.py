@@ -1,0 +1,1 @@
+"""Singer target for Elimity Insights: one whole snapshot of employees a run."""

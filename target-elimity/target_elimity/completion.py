@@ -1,0 +1,70 @@
+"""Whether what arrived is a whole import. Pure: messages are reported to it, and it says what is missing.
+
+The end of the input proves nothing: when a tap crashes, Meltano just closes the target's input. What proves it is the
+tap's completion mark in STATE, under the bookmark of the stream: `{"completion": {"run_id": "…", "records": 2345}}`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REQUIRED_STREAMS = ("users", "work_contracts")
+
+
+@dataclass(slots=True)
+class Completion:
+    """What the messages so far say about the streams of an import."""
+
+    received: Counter[str] = field(default_factory=Counter)
+    """RECORD messages by stream."""
+
+    _marks: dict[str, _Mark] = field(default_factory=dict)
+
+    def state_received(self, state: Mapping[str, Any]) -> None:
+        """Take note of the completion marks in a STATE message."""
+        bookmarks = state.get("bookmarks") or {}
+        for stream in REQUIRED_STREAMS:
+            content = (bookmarks.get(stream) or {}).get("completion") or {}
+            mark = _Mark(content.get("run_id"), content.get("records"), self.received[stream])
+            if not mark.repeats(self._marks.get(stream)):
+                self._marks[stream] = mark
+
+    def missing(self) -> list[str]:
+        """Return, in a sentence each, why this is not a whole import; nothing if it is one."""
+        problems = [problem for stream in REQUIRED_STREAMS if (problem := self._problem(stream))]
+        if not problems and len({self._marks[stream].run_id for stream in REQUIRED_STREAMS}) > 1:
+            problems.append("The streams were completed by different runs of the tap.")
+        if not problems and not self.received["users"]:
+            problems.append("Lucca has not a single user for this API key: check the rights of its role.")
+        return problems
+
+    def _problem(self, stream: str) -> str | None:
+        mark, received = self._marks.get(stream), self.received[stream]
+        if mark is None or mark.run_id is None:
+            return f"The stream '{stream}' is incomplete: the tap stopped, or left it out, after {received} records."
+        if mark.seen_after != mark.records:
+            return (
+                f"The stream '{stream}' is incomplete: it was marked complete with {mark.records} records "
+                f"when {mark.seen_after} had been received."
+            )
+        if received != mark.records:
+            return f"The stream '{stream}' went on after it was marked complete: {received} instead of {mark.records}."
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    run_id: str | None
+    records: int | None
+    seen_after: int
+    """How many records of the stream had been received when the mark was first seen: a mark that comes before its
+    records is that of an earlier run."""
+
+    def repeats(self, other: _Mark | None) -> bool:
+        """Whether this is the same mark, seen once more: every STATE carries the marks of all before it."""
+        return other is not None and (self.run_id, self.records) == (other.run_id, other.records)

@@ -1,0 +1,117 @@
+"""The data model of the source in Elimity Insights: one entity type and its 20 attribute types.
+
+The one place that names them. The export file, the check of a source and the encoding of employees read this table.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date, datetime
+
+    from target_elimity.employees import Employee
+
+Type: TypeAlias = Literal["date", "dateTime", "string"]
+Value: TypeAlias = "str | date | datetime | None"
+
+ENTITY_TYPE = "employee"
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeType:
+    """An attribute of an employee: what an administrator sees of it, and where its value is."""
+
+    name: str
+    id: str
+    type: Type
+    description: str
+    value_of: Callable[[Employee], Value]
+
+
+ATTRIBUTE_TYPES = (
+    AttributeType("Login", "login", "string", "Login in Lucca", attrgetter("login")),
+    AttributeType("Email", "email", "string", "Professional mail address", attrgetter("email")),
+    AttributeType("First Name", "firstName", "string", "First name", attrgetter("first_name")),
+    AttributeType("Last Name", "lastName", "string", "Last name", attrgetter("last_name")),
+    AttributeType("Job Title", "jobTitle", "string", "Job title", attrgetter("job_title")),
+    AttributeType("Employee Number", "employeeNumber", "string", "Employee number", attrgetter("employee_number")),
+    AttributeType("Department", "department", "string", "Name of the department", attrgetter("department")),
+    AttributeType(
+        "Department Code", "departmentCode", "string", "Code of the department", attrgetter("department_code")
+    ),
+    AttributeType("Legal Entity", "legalEntity", "string", "Name of the legal entity", attrgetter("legal_entity")),
+    AttributeType("Manager Id", "managerId", "string", "Lucca id of the manager", attrgetter("manager_id")),
+    AttributeType("Manager Name", "managerName", "string", "Name of the manager", attrgetter("manager_name")),
+    AttributeType(
+        "Manager Email", "managerEmail", "string", "Mail address of the manager", attrgetter("manager_email")
+    ),
+    AttributeType("Seniority Date", "seniorityDate", "date", "Start of seniority", attrgetter("seniority_date")),
+    AttributeType("Contract Start Date", "contractStartDate", "date", "First day", attrgetter("contract_start_date")),
+    AttributeType("End Date", "endDate", "date", "Last day of employment", attrgetter("end_date")),
+    AttributeType("Last Modified", "lastModified", "dateTime", "Last change in Lucca", attrgetter("last_modified")),
+    AttributeType(
+        "Status", "status", "string", "inactive after the last day of employment, else active", attrgetter("status")
+    ),
+    AttributeType("Primary Role", "primaryRole", "string", "Primary role in Lucca", attrgetter("primary_role")),
+    AttributeType(
+        "Secondary Roles", "secondaryRoles", "string", "Secondary roles in Lucca", attrgetter("secondary_roles")
+    ),
+    AttributeType(
+        "Contract Type", "contractType", "string", "Type of the applicable work contract", attrgetter("contract_type")
+    ),
+)
+
+
+def export_file() -> str:
+    """Return the file that *Upload export file* of Elimity Insights takes; also the form `domain-graph-schema` has."""
+    model = {
+        "entityTypes": [
+            {"anonymized": False, "icon": "person", "id": ENTITY_TYPE, "plural": "Employees", "singular": "Employee"}
+        ],
+        "entityAttributeTypes": [
+            {
+                "archived": False,
+                "description": attribute.description,
+                "entityTypeId": ENTITY_TYPE,
+                "id": attribute.id,
+                "name": attribute.name,
+                "type": attribute.type,
+            }
+            for attribute in ATTRIBUTE_TYPES
+        ],
+        "relationshipAttributeTypes": [],
+    }
+    return json.dumps(model, indent=2) + "\n"
+
+
+def misfits(model: dict[str, Any]) -> list[str]:
+    """Return everything in which a source's data model does not fit this table, each in a few words.
+
+    Raises:
+        KeyError, TypeError: It is not a data model.
+    """
+    if ENTITY_TYPE not in {entity_type["id"] for entity_type in model["entityTypes"]}:
+        return [f"the entity type Employee ({ENTITY_TYPE}) is missing"]
+    actual = {
+        attribute["id"]: attribute
+        for attribute in model["entityAttributeTypes"]
+        if attribute["entityTypeId"] == ENTITY_TYPE
+    }
+    return [
+        f"the attribute {expected.name} ({expected.id}) {misfit}"
+        for expected in ATTRIBUTE_TYPES
+        if (misfit := _misfit(expected, actual.get(expected.id)))
+    ]
+
+
+def _misfit(expected: AttributeType, actual: dict[str, Any] | None) -> str | None:
+    if actual is None:
+        return "is missing"
+    if actual["type"] != expected.type:
+        return f"has the type {actual['type']} instead of {expected.type}"
+    return "is archived" if actual["archived"] else None

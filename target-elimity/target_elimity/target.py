@@ -1,0 +1,452 @@
+"""The target: its settings, and at the end of the input whether there is a whole import to upload."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
+from zoneinfo import ZoneInfo
+
+import click
+from singer_sdk import Target
+from singer_sdk import typing as th
+from singer_sdk.exceptions import ConfigValidationError, FatalSyncError, SingerSDKError
+from singer_sdk.helpers.capabilities import PluginCapabilities
+from typing_extensions import override
+
+from target_elimity.completion import REQUIRED_STREAMS, Completion
+from target_elimity.data_model import ATTRIBUTE_TYPES, export_file, misfits
+from target_elimity.employees import ACTIVE, Employee, Rules, new_employee
+from target_elimity.insights import Insights, InsightsError
+from target_elimity.messages import InvalidMessageError, MessageReader
+from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT, Headcount, objections
+from target_elimity.settings import settings_errors
+from target_elimity.sinks import Collection, EmployeeSink, IgnoringSink, UnusableStreamError
+from target_elimity.snapshot import write_compressed, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import IO
+
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.sinks import Sink
+
+# Where the target keeps what it remembers of the last upload, among the bookmarks of the tap's STATE.
+BOOKMARK = "target-elimity"
+
+
+class ImportRefusedError(FatalSyncError):
+    """What arrived is not to replace what the source holds; the message says why."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What there is to say of the employees of an import."""
+
+    employees: int = 0
+    active: int = 0
+    without_contract: int = 0
+    end_dates_shown: bool = False
+    """Whether any user came with an end date, be it null: Lucca leaves out the fields that a key may not see."""
+
+    def add(self, employee: Employee, user: dict[str, Any], contracts: list[dict[str, Any]]) -> None:
+        """Count an employee."""
+        self.employees += 1
+        self.active += employee.status == ACTIVE
+        self.without_contract += not contracts
+        self.end_dates_shown |= "dtContractEnd" in user
+
+    @override
+    def __str__(self) -> str:
+        """Return the counts for the people who read logs."""
+        return (
+            f"{self.employees} employees: {self.active} active, {self.employees - self.active} inactive, "
+            f"{self.without_contract} without contract"
+        )
+
+
+class TargetElimity(Target):
+    """Singer target for Elimity Insights: one whole snapshot of employees a run."""
+
+    name = "target-elimity"
+    message_reader_class = MessageReader
+    # Nothing may leave before the end of the input: by default the SDK drains its sinks, and emits STATE, in between.
+    _MAX_RECORD_AGE_IN_MINUTES = float("inf")
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+    config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
+        th.Property(
+            "url",
+            th.StringType(min_length=1),
+            title="URL",
+            description="URL of the Elimity Insights server; required, unless `output_path` is set",
+        ),
+        th.Property(
+            "source_id",
+            th.CustomType({"type": ["string", "integer"], "pattern": "^[0-9A-Za-z_-]+$"}),
+            title="Source id",
+            description="Id of the custom source; required, unless `output_path` is set",
+        ),
+        th.Property(
+            "source_token",
+            th.StringType(min_length=1, pattern=r"^[!-~]+$"),
+            secret=True,
+            title="Source token",
+            description="Token of the custom source; required, unless `output_path` is set",
+        ),
+        th.Property(
+            "output_path",
+            th.StringType(min_length=1),
+            title="Output path",
+            description="Dry run: write the snapshot into this folder and upload nothing",
+        ),
+        th.Property(
+            "timezone",
+            th.StringType(min_length=1),
+            default="UTC",
+            title="Time zone",
+            description="IANA time zone that decides what day it is today, and that of timestamps which name none",
+        ),
+        th.Property(
+            "max_removed_percent",
+            th.NumberType(minimum=0, maximum=100),
+            default=20,
+            title="Maximum removed",
+            description=(
+                "Refuse an import with over this percentage fewer employees, 0 to 100; 100 lets everything through"
+            ),
+        ),
+        th.Property(
+            "max_deactivated_percent",
+            th.NumberType(minimum=0, maximum=100),
+            default=20,
+            title="Maximum deactivated",
+            description=(
+                "Refuse an import with over this percentage fewer active employees, 0 to 100; "
+                "100 lets everything through"
+            ),
+        ),
+        th.Property(
+            "contract_type_names",
+            th.ObjectType(additional_properties=th.StringType),
+            title="Contract type names",
+            description='Labels for contract types of which Lucca gives only the id, such as `{"1": "CDI"}`',
+        ),
+        th.Property(
+            "client_certificate",
+            th.StringType(min_length=1),
+            title="Client certificate",
+            description="File with the client certificate, for mutual TLS",
+        ),
+        th.Property(
+            "client_private_key",
+            th.StringType(min_length=1),
+            title="Client private key",
+            description="File with the private key of the client certificate, unless that file has it too",
+        ),
+        th.Property(
+            "ca_bundle",
+            th.StringType(min_length=1),
+            title="CA bundle",
+            description="File with the certificates of private authorities",
+        ),
+        th.Property(
+            "request_timeout",
+            th.IntegerType(minimum=1),
+            default=60,
+            title="Request timeout",
+            description="Seconds to wait for an answer, 1 or more",
+        ),
+        th.Property(
+            "max_retry_seconds",
+            th.IntegerType(minimum=0),
+            default=300,
+            title="Maximum retry time",
+            description="Seconds for which a request that fails in passing (5xx, network) is tried again",
+        ),
+    ).to_dict()
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
+        super().__init__(**kwargs)
+        self.max_parallelism = 1
+        self.collection = Collection()
+        self._completion = Completion()
+        self._state: dict[str, Any] = {}
+        self._accepted = False
+
+    # The run
+
+    @classmethod
+    @override
+    def invoke(
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: Any = None,
+        file_input: IO[str] | None = None,
+        check: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super(Target, cls).invoke(about=about, about_format=about_format)
+        cls.print_version(print_fn=cls.logger.info)
+        target = cls(config=config.config, parse_env_config=config.parse_env)
+        if check:
+            target.check()
+            return
+        with target._reporting():
+            target.start()
+            target.listen(file_input)
+
+    def start(self) -> None:
+        """Make sure, before the first record, that an import will be accepted.
+
+        Raises:
+            InsightsError: The server, the credentials or the data model are not as they must be.
+        """
+        if self._insights is None:
+            return
+        self._check_data_model(self._insights)
+        self._tell("info", f"Import from Lucca started (target-elimity {version('target-elimity')}).")
+
+    def check(self) -> None:
+        """Say on the standard output whether URL, credentials and data model are as they must be.
+
+        Raises:
+            InsightsError: They are not.
+        """
+        if self._insights is None:
+            click.echo("Dry run ('output_path' is set): there is nothing to check at Elimity Insights.")
+            return
+        self._check_data_model(self._insights)
+        click.echo(f"Elimity Insights at {self.config['url']} accepts the credentials of source {self._source}.")
+        click.echo(f"The data model of the source fits: Employee, with all {len(ATTRIBUTE_TYPES)} attributes.")
+
+    @override
+    def process_endofpipe(self) -> None:
+        """Upload the import if it is whole, and only then emit STATE.
+
+        Raises:
+            ImportRefusedError: It is not whole, or the safeguard objects.
+            InsightsError: Elimity Insights did not accept it.
+            UnusableStreamError: A record cannot be imported.
+        """
+        _refuse_for(self._completion.missing())
+        summary = Summary()
+        with TemporaryFile() as snapshot:
+            write = write_compressed if self._insights else write_json
+            write(self._employees(summary), snapshot)
+            self._refuse_unlikely(summary)
+            if self._insights is None:
+                self._save(snapshot, summary)
+                return
+            self._insights.upload(snapshot)
+        self._accepted = True
+        self._tell("info", f"Import complete. {summary}.")
+        for warning in self._warnings(summary):
+            self._tell("info", f"Warning: {warning}")
+        self._latest_state = copy.deepcopy(self._state)
+        self._latest_state.setdefault("bookmarks", {})[BOOKMARK] = {
+            "employees": summary.employees,
+            "active": summary.active,
+        }
+        super().process_endofpipe()
+
+    def _employees(self, summary: Summary) -> Iterator[Employee]:
+        zone = ZoneInfo(self.config["timezone"])
+        rules = Rules(datetime.now(zone).date(), zone, self.config.get("contract_type_names") or {})
+        for user, contracts in self.collection.people():
+            try:
+                employee = new_employee(user, contracts, rules)
+            except ValueError as error:
+                raise UnusableStreamError(
+                    f"The user {user['id']}, or a work contract of theirs, cannot be imported: {error}."
+                ) from None
+            summary.add(employee, user, contracts)
+            yield employee
+
+    def _refuse_unlikely(self, summary: Summary) -> None:
+        if not summary.end_dates_shown:
+            raise ImportRefusedError(
+                "Lucca shows no 'dtContractEnd' to this API key, so leavers would look active: "
+                "give its role the right to see it."
+            )
+        if previous := (self._state.get("bookmarks") or {}).get(BOOKMARK):
+            _refuse_for(
+                objections(
+                    Headcount(previous["employees"], previous["active"]),
+                    Headcount(summary.employees, summary.active),
+                    self.config["max_removed_percent"],
+                    self.config["max_deactivated_percent"],
+                )
+            )
+
+    def _warnings(self, summary: Summary) -> Iterator[str]:
+        if ownerless := self.collection.ownerless_contracts():
+            yield f"{ownerless} work contracts belong to nobody who was imported."
+        if summary.without_contract == summary.employees:
+            yield "nobody has a work contract: may the role of the API key read them?"
+        if summary.active == summary.employees >= SMALLEST_GUARDED_IMPORT:
+            yield "nobody is a former employee: may the role of the API key read them?"
+
+    def _save(self, snapshot: BinaryIO, summary: Summary) -> None:
+        folder = Path(self.config["output_path"])
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / "snapshot.json.partial"
+        snapshot.seek(0)
+        with partial.open("wb") as file:
+            shutil.copyfileobj(snapshot, file)
+        partial.replace(folder / "snapshot.json")
+        self.logger.info("Dry run: nothing was uploaded; %s are in %s.", summary, folder / "snapshot.json")
+
+    # Elimity Insights
+
+    @cached_property
+    def _insights(self) -> Insights | None:
+        """The source to upload to; None in a dry run."""
+        if "output_path" in self.config:
+            return None
+        return Insights(
+            self.config["url"].rstrip("/"),
+            self._source,
+            self.config["source_token"],
+            timeout=self.config["request_timeout"],
+            max_retry_seconds=self.config["max_retry_seconds"],
+            client_certificate=self.config.get("client_certificate"),
+            client_private_key=self.config.get("client_private_key"),
+            ca_bundle=self.config.get("ca_bundle"),
+        )
+
+    @property
+    def _source(self) -> str:
+        return str(self.config["source_id"])
+
+    def _check_data_model(self, insights: Insights) -> None:
+        if found := misfits(insights.data_model()):
+            raise InsightsError(
+                f"The data model of source {self._source} does not fit: {'; '.join(found)}. "
+                "Correct it in Elimity Insights under Data model, or make a new custom source from the export file "
+                "that `target-elimity --data-model` prints."
+            )
+
+    def _tell(self, level: Literal["info", "alert"], message: str) -> None:
+        self.logger.info(message)
+        if self._insights:
+            self._insights.log(level, message)
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Put the reason for which nothing was imported into the source's Logs tab."""
+        try:
+            yield
+        except BaseException as error:
+            outcome = "Imported, but the run failed afterwards" if self._accepted else "Nothing was imported"
+            self.logger.error("%s.", outcome)  # noqa: TRY400 - the error itself is told where it is caught
+            if self._insights:
+                # An error that nobody foresaw may quote a record; the words of ours never do.
+                reason = str(error) if isinstance(error, SingerSDKError) else type(error).__name__
+                self._insights.log("alert", f"{outcome}: {reason}")
+            raise
+
+    # The messages
+
+    @override
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        if message_dict.get("bookmark_properties") and message_dict.get("stream") in REQUIRED_STREAMS:
+            raise UnusableStreamError(
+                f"The stream '{message_dict['stream']}' is incremental, and a partial set is not an import: "
+                "set its replication method to FULL_TABLE."
+            )
+        super()._process_schema_message(message_dict)
+
+    @override
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        super()._process_record_message(message_dict)
+        self._completion.received[message_dict["stream"]] += 1
+
+    @override
+    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        """Keep the state; that of the SDK would go out whenever a sink is drained."""
+        self._assert_line_requires(message_dict, requires={"value"})
+        self._state = message_dict["value"]
+        self._completion.state_received(self._state)
+
+    @override
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        """Every snapshot replaces all before it: there are no versions to activate."""
+
+    @override
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
+        raise InvalidMessageError("BATCH messages are not supported: leave 'batch_config' of the tap unset.")
+
+    @override
+    def get_sink_class(self, stream_name: str) -> type[Sink]:
+        return EmployeeSink if stream_name in REQUIRED_STREAMS else IgnoringSink
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Stop at once and non-zero; the SDK's own handler would drain, emit STATE and report success."""
+        self.logger.warning("Interrupted by signal %d before the end.", signum)
+        sys.exit(128 + signum)
+
+    # Settings and command line
+
+    @classmethod
+    @override
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Leave out the SDK's settings for targets that load tables."""
+        super(Target, cls).append_builtin_config(config_jsonschema)
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the settings in words of our own: the SDK's quote the value, which may be the token."""
+        errors = settings_errors(self.config_jsonschema, self._config)
+        if errors and raise_errors:
+            raise ConfigValidationError(" ".join(errors), errors=errors)
+        return [*errors, *super()._validate_config(raise_errors=False)]  # which also fills in the defaults
+
+    @classmethod
+    @override
+    def get_singer_command(cls) -> click.Command:
+        command = super().get_singer_command()
+        command.params.extend(
+            [
+                click.Option(
+                    ["--check"],
+                    is_flag=True,
+                    help="Check URL, credentials and data model, and upload nothing.",
+                ),
+                click.Option(
+                    ["--data-model"],
+                    is_flag=True,
+                    is_eager=True,
+                    expose_value=False,
+                    callback=_print_data_model,
+                    help="Print the data model export file for Elimity Insights.",
+                ),
+            ]
+        )
+        return command
+
+
+def _print_data_model(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001 - click's form
+    if value:
+        click.echo(export_file(), nl=False)
+        context.exit()
+
+
+def _refuse_for(reasons: list[str]) -> None:
+    if reasons:
+        raise ImportRefusedError(" ".join(reasons))
