@@ -1,0 +1,54 @@
+# Everything a developer or an operator runs by hand. Each target sets up what it needs; a second run is quick.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := tap-lucca/tap_lucca target-elimity/target_elimity sandbox scripts tests
+PACKAGES := tap-lucca/pyproject.toml target-elimity/pyproject.toml
+
+export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check format generate lock clean
+
+## Carry a made-up company from a sandboxed Lucca into a sandboxed Elimity Insights, through Meltano.
+demo: .meltano/ready
+	$(BIN)/python -m sandbox --employees 250 --seed 1 -- \
+		$(BIN)/meltano --environment=sandbox run tap-lucca target-elimity
+
+## All that CI runs.
+test: check .meltano/ready
+	$(BIN)/pytest
+
+## Lint, format, types, and that generated files are up to date.
+check: .venv/ready
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/python scripts/generate.py --check
+
+format: .venv/ready
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+## Write what the code says (data model, catalog, settings tables) into the files that repeat it.
+generate: .venv/ready
+	$(BIN)/python scripts/generate.py
+
+## Bring requirements.lock up to date with what pyproject.toml and the packages ask for.
+lock: .venv/ready
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+		--custom-compile-command "make lock" --group dev $(PACKAGES) --output-file requirements.lock
+
+clean:
+	rm -rf .venv .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/ready: requirements.lock $(PACKAGES)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable tap-lucca --editable target-elimity
+	touch $@
+
+.meltano/ready: .venv/ready meltano.yml
+	$(BIN)/meltano install
+	touch $@
