@@ -1,0 +1,122 @@
+"""Run the sandbox: `python -m sandbox [options] [-- COMMAND …]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack
+from datetime import date, datetime, timezone
+from pathlib import Path
+
+from sandbox.arrivals import summarize
+from sandbox.company import generate_company
+from sandbox.elimity import Elimity
+from sandbox.lucca import Lucca
+from sandbox.server import serve
+
+EXIT_NOT_FOUND = 127
+EXIT_SIGNAL = 128
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until Ctrl-C, or while the command after `--` runs; return the exit code."""
+    own, command = _split(arguments)
+    options = _parser().parse_args(own)
+    # Names are in every script of the world; a terminal may not be.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    lucca = Lucca(generate_company(options.employees, options.seed, options.today))
+    elimity = Elimity()
+    with ExitStack() as servers:
+        try:
+            lucca_url = servers.enter_context(serve(lucca.app, options.lucca_port))
+            elimity_url = servers.enter_context(serve(elimity.app, options.elimity_port))
+        except OSError as error:
+            print(f"Cannot serve: {error}", file=sys.stderr)
+            return 1
+        environment = {
+            "TAP_LUCCA_HOST": lucca_url,
+            "TAP_LUCCA_API_KEY": lucca.api_key,
+            "TARGET_ELIMITY_URL": elimity_url,
+            "TARGET_ELIMITY_SOURCE_ID": elimity.source_id,
+            "TARGET_ELIMITY_SOURCE_TOKEN": elimity.source_token,
+        }
+        if options.env_file:
+            options.env_file.write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
+        try:
+            if command:
+                return _run(command, environment, elimity)
+            _welcome(environment, options.employees)
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print()
+    return EXIT_INTERRUPTED if command else 0
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    if "--" not in arguments:
+        return arguments, []
+    position = arguments.index("--")
+    return arguments[:position], arguments[position + 1 :]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox",
+        description="A Lucca and an Elimity Insights on loopback.",
+        usage="%(prog)s [options] [-- COMMAND ...]",
+        epilog="With a COMMAND: run it against them, then tell what arrived. Without: serve until Ctrl-C.",
+    )
+    today = datetime.now(timezone.utc).date()
+    parser.add_argument("--employees", type=_count, default=250, metavar="N", help="how large the company is")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="the same seed makes the same company")
+    parser.add_argument("--lucca-port", type=int, default=0, metavar="PORT", help="0 takes a free one")
+    parser.add_argument("--elimity-port", type=int, default=0, metavar="PORT", help="0 takes a free one")
+    parser.add_argument("--today", type=date.fromisoformat, default=today, metavar="YYYY-MM-DD", help="Lucca's day")
+    parser.add_argument("--env-file", type=Path, metavar="PATH", help="write URLs and credentials into this file")
+    return parser
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise argparse.ArgumentTypeError("a company has no less than 0 employees")
+    return count
+
+
+def _welcome(environment: dict[str, str], employees: int) -> None:
+    host, api_key = environment["TAP_LUCCA_HOST"], environment["TAP_LUCCA_API_KEY"]
+    exports = "\n".join(f"  export {name}={shlex.quote(value)}" for name, value in environment.items())
+    print(
+        f"Lucca, with {employees} employees:  {host}\n"
+        f"Elimity Insights:           {environment['TARGET_ELIMITY_URL']}\n"
+        "\n"
+        "Check Lucca:\n"
+        f"  curl -H 'Authorization: lucca application={api_key}' '{host}/api/v3/users?paging=0,1'\n"
+        "\n"
+        "Import, from another terminal at the root of the repository:\n"
+        f"{exports}\n"
+        "  meltano --environment=sandbox run tap-lucca target-elimity\n"
+        "\n"
+        "Ctrl-C ends it.",
+        flush=True,
+    )
+
+
+def _run(command: list[str], environment: dict[str, str], elimity: Elimity) -> int:
+    try:
+        code = subprocess.run(command, env={**os.environ, **environment}, check=False).returncode  # noqa: S603 - asked for
+    except OSError as error:
+        print(f"Cannot run {command[0]}: {error.strerror}", file=sys.stderr)
+        return EXIT_NOT_FOUND
+    print(f"\n{summarize(elimity)}", flush=True)
+    return code if code >= 0 else EXIT_SIGNAL - code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""A summary of what arrived in Elimity Insights, safe to print whatever the names hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from sandbox.elimity import values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sandbox.elimity import Elimity
+
+SAMPLES = 3
+WIDTH = 60
+
+
+def summarize(elimity: Elimity) -> str:
+    """Tell how many snapshots arrived, how the employees of the last one spread, and what some of them look like."""
+    return "\n".join(_lines(elimity))
+
+
+def printable(text: str) -> str:
+    """Escape what could steer a terminal or hide text, and cut what is long."""
+    shown = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+    return shown if len(shown) <= WIDTH else shown[: WIDTH - 3] + "..."
+
+
+def _lines(elimity: Elimity) -> Iterator[str]:
+    yield f"Snapshots in Elimity Insights: {len(elimity.snapshots)}"
+    for log in elimity.connector_logs:
+        yield f"Connector log: {log.level}: {printable(log.message)}"
+    if elimity.current is None:
+        return
+    entities = elimity.current.body["entities"]
+    values = [values_of(entity) for entity in entities]
+    names = {attribute["id"]: attribute["name"] for attribute in elimity.data_model["entityAttributeTypes"]}
+    yield f"Entities in the last one:      {len(entities)}"
+    for attribute in ("status", "contractType"):
+        yield ""
+        yield from _table(names.get(attribute, attribute), Counter(str(row.get(attribute, "-")) for row in values))
+    step = max(len(entities) // SAMPLES, 1)
+    for entity, row in list(zip(entities, values, strict=True))[::step][:SAMPLES]:
+        yield ""
+        yield from _person(entity, row, names)
+
+
+def _table(title: str, counts: Counter[str]) -> Iterator[str]:
+    rows = [(printable(label), str(count)) for label, count in counts.most_common()]
+    yield from _aligned([(title, "Employees"), *rows])
+
+
+def _person(entity: Mapping[str, Any], row: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
+    yield f"{printable(entity['name'])} ({printable(entity['type'])} {printable(entity['id'])})"
+    yield from _aligned([(f"  {names.get(key, key)}", printable(str(value))) for key, value in row.items()])
+
+
+def _aligned(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    rows = list(rows)
+    width = max((len(label) for label, _ in rows), default=0)
+    for label, value in rows:
+        yield f"{label.ljust(width)}  {value}"

@@ -1,0 +1,61 @@
+"""The data model of a source of Elimity Insights, as its export file and its API spell it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+EXPORT_FILE = Path(__file__).parent.parent / "target-elimity" / "insights-client-lucca-data-model-export.json"
+
+ValueType = Literal["boolean", "date", "dateTime", "number", "string", "time"]
+
+
+class EntityType(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A type of entities, `employee` for one."""
+
+    anonymized: bool
+    icon: str
+    id: str
+    plural: str
+    singular: str
+
+
+class EntityAttributeType(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """An attribute of the entities of a type."""
+
+    archived: bool
+    description: str
+    entity_type_id: str
+    id: str
+    name: str
+    type: ValueType
+
+
+class RelationshipAttributeType(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """An attribute of the relationships from one type of entities to another."""
+
+    archived: bool
+    child_type: str
+    id: str
+    name: str
+    parent_type: str
+    type: ValueType
+    description: str = ""
+
+
+class DataModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What the entities and relationships of a source may be."""
+
+    entity_types: list[EntityType]
+    entity_attribute_types: list[EntityAttributeType]
+    relationship_attribute_types: list[RelationshipAttributeType]
+
+
+def load_data_model(path: Path = EXPORT_FILE) -> dict[str, Any]:
+    """Read an export file; raises `msgspec.ValidationError` if it is none."""
+    export = path.read_bytes()
+    msgspec.json.decode(export, type=DataModel)
+    data_model: dict[str, Any] = msgspec.json.decode(export)
+    return data_model

@@ -1,0 +1,107 @@
+"""The `fields` of the v3 API: which fields of a row come back, and how they nest."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+Selection: TypeAlias = "dict[str, Selection]"
+Project: TypeAlias = Callable[[Mapping[str, object]], dict[str, object]]
+Schema: TypeAlias = "Mapping[str, Field]"
+Kind: TypeAlias = Literal["text", "number", "timestamp", "object"]
+
+DEFAULT: Selection = {"id": {}, "name": {}, "url": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field as Lucca spells it; an embedded object, or a list of them, has fields of its own."""
+
+    name: str
+    kind: Kind
+    fields: Schema
+
+
+def schema_of(row: type) -> dict[str, Field]:
+    """Return the fields of a row's type by their names in lower case, as names are compared without case."""
+    hints = get_type_hints(row, include_extras=True)
+    return {name.lower(): _field(name, hint) for name, hint in hints.items()}
+
+
+def parse_fields(text: str) -> Selection:
+    """Read `id,department[id,name],manager.mail`; raises ValueError if it is malformed."""
+    tokens = deque(re.findall(r"[^,\[\]]+|[,\[\]]", text))
+    selection = _parse(tokens, text)
+    if tokens:
+        raise ValueError(f"fields is malformed: {text}")
+    return selection
+
+
+def projector(selection: Selection, schema: Schema, hidden: frozenset[str], path: str = "") -> Project:
+    """Make what turns a row into the selected fields of it; raises ValueError for a field there is not.
+
+    A field in `hidden` (dotted, in lower case) is left out without a word.
+    """
+    plan: list[tuple[str, Callable[[object], object] | None]] = []
+    for name, nested in selection.items():
+        field = schema.get(name)
+        if field is None:
+            raise ValueError(f"unknown field: {path}{name}")
+        if nested and not field.fields:
+            raise ValueError(f"field has no fields of its own: {path}{name}")
+        if path + name in hidden:
+            continue
+        if field.fields:
+            project_nested = projector(nested or DEFAULT, field.fields, hidden, f"{path}{name}.")
+            plan.append((field.name, _embedded(project_nested)))
+        else:
+            plan.append((field.name, None))
+
+    def project(row: Mapping[str, object]) -> dict[str, object]:
+        return {name: embed(row[name]) if embed else row[name] for name, embed in plan if name in row}
+
+    return project
+
+
+def _field(name: str, hint: object) -> Field:
+    if get_origin(hint) in (Union, UnionType):
+        hint = next(part for part in get_args(hint) if part is not NoneType)
+    if get_origin(hint) is list:
+        hint = get_args(hint)[0]
+    if isinstance(hint, type) and is_typeddict(hint):
+        return Field(name, "object", schema_of(hint))
+    if get_origin(hint) is Annotated:
+        return Field(name, "timestamp", {})
+    return Field(name, "number" if hint is int else "text", {})
+
+
+def _parse(tokens: deque[str], text: str) -> Selection:
+    selection: Selection = {}
+    while True:
+        path = tokens.popleft().lower().split(".") if tokens else [""]
+        if not all(re.fullmatch(r"\w+", part) for part in path):
+            raise ValueError(f"fields is malformed: {text}")
+        node = selection
+        for part in path:
+            node = node.setdefault(part, {})
+        if tokens and tokens[0] == "[":
+            tokens.popleft()
+            node.update(_parse(tokens, text))
+            if not tokens or tokens.popleft() != "]":
+                raise ValueError(f"fields is malformed: {text}")
+        if not tokens or tokens[0] != ",":
+            return selection
+        tokens.popleft()
+
+
+def _embedded(project: Project) -> Callable[[object], object]:
+    def embed(value: object) -> object:
+        if isinstance(value, list):
+            return [project(item) for item in value]
+        return project(value) if isinstance(value, Mapping) else value
+
+    return embed

@@ -1,0 +1,36 @@
+"""The limit on requests in a sliding window of time."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(slots=True)
+class RateLimit:
+    """Lets `requests` pass in any window of `seconds`; those turned away do not count. None: no limit."""
+
+    requests: int | None = 50
+    seconds: float = 60.0
+    clock: Callable[[], float] = time.monotonic
+    _passed: deque[float] = field(default_factory=deque)
+    _lock: Lock = field(default_factory=Lock)
+
+    def seconds_to_wait(self) -> float:
+        """Let a request pass and return 0, or return after how many seconds one would pass."""
+        if self.requests is None:
+            return 0.0
+        now = self.clock()
+        with self._lock:
+            while self._passed and now - self._passed[0] >= self.seconds:
+                self._passed.popleft()
+            if len(self._passed) < self.requests:
+                self._passed.append(now)
+                return 0.0
+            return self.seconds - (now - self._passed[0])

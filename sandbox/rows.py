@@ -1,0 +1,111 @@
+"""Rows of Lucca as they stand on the wire."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict
+
+from typing_extensions import NotRequired
+
+Timestamp = Annotated[str, "a date and time without a zone"]
+
+
+class Reference(TypedDict):
+    """An object embedded in a user."""
+
+    id: int
+    name: str
+    url: str
+
+
+class Department(Reference):
+    """The department embedded in a user."""
+
+    code: str | None
+
+
+class Manager(TypedDict):
+    """The manager embedded in a user."""
+
+    id: int
+    name: str | None
+    mail: str | None
+    url: str
+
+
+class SensitiveFields(TypedDict):
+    """The fields of a user that nobody should ask for."""
+
+    birthDate: Timestamp
+    address: str
+    personalEmail: str
+    personalMobile: str
+    bankName: str
+    iban: str
+    socialSecurityNumber: str
+    gender: str
+    nationality: str
+    picture: str
+    extendedData: str
+
+
+SENSITIVE_FIELDS = tuple(SensitiveFields.__annotations__)
+
+
+class User(SensitiveFields):
+    """A user of the v3 API, with every field it has."""
+
+    id: int
+    url: str
+    name: str | None
+    displayName: str | None
+    modifiedAt: Timestamp
+    lastName: str | None
+    firstName: str | None
+    login: str
+    mail: str | None
+    jobTitle: str | None
+    employeeNumber: str | None
+    dtContractStart: Timestamp
+    dtContractEnd: Timestamp | None
+    seniorityDate: Timestamp
+    legalEntityID: int
+    legalEntity: Reference
+    departmentID: int | None
+    department: Department | None
+    managerID: int | None
+    manager: Manager | None
+    rolePrincipal: Reference | None
+    habilitedRoles: list[Reference]
+
+
+class Embedded(TypedDict):
+    """An object embedded in a work contract."""
+
+    id: int
+    name: str
+
+
+class WorkContract(TypedDict):
+    """A work contract of the v4 API; some tenants leave the embedded objects out."""
+
+    id: int
+    ownerId: int
+    startsOn: str
+    endsOn: str | None
+    isApplicable: bool
+    establishmentId: int
+    spcId: int
+    typeId: int
+    hiringTypeId: int
+    terminationReasonId: int | None
+    trialPeriodDays: int
+    renewedTrialPeriodDays: int | None
+    trialPeriodEndDate: str | None
+    trialPeriodEndDate2: str | None
+    authorId: int
+    lastModifierId: int
+    createdAt: str
+    lastModifiedAt: str
+    type: NotRequired[Embedded]
+    establishment: NotRequired[Embedded]
+    spc: NotRequired[Embedded]

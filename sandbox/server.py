@@ -1,0 +1,94 @@
+"""Serving an application of the sandbox over HTTP, or HTTPS, on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from contextlib import contextmanager
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import uvicorn
+from typing_extensions import override
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from starlette.types import ASGIApp
+
+STOP_SECONDS = 5
+
+
+class _Protocol(H11Protocol):
+    """Lends the application its connection, for faults below HTTP."""
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
+        super().connection_made(transport)
+        # Head and body are sent apart: the body would wait for the client's delayed acknowledgement.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+class _Server(uvicorn.Server):
+    """Stops at once, as hundreds of tests need; uvicorn's own takes its time."""
+
+    @override
+    async def main_loop(self) -> None:
+        while not self.should_exit:  # noqa: ASYNC110 - another thread sets it
+            await asyncio.sleep(0.01)
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in self.server_state.connections:
+            connection.transport.abort()
+        # A request that is being answered in another thread may take a moment to notice.
+        for _ in range(STOP_SECONDS * 100):
+            if not (self.server_state.connections or self.server_state.tasks):
+                break
+            await asyncio.sleep(0.01)
+
+
+@contextmanager
+def serve(
+    app: ASGIApp,
+    port: int = 0,
+    *,
+    certfile: Path | None = None,
+    keyfile: Path | None = None,
+    ca_certs: Path | None = None,
+) -> Iterator[str]:
+    """Serve in a thread until the block ends; gives the base URL, without a slash at its end.
+
+    With a `certfile` (and `keyfile`) over HTTPS; with `ca_certs` only for clients with a certificate of theirs.
+    Port 0 takes a free one.
+    """
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        loop="asyncio",
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        ssl_certfile=certfile,
+        ssl_keyfile=keyfile,
+        ssl_ca_certs=ca_certs,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if ca_certs else ssl.CERT_NONE,
+    )
+    config.load()
+    # Connections wait in the backlog from here on, so there is nothing to wait for before the block begins.
+    listener = socket.create_server(("127.0.0.1", port), backlog=128)
+    server = _Server(config)
+    thread = Thread(target=server.run, args=([listener],), name="sandbox server")
+    thread.start()
+    try:
+        yield f"{'https' if certfile else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
