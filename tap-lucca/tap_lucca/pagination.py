@@ -123,7 +123,8 @@ class OffsetPaginator(Paginator):
         starts_known = self._offset == 0 or (bool(page.rows) and _id(page.rows[0]) in self._seen)
         if not starts_known:
             self._try_again("rows keep moving while they are read")
-            self._offset = max(self._offset - self.limit, 0)
+            # Half a page: if rows moved by less, the next page has known rows as well as new ones. Else further back.
+            self._offset = max(self._offset - (self.limit // 2 << self._attempts - 1), 0)
             return ()
         return super().take(page)
 

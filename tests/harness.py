@@ -1,0 +1,150 @@
+"""The real console scripts, run as processes against a served sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sandbox.company import generate_company
+from sandbox.elimity import Elimity
+from sandbox.lucca import Lucca
+from sandbox.server import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import ExitStack
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = Path(sys.executable).parent
+# Long enough for the slowest of machines; nothing waits for it when all goes well.
+PATIENCE = 120
+
+
+@dataclass
+class Run:
+    """What a process, or a pipeline of two, left behind."""
+
+    exit_code: int
+    stdout: str
+    log: str
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """The standard output as JSON, line by line."""
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+    def records(self, stream: str) -> list[dict[str, Any]]:
+        """Return the records of a stream."""
+        return [
+            message["record"]
+            for message in self.messages
+            if message["type"] == "RECORD" and message["stream"] == stream
+        ]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The last STATE message of a tap."""
+        states = [message["value"] for message in self.messages if message["type"] == "STATE"]
+        return states[-1] if states else {}
+
+
+@dataclass
+class Sandbox:
+    """A company, a Lucca and an Elimity Insights that are served, and a folder for files."""
+
+    folder: Path
+    lucca: Lucca
+    elimity: Elimity
+    lucca_url: str
+    elimity_url: str
+    tap_settings: dict[str, Any] = field(default_factory=dict)
+    target_settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tap_config(self) -> dict[str, Any]:
+        """Settings for the tap; nothing waits for the rate limit unless a test wants it to."""
+        return {
+            "host": self.lucca_url,
+            "api_key": self.lucca.api_key,
+            "requests_per_minute": 10_000,
+            **self.tap_settings,
+        }
+
+    @property
+    def target_config(self) -> dict[str, Any]:
+        """Settings for the target."""
+        return {
+            "url": self.elimity_url,
+            "source_id": self.elimity.source_id,
+            "source_token": self.elimity.source_token,
+            **self.target_settings,
+        }
+
+    def file(self, name: str, content: object) -> Path:
+        """Write a JSON file."""
+        path = self.folder / name
+        path.write_text(json.dumps(content))
+        return path
+
+    def tap(self, *arguments: str | Path) -> Run:
+        """Run tap-lucca."""
+        return run("tap-lucca", "--config", self.file("tap.json", self.tap_config), *arguments)
+
+    def target(self, messages: str, *arguments: str | Path) -> Run:
+        """Run target-elimity on messages."""
+        return run(
+            "target-elimity", "--config", self.file("target.json", self.target_config), *arguments, text=messages
+        )
+
+    def pipeline(self, *tap_arguments: str | Path) -> tuple[Run, Run]:
+        """Run the tap, then the target on what it wrote: what a pipe does, with both ends to look at."""
+        tap = self.tap(*tap_arguments)
+        return tap, self.target(tap.stdout)
+
+    @property
+    def contracts(self) -> list[dict[str, Any]]:
+        """The work contracts of Lucca that are not archived."""
+        company = self.lucca.company
+        return [dict(row) for row in company.work_contracts if row["id"] not in company.archived_contracts]
+
+    @property
+    def entities(self) -> list[dict[str, Any]]:
+        """What the source in Elimity Insights holds."""
+        current = self.elimity.current
+        return current.body["entities"] if current else []
+
+    @property
+    def alerts(self) -> list[str]:
+        """The alerts in the source's Logs tab."""
+        return [log.message for log in self.elimity.connector_logs if log.level == "alert"]
+
+
+def run(command: str, *arguments: str | Path, text: str = "", env: Mapping[str, str] | None = None) -> Run:
+    """Run a console script of the environment the tests run in."""
+    process = subprocess.run(
+        [SCRIPTS / command, *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, **(env or {})},
+    )
+    return Run(process.returncode, process.stdout, process.stderr)
+
+
+def open_sandbox(stack: ExitStack, folder: Path, employees: int = 250, seed: int = 1) -> Sandbox:
+    """Serve a company until the stack is closed."""
+    today = datetime.now(timezone.utc).date()
+    lucca = Lucca(generate_company(employees, seed, today), requests_per_window=None)
+    elimity = Elimity()
+    return Sandbox(
+        folder, lucca, elimity, stack.enter_context(serve(lucca.app)), stack.enter_context(serve(elimity.app))
+    )

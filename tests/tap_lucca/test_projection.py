@@ -1,0 +1,44 @@
+"""Which fields are asked for, and what becomes of an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tap_lucca.projection import Projection
+
+SCHEMA: dict[str, Any] = {
+    "properties": {
+        "id": {"type": ["integer"]},
+        "managerId": {"type": ["integer", "null"]},
+        "department": {"type": ["object", "null"], "properties": {"id": {}, "code": {}}},
+        "habilitedRoles": {"type": ["array", "null"], "items": {"type": "object", "properties": {"name": {}}}},
+    }
+}
+
+
+def test_nested_fields_are_asked_for_in_brackets() -> None:
+    """The form the documentation gives for embedded objects."""
+    assert Projection(SCHEMA, SCHEMA).to_v3() == "id,managerId,department[id,code],habilitedRoles[name]"
+
+
+def test_only_selected_fields_are_asked_for() -> None:
+    """What the catalog deselects is never requested, nor is what only the catalog names."""
+    selected: dict[str, Any] = {"properties": {"id": {}, "birthDate": {}, "department": {"properties": {"code": {}}}}}
+    assert Projection(SCHEMA, selected).to_v3() == "id,department[code]"
+
+
+def test_names_are_met_without_regard_to_case() -> None:
+    """Some answers spell id fields `managerID`."""
+    row = {"ID": 1, "managerID": 2, "Department": {"Id": 3, "CODE": "X"}, "habilitedRoles": [{"NAME": "R", "url": ""}]}
+    assert Projection(SCHEMA, SCHEMA).apply(row) == {
+        "id": 1,
+        "managerId": 2,
+        "department": {"id": 3, "code": "X"},
+        "habilitedRoles": [{"name": "R"}],
+    }
+
+
+def test_unknown_fields_and_nulls() -> None:
+    """What the schema does not name is dropped quietly; null objects and arrays stay null."""
+    row = {"id": 1, "iban": "BE71", "department": None, "habilitedRoles": None}
+    assert Projection(SCHEMA, SCHEMA).apply(row) == {"id": 1, "department": None, "habilitedRoles": None}

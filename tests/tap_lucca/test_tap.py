@@ -1,0 +1,296 @@
+"""The tap as its users run it: the console script against a Lucca."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.lucca import USERS, WORK_CONTRACTS
+from tests.harness import ROOT, run
+
+if TYPE_CHECKING:
+    from tests.harness import Run, Sandbox
+
+SENSITIVE = ("birth", "iban", "bank", "socialSecurity", "address", "personal", "gender", "nationality", "picture")
+
+
+def completion(tap: Run, stream: str) -> dict[str, Any] | None:
+    """Return the completion mark of a stream in the last STATE."""
+    mark: dict[str, Any] | None = tap.state.get("bookmarks", {}).get(stream, {}).get("completion")
+    return mark
+
+
+def test_both_streams_are_read_completely(sandbox: Sandbox) -> None:
+    """Every user, former employees included, and every work contract arrive, each once."""
+    tap = sandbox.tap()
+    assert tap.exit_code == 0
+    for stream, rows in (("users", sandbox.lucca.company.users), ("work_contracts", sandbox.contracts)):
+        assert sorted(record["id"] for record in tap.records(stream)) == sorted(row["id"] for row in rows)
+
+
+def test_records_are_what_lucca_holds(sandbox: Sandbox) -> None:
+    """Names, nesting and values of Lucca pass unchanged, and nothing beside the schema does."""
+    catalog = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
+    schemas = {stream["tap_stream_id"]: stream["schema"]["properties"] for stream in catalog["streams"]}
+    users: dict[int, Any] = {user["id"]: user for user in sandbox.lucca.company.users}
+    for record in sandbox.tap().records("users"):
+        assert set(record) == set(schemas["users"])
+        raw = users[record["id"]]
+        for name, value in record.items():
+            if isinstance(value, dict):
+                assert value == {key: raw[name][key] for key in schemas["users"][name]["properties"]}
+            elif isinstance(value, list):
+                assert value == [{"id": role["id"], "name": role["name"]} for role in raw[name]]
+            else:
+                assert value == raw[name]
+
+
+def test_nothing_sensitive_is_asked_for_or_passed_on(sandbox: Sandbox) -> None:
+    """Bank details, birth dates, addresses … are never requested; contracts are stripped of what comes with them."""
+    tap = sandbox.tap()
+    asked = "".join(request.query.get("fields", "") for request in sandbox.lucca.requests)
+    assert [word for word in SENSITIVE if word.lower() in asked.lower()] == []
+    assert {name for record in tap.records("work_contracts") for name in record} <= {
+        "id",
+        "ownerId",
+        "externalId",
+        "startsOn",
+        "endsOn",
+        "isApplicable",
+        "typeId",
+        "type",
+        "establishmentId",
+        "createdAt",
+        "lastModifiedAt",
+    }
+
+
+def test_requests_are_those_of_the_documentation(sandbox: Sandbox) -> None:
+    """Users in the order of ids, former employees included; contracts without the archived ones."""
+    sandbox.tap()
+    users, *_ = [request.query for request in sandbox.lucca.requests if request.path == USERS]
+    contracts, *_ = [request.query for request in sandbox.lucca.requests if request.path == WORK_CONTRACTS]
+    assert users["orderBy"] == "id,asc"
+    assert users["formerEmployees"] == "true"
+    assert users["fields"].endswith(",collection.count")
+    assert contracts == {"page": "1", "limit": "1000", "fields.root": "count", "isArchived": "false"}
+
+
+def test_former_employees_can_be_left_out(sandbox: Sandbox) -> None:
+    """`former_employees: false` reads fewer people, and only users without a past end date."""
+    everybody = len(sandbox.lucca.company.users)
+    sandbox.tap_settings = {"former_employees": False}
+    assert 0 < len(sandbox.tap().records("users")) < everybody
+
+
+@pytest.mark.parametrize("settings", [{"page_size": 1}, {"page_size": 7}, {"page_size": 1000}])
+def test_any_page_size_reads_everybody(sandbox: Sandbox, settings: dict[str, Any]) -> None:
+    """The page size changes the number of requests, never the result."""
+    sandbox.tap_settings = settings
+    tap = sandbox.tap()
+    assert len(tap.records("users")) == len(sandbox.lucca.company.users)
+    assert len(tap.records("work_contracts")) == len(sandbox.contracts)
+
+
+def test_a_server_that_caps_its_pages_loses_nobody(sandbox: Sandbox) -> None:
+    """Pages are stepped by the rows received, not by those asked for."""
+    sandbox.lucca.max_page = 100
+    tap = sandbox.tap()
+    assert len(tap.records("users")) == len(sandbox.lucca.company.users)
+    assert len(tap.records("work_contracts")) == len(sandbox.contracts)
+
+
+def test_completion_marks_say_run_and_count(sandbox: Sandbox) -> None:
+    """Both streams end with the mark of this run, and each run has its own id."""
+    first, second = sandbox.tap(), sandbox.tap()
+    for tap in (first, second):
+        users, contracts = completion(tap, "users"), completion(tap, "work_contracts")
+        assert users
+        assert contracts
+        assert users["records"] == len(tap.records("users"))
+        assert contracts["records"] == len(tap.records("work_contracts"))
+        assert users["run_id"] == contracts["run_id"]
+    assert completion(first, "users") != completion(second, "users")
+
+
+def test_an_earlier_state_never_looks_like_completion(sandbox: Sandbox) -> None:
+    """The SDK writes a loaded state out first thing: by then the earlier run's marks are gone, other bookmarks not."""
+    state = {**sandbox.tap().state}
+    state["bookmarks"]["target-elimity"] = {"employees": 250, "active": 180}
+    sandbox.lucca.forbidden_paths = frozenset({WORK_CONTRACTS})
+    tap = sandbox.tap("--state", sandbox.file("state.json", state))
+    assert tap.exit_code == 1
+    assert tap.messages[0]["type"] == "STATE"
+    assert tap.messages[0]["value"]["bookmarks"] == {
+        "users": {},
+        "work_contracts": {},
+        "target-elimity": {"employees": 250, "active": 180},
+    }
+    assert completion(tap, "users")
+    assert completion(tap, "work_contracts") is None
+
+
+def test_what_the_catalog_deselects_is_never_requested(sandbox: Sandbox) -> None:
+    """Deselected properties, nested ones and whole objects too, appear in no request, record or schema."""
+    catalog = json.loads(run("tap-lucca", "--discover").stdout)
+    deselected = (
+        ["properties", "mail"],
+        ["properties", "manager"],
+        ["properties", "department", "properties", "code"],
+    )
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            entry["metadata"]["selected"] = entry["breadcrumb"] not in deselected
+    tap = sandbox.tap("--catalog", sandbox.file("catalog.json", catalog))
+    assert tap.exit_code == 0
+    fields = next(request.query["fields"] for request in sandbox.lucca.requests if request.path == USERS)
+    assert "department[id,name]," in fields
+    assert "mail" not in fields
+    assert "manager" not in fields
+    assert all("mail" not in record and "manager" not in record for record in tap.records("users"))
+    assert "BTL" not in tap.stdout
+    schema = next(message["schema"] for message in tap.messages if message["type"] == "SCHEMA")
+    assert not {"mail", "manager"} & set(schema["properties"])
+
+
+def test_a_field_that_only_the_catalog_names_is_not_requested(sandbox: Sandbox) -> None:
+    """Nobody can make the tap read sensitive data by editing a catalog."""
+    catalog = json.loads(run("tap-lucca", "--discover").stdout)
+    for stream in catalog["streams"]:
+        stream["schema"]["properties"]["birthDate"] = {"type": ["string", "null"]}
+    tap = sandbox.tap("--catalog", sandbox.file("catalog.json", catalog))
+    assert tap.exit_code == 0
+    assert all("birthDate" not in request.query.get("fields", "") for request in sandbox.lucca.requests)
+
+
+@pytest.mark.parametrize(
+    ("flaw", "told"),
+    [
+        ({"api_key": "wrong"}, "the API key is wrong or revoked; check the setting 'api_key'"),
+        ({"forbidden_paths": frozenset({USERS})}, "must be given the right to read users"),
+        ({"forbidden_paths": frozenset({WORK_CONTRACTS})}, "must be given the right to read work contracts"),
+    ],
+)
+def test_a_refusal_says_what_to_do(sandbox: Sandbox, flaw: dict[str, Any], told: str) -> None:
+    """401 and 403 end the run at once, with the setting or the right that helps, without a traceback."""
+    if "api_key" in flaw:
+        sandbox.tap_settings = flaw
+    else:
+        sandbox.lucca.forbidden_paths = flaw["forbidden_paths"]
+    tap = sandbox.tap()
+    assert tap.exit_code == 1
+    assert told in tap.log
+    assert "Traceback" not in tap.log
+
+
+def test_a_host_that_is_no_lucca(sandbox: Sandbox) -> None:
+    """A 404 asks whether the host is right."""
+    sandbox.tap_settings = {"host": sandbox.elimity_url}
+    tap = sandbox.tap()
+    assert tap.exit_code == 1
+    assert "check the setting 'host'" in tap.log
+
+
+@pytest.mark.parametrize("host", ["{bare}", "{url}", "{url}/"], ids=["without scheme", "with scheme", "with a slash"])
+def test_the_host_is_accepted_as_people_write_it(sandbox: Sandbox, host: str) -> None:
+    """A scheme and a slash at the end make no difference, but for http, which only loopback may have."""
+    bare = sandbox.lucca_url.removeprefix("http://")
+    sandbox.tap_settings = {"host": host.format(bare=bare, url=sandbox.lucca_url), "max_retry_seconds": 0}
+    tap = sandbox.tap()
+    if host == "{bare}":  # read as https, which the sandbox does not speak: the attempt shows how it was read
+        assert "the connection to Lucca failed" in tap.log
+        assert "SSL" in tap.log
+    else:
+        assert tap.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"host": "http://acme.ilucca.net"}, "'host' is not the URL of a Lucca instance: it must be https"),
+        ({"host": "https://acme.ilucca.net/timmi"}, "it must not contain a path"),
+        ({"host": "https://me:secret@acme.ilucca.net"}, "it must not contain credentials"),
+        ({"host": "https://acme.ilucca.net?x=1"}, "it must not contain a path"),
+        ({"host": "ftp://acme.ilucca.net"}, "it must be https"),
+        ({"host": "https://"}, "it names no host"),
+        ({"host": "acme.ilucca.net:99999"}, "its port is not a number"),
+        ({"host": ""}, "'host' is out of range or malformed"),
+        ({"api_key": ""}, "'api_key' is out of range or malformed"),
+        ({"api_key": 123456789}, "'api_key' is out of range or malformed"),
+        ({"api_key": "two\nlines"}, "'api_key' is out of range or malformed"),
+        ({"page_size": 0}, "'page_size' is out of range or malformed"),
+        ({"page_size": 1001}, "'page_size' is out of range or malformed"),
+        ({"requests_per_minute": 0}, "'requests_per_minute' is out of range or malformed"),
+        ({"request_timeout": "soon"}, "'request_timeout' is out of range or malformed"),
+        ({"former_employees": "perhaps"}, "'former_employees' is out of range or malformed"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name(sandbox: Sandbox, settings: dict[str, Any], told: str) -> None:
+    """One sentence names the setting and never its value; Lucca is not asked."""
+    sandbox.tap_settings = settings
+    for arguments in ((), ("--test",)):
+        tap = sandbox.tap(*arguments)
+        assert tap.exit_code == 1
+        assert told in tap.log
+        assert not any(str(secret) in tap.log for secret in (123456789, "me:secret"))
+        assert "Traceback" not in tap.log
+    assert sandbox.lucca.requests == []
+
+
+def test_missing_settings_are_named(sandbox: Sandbox) -> None:
+    """Without a host and a key nothing is sent to anyone: there is no default host."""
+    tap = run("tap-lucca", "--config", sandbox.file("empty.json", {}))
+    assert tap.exit_code == 1
+    assert "The setting 'host' is missing" in tap.log
+    assert "The setting 'api_key' is missing" in tap.log
+
+
+@pytest.mark.parametrize("content", ["{", "not json"])
+def test_a_configuration_file_that_is_none(sandbox: Sandbox, content: str) -> None:
+    """A broken or absent file is told in one sentence."""
+    broken = sandbox.folder / "broken.json"
+    broken.write_text(content)
+    for path, told in ((broken, "is not valid JSON"), (sandbox.folder / "absent.json", "was not found")):
+        tap = run("tap-lucca", "--config", path)
+        assert tap.exit_code == 1
+        assert told in tap.log
+        assert "Traceback" not in tap.log
+
+
+def test_settings_from_the_environment(sandbox: Sandbox) -> None:
+    """`--config=ENV` reads TAP_LUCCA_… variables; --test reads one record of each stream."""
+    tap = run(
+        "tap-lucca",
+        "--config=ENV",
+        "--test",
+        env={
+            "TAP_LUCCA_HOST": sandbox.lucca_url,
+            "TAP_LUCCA_API_KEY": sandbox.lucca.api_key,
+            "TAP_LUCCA_PAGE_SIZE": "5",
+        },
+    )
+    assert tap.exit_code == 0
+    assert len(tap.records("users")) == len(tap.records("work_contracts")) == 1
+    assert tap.state == {} or "completion" not in json.dumps(tap.state)
+
+
+def test_about_and_version() -> None:
+    """--about tells settings and capabilities, --version the package's."""
+    about = json.loads(run("tap-lucca", "--about", "--format=json").stdout)
+    assert about["settings"]["required"] == ["host", "api_key"]
+    assert about["settings"]["properties"]["api_key"]["secret"] is True
+    assert version("tap-lucca") in run("tap-lucca", "--version").stdout
+
+
+def test_an_emptied_company_is_read_as_empty(sandbox: Sandbox) -> None:
+    """No users and no contracts are a complete stream of none."""
+    sandbox.lucca.delete_users({int(str(user["id"])) for user in sandbox.lucca.company.users})
+    sandbox.lucca.delete_contracts({int(str(row["id"])) for row in sandbox.lucca.company.work_contracts})
+    tap = sandbox.tap()
+    assert tap.exit_code == 0
+    mark = completion(tap, "users")
+    assert mark
+    assert mark["records"] == 0

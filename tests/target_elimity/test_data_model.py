@@ -1,0 +1,106 @@
+"""The data model: one table, and what must equal it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from elimity_insights_client._decode_domain_graph_schema import decode_domain_graph_schema
+from target_elimity.data_model import ATTRIBUTE_TYPES, export_file, misfits
+
+from tests.harness import ROOT, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from elimity_insights_client._decode_domain_graph_schema import DomainGraphSchemaDict
+
+MODEL: dict[str, Any] = json.loads(export_file())
+
+# The specification's attributes: name, id and type, letter for letter.
+SPECIFIED = """
+Login login string, Email email string, First Name firstName string, Last Name lastName string,
+Job Title jobTitle string, Employee Number employeeNumber string, Department department string,
+Department Code departmentCode string, Legal Entity legalEntity string, Manager Id managerId string,
+Manager Name managerName string, Manager Email managerEmail string, Seniority Date seniorityDate date,
+Contract Start Date contractStartDate date, End Date endDate date, Last Modified lastModified dateTime,
+Status status string, Primary Role primaryRole string, Secondary Roles secondaryRoles string,
+Contract Type contractType string
+"""
+
+
+def test_the_attributes_are_those_specified() -> None:
+    """20 attributes, in their order, with the names that an administrator sees."""
+    rows = [tuple(row.strip().rsplit(" ", 2)) for row in re.sub(r"\s+", " ", SPECIFIED).split(",")]
+    assert [(row.name, row.id, row.type) for row in ATTRIBUTE_TYPES] == rows
+
+
+def test_the_committed_export_file_is_what_the_command_prints() -> None:
+    """`--data-model` needs no settings, and nobody uploads a file that differs from the code."""
+    committed = (ROOT / "target-elimity/insights-client-lucca-data-model-export.json").read_text()
+    printed = run("target-elimity", "--data-model")
+    assert printed.exit_code == 0
+    assert printed.stdout == committed == export_file()
+
+
+def test_the_vendors_client_reads_the_export_file() -> None:
+    """The form is that of the vendor's own domain graph schema."""
+    schema = decode_domain_graph_schema(cast("DomainGraphSchemaDict", MODEL))
+    assert [entity_type.id for entity_type in schema.entity_types] == ["employee"]
+    assert len(schema.attribute_types) == 20
+    assert schema.relationship_attribute_types == []
+
+
+def without_attribute(model: dict[str, Any]) -> None:
+    """Delete the login."""
+    del model["entityAttributeTypes"][0]
+
+
+def of_wrong_type(model: dict[str, Any]) -> None:
+    """Make the end date a string."""
+    model["entityAttributeTypes"][14]["type"] = "string"
+
+
+def archived(model: dict[str, Any]) -> None:
+    """Archive the status."""
+    model["entityAttributeTypes"][16]["archived"] = True
+
+
+def of_other_entity_type(model: dict[str, Any]) -> None:
+    """Give the mail address to another entity type."""
+    model["entityAttributeTypes"][1]["entityTypeId"] = "contractor"
+
+
+def without_entity_type(model: dict[str, Any]) -> None:
+    """Delete the entity type."""
+    model["entityTypes"] = []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (without_attribute, "the attribute Login (login) is missing"),
+        (of_wrong_type, "the attribute End Date (endDate) has the type string instead of date"),
+        (archived, "the attribute Status (status) is archived"),
+        (of_other_entity_type, "the attribute Email (email) is missing"),
+        (without_entity_type, "the entity type Employee (employee) is missing"),
+    ],
+)
+def test_a_misfit_is_told_by_name(change: Callable[[dict[str, Any]], None], told: str) -> None:
+    """Each kind of difference that would have an import refused."""
+    model = copy.deepcopy(MODEL)
+    change(model)
+    assert misfits(model) == [told]
+
+
+def test_all_misfits_are_told_at_once_and_additions_are_none() -> None:
+    """An administrator mends everything in one go; attributes of their own do no harm."""
+    model = copy.deepcopy(MODEL)
+    for change in (archived, of_wrong_type, without_attribute):
+        change(model)
+    model["entityAttributeTypes"].append({**MODEL["entityAttributeTypes"][0], "id": "costCentre", "type": "number"})
+    assert len(misfits(model)) == 3
+    assert misfits(MODEL) == []

@@ -1,0 +1,281 @@
+"""The join and the status: a table of cases, and properties that hold for all."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from target_elimity.employees import Employee, Rules, applicable_contract, new_employee
+
+TODAY = date(2026, 3, 14)
+UTC_RULES = Rules(TODAY, timezone.utc, {})
+
+# The documentation's example person.
+JOHN: dict[str, Any] = {
+    "id": 416,
+    "name": "John Doe",
+    "modifiedAt": "2015-09-07T10:20:06.583",
+    "lastName": "DOE",
+    "firstName": "John",
+    "login": "jdoe",
+    "mail": "no-reply@lucca.fr",
+    "jobTitle": "Consultant",
+    "employeeNumber": "00057",
+    "dtContractStart": "2014-09-01T00:00:00",
+    "dtContractEnd": None,
+    "seniorityDate": "2014-09-01T00:00:00",
+    "legalEntity": {"id": 1, "name": "Lucca"},
+    "department": {"id": 13, "name": "BU Timmi/Lucca", "code": "BTL"},
+    "manager": {"id": 383, "name": "Roger Smith", "mail": "rsmith@example.org"},
+    "rolePrincipal": {"id": 55, "name": "User"},
+    "habilitedRoles": [{"id": 59, "name": "Employee +"}, {"id": 7, "name": "Approver"}],
+}
+
+
+def employee(*contracts: dict[str, Any], rules: Rules = UTC_RULES, **changes: Any) -> Employee:
+    """Return the employee of the example person with changes."""
+    return new_employee({**JOHN, **changes}, contracts, rules)
+
+
+def contract(start: str | None, end: str | None = None, **more: Any) -> dict[str, Any]:
+    """Return a work contract named after its first day."""
+    return {
+        "id": 1,
+        "ownerId": 416,
+        "startsOn": start,
+        "endsOn": end,
+        "isApplicable": False,
+        "type": {"id": 1, "name": str(start)},
+        **more,
+    }
+
+
+def test_the_example_person() -> None:
+    """All 20 attributes of the documentation's example."""
+    assert employee(contract("2021-01-01", type={"id": 1, "name": "CDI"}, typeId=1)) == Employee(
+        id="416",
+        name="John Doe",
+        login="jdoe",
+        email="no-reply@lucca.fr",
+        first_name="John",
+        last_name="DOE",
+        job_title="Consultant",
+        employee_number="00057",
+        department="BU Timmi/Lucca",
+        department_code="BTL",
+        legal_entity="Lucca",
+        manager_id="383",
+        manager_name="Roger Smith",
+        manager_email="rsmith@example.org",
+        seniority_date=date(2014, 9, 1),
+        contract_start_date=date(2014, 9, 1),
+        end_date=None,
+        last_modified=datetime(2015, 9, 7, 10, 20, 6, tzinfo=timezone.utc),
+        status="active",
+        primary_role="User",
+        secondary_roles="Approver, Employee +",
+        contract_type="CDI",
+    )
+
+
+@pytest.mark.parametrize("blank", [None, "", " \t\n"])
+def test_a_missing_null_or_blank_value_assigns_nothing(blank: str | None) -> None:
+    """Nothing is known of somebody but the id; the name falls back to it."""
+    nobody = {field: blank for field in JOHN if field != "id"} | {"habilitedRoles": None}
+    nobody |= dict.fromkeys(("legalEntity", "department", "manager", "rolePrincipal"))
+    for user in (nobody | {"id": 7}, {"id": 7}):
+        somebody = new_employee(user, [], UTC_RULES)
+        assert somebody.id == somebody.name == "7"
+        assert somebody.status == "active"
+        assert all(
+            getattr(somebody, field) is None for field in Employee.__slots__ if field not in {"id", "name", "status"}
+        )
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "John Doe"),
+        ({"name": " "}, "John DOE"),
+        ({"name": None, "firstName": None}, "DOE"),
+        ({"name": None, "firstName": "", "lastName": None}, "jdoe"),
+        ({"name": None, "firstName": "", "lastName": None, "login": None}, "416"),
+    ],
+)
+def test_the_name(changes: dict[str, Any], name: str) -> None:
+    """The user's name, else first and last name, else the login, else the id."""
+    assert employee(**changes).name == name
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        (None, "active"),
+        ("2026-03-13T00:00:00", "inactive"),
+        ("2026-03-14T00:00:00", "active"),
+        ("2026-03-15T00:00:00", "active"),
+        ("0001-01-01T00:00:00", "inactive"),
+        ("9999-12-31T00:00:00", "active"),
+        ("2026-03-13", "inactive"),
+        ("2026-03-13T23:59:59+02:00", "inactive"),
+    ],
+)
+def test_the_status(end: str | None, status: str) -> None:
+    """Inactive after the last day of employment; that day itself, and a start next month, are active."""
+    assert employee(dtContractEnd=end).status == status
+    assert employee(dtContractEnd=end, dtContractStart="2026-04-01T00:00:00").status == status
+
+
+@pytest.mark.parametrize(
+    ("modified", "zone", "expected"),
+    [
+        ("2015-09-07T10:20:06.583", "UTC", "2015-09-07T10:20:06"),
+        ("2015-09-07T10:20:06.5", "Europe/Paris", "2015-09-07T08:20:06"),
+        ("2015-01-07T10:20:06", "Europe/Paris", "2015-01-07T09:20:06"),
+        ("2015-09-07T10:20:06.583Z", "Europe/Paris", "2015-09-07T10:20:06"),
+        ("2015-09-07T10:20:06+05:30", "Europe/Paris", "2015-09-07T04:50:06"),
+        ("2015-09-07", "UTC", "2015-09-07T00:00:00"),
+        ("0001-01-01T00:00:00", "Europe/Paris", "0001-01-01T00:00:00"),
+        ("9999-12-31T23:59:59.9999999", "America/New_York", "9999-12-31T23:59:59"),
+    ],
+)
+def test_timestamps_are_utc_without_fractions(modified: str, zone: str, expected: str) -> None:
+    """One without a zone is read in the configured one; the first and the last day there is stay as they stand."""
+    moment = employee(modifiedAt=modified, rules=Rules(TODAY, ZoneInfo(zone), {})).last_modified
+    assert moment
+    assert moment.isoformat() == f"{expected}+00:00"
+
+
+def test_dates_pass_as_they_stand() -> None:
+    """Neither the time behind a date nor a zone moves it to another day."""
+    rules = Rules(TODAY, ZoneInfo("Asia/Tokyo"), {})
+    for text in ("2014-09-01", "2014-09-01T23:30:00", "2014-09-01T00:00:00Z", "2014-09-01 00:00:00.000"):
+        assert employee(seniorityDate=text, rules=rules).seniority_date == date(2014, 9, 1)
+
+
+@pytest.mark.parametrize("field", ["dtContractEnd", "seniorityDate", "dtContractStart", "modifiedAt"])
+@pytest.mark.parametrize("value", ["soon", "2026-02-30", "2026-13-01T00:00:00", "01/02/2026", "2026-01-01x"])
+def test_a_date_that_is_none_is_told_by_its_field(field: str, value: str) -> None:
+    """The value itself is personal and not repeated."""
+    with pytest.raises(ValueError, match=field) as error:
+        new_employee(JOHN | {field: value}, [], UTC_RULES)
+    assert value not in str(error.value)
+
+
+PAST = contract("2019-01-01", "2019-12-31", id=1)
+LAST_PAST = contract("2020-01-01", "2020-12-31", id=2)
+ONGOING = contract("2021-01-01", id=3)
+UPCOMING = contract("2026-05-01", id=4)
+LATER = contract("2027-01-01", id=5)
+
+
+@pytest.mark.parametrize(
+    ("contracts", "expected"),
+    [
+        ([], None),
+        ([PAST], PAST),
+        ([PAST, LAST_PAST], LAST_PAST),
+        ([PAST, LAST_PAST, UPCOMING, LATER], UPCOMING),
+        ([PAST, ONGOING, UPCOMING], ONGOING),
+        ([contract("2020-01-01", "2026-03-14"), UPCOMING], contract("2020-01-01", "2026-03-14")),
+        ([contract("2020-01-01", "2026-03-13"), UPCOMING], UPCOMING),
+        ([contract("2026-03-14"), PAST], contract("2026-03-14")),
+        ([contract(None), PAST], contract(None)),
+        ([ONGOING, PAST | {"isApplicable": True}], PAST | {"isApplicable": True}),
+        ([ONGOING | {"isApplicable": None}, PAST], ONGOING | {"isApplicable": None}),
+        ([PAST | {"isApplicable": True}, UPCOMING | {"isApplicable": True}], UPCOMING | {"isApplicable": True}),
+    ],
+    ids=str,
+)
+def test_the_contract_that_counts(contracts: list[dict[str, Any]], expected: dict[str, Any] | None) -> None:
+    """The one Lucca marks; where none is marked the ongoing one, else the first upcoming, else the last past one."""
+    assert applicable_contract(contracts, TODAY) == expected
+    assert applicable_contract(reversed(contracts), TODAY) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"type": {"id": 1, "name": "CDI"}, "typeId": 1}, "CDI"),
+        ({"type": None, "typeId": 1}, "Permanent"),
+        ({"type": {"id": 1, "name": " "}, "typeId": 1}, "Permanent"),
+        ({"type": {"id": 1}}, "Permanent"),
+        ({"type": None, "typeId": 2}, "2"),
+        ({"type": None, "typeId": None}, None),
+    ],
+)
+def test_the_contract_type(changes: dict[str, Any], expected: str | None) -> None:
+    """The type's name; where only its id is known the label configured for it, else the id."""
+    rules = Rules(TODAY, timezone.utc, {"1": "Permanent"})
+    assert employee(contract("2021-01-01", **changes), rules=rules).contract_type == expected
+
+
+def test_secondary_roles_are_sorted_and_blank_ones_left_out() -> None:
+    """The order in which Lucca gives roles means nothing."""
+    roles = [{"id": 1, "name": "b"}, {"id": 2, "name": None}, {"id": 3, "name": " "}, {"id": 4, "name": "a"}]
+    assert employee(habilitedRoles=roles).secondary_roles == "a, b"
+    assert employee(habilitedRoles=[]).secondary_roles is None
+
+
+Days = st.dates(TODAY - timedelta(400), TODAY + timedelta(400))
+
+
+@st.composite
+def contracts_of_a_person(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw contracts whose date ranges do not overlap, in any order; the last may be open-ended."""
+    days = sorted(draw(st.lists(Days, unique=True, max_size=10)))
+    ranges: list[tuple[date, date | None]] = list(zip(days[::2], days[1::2], strict=False))
+    if len(days) % 2:
+        ranges.append((days[-1], None))
+    rows = [
+        contract(start.isoformat(), end.isoformat() if end else None, id=number)
+        for number, (start, end) in enumerate(ranges)
+    ]
+    return draw(st.permutations(rows))
+
+
+@given(contracts_of_a_person())
+def test_lucca_and_the_rule_agree_on_the_contract(contracts: list[dict[str, Any]]) -> None:
+    """What Lucca documents of its mark, spelt out: ongoing, else first upcoming, else last past; marked or not."""
+    today = TODAY.isoformat()
+    ongoing = [row for row in contracts if row["startsOn"] <= today <= (row["endsOn"] or "9")]
+    upcoming = sorted((row for row in contracts if row["startsOn"] > today), key=lambda row: row["startsOn"])
+    past = sorted((row for row in contracts if (row["endsOn"] or "9") < today), key=lambda row: row["startsOn"])
+    expected = next(iter(ongoing or upcoming or past[-1:]), None)
+    assert applicable_contract(contracts, TODAY) == expected
+    marked = [row | {"isApplicable": row is expected} for row in contracts]
+    chosen = applicable_contract(marked, TODAY)
+    assert (chosen and chosen["id"]) == (expected and expected["id"])
+
+
+Text = st.one_of(st.none(), st.text(max_size=8))
+Reference = st.one_of(st.none(), st.fixed_dictionaries({}, optional={"id": st.integers(), "name": Text, "code": Text}))
+
+
+@given(
+    user=st.fixed_dictionaries(
+        {"id": st.integers(1)},
+        optional={
+            **dict.fromkeys(("name", "firstName", "lastName", "login", "mail", "employeeNumber"), Text),
+            **dict.fromkeys(("department", "legalEntity", "manager", "rolePrincipal"), Reference),
+            "habilitedRoles": st.one_of(st.none(), st.lists(st.fixed_dictionaries({"name": Text}))),
+            "dtContractEnd": st.one_of(st.none(), st.dates().map(lambda day: f"{day.isoformat()}T00:00:00")),
+        },
+    ),
+    contracts=contracts_of_a_person(),
+)
+def test_whatever_lucca_holds_becomes_an_employee(user: dict[str, Any], contracts: list[dict[str, Any]]) -> None:
+    """Nobody is left without an id and a name; no value is blank; the status follows the end date alone."""
+    somebody = new_employee(user, contracts, UTC_RULES)
+    assert somebody.id == str(user["id"])
+    assert somebody.name.strip()
+    for field in Employee.__slots__:
+        value = getattr(somebody, field)
+        assert value is None or not isinstance(value, str) or value.strip()
+    end = user.get("dtContractEnd")
+    assert (somebody.status == "inactive") == (end is not None and end[:10] < TODAY.isoformat())
+    assert (somebody.contract_type is None) == (not contracts)

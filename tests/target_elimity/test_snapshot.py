@@ -1,0 +1,119 @@
+"""The snapshot, with the vendor's client as the oracle."""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import elimity_insights_client as vendor
+from hypothesis import given
+from hypothesis import strategies as st
+from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.employees import Employee
+from target_elimity.snapshot import BUFFER_SIZE, write_compressed, write_json
+
+from sandbox.elimity import Elimity
+from sandbox.server import serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+Text = st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
+Moments = st.datetimes(timezones=st.just(timezone.utc)).map(lambda moment: moment.replace(microsecond=0))
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "string": Text,
+    "date": st.one_of(st.none(), st.dates()),
+    "dateTime": st.one_of(st.none(), Moments),
+}
+
+
+@st.composite
+def employees(draw: st.DrawFn) -> Employee:
+    """Draw an employee with any values, in the order of the table of attributes."""
+    return Employee(
+        draw(st.text("0123456789", min_size=1)),
+        draw(st.text(st.characters(exclude_categories=["Cs"]))),
+        *[draw(VALUES[attribute.type]) for attribute in ATTRIBUTE_TYPES],
+    )
+
+
+def vendors_entity(employee: Employee) -> vendor.Entity:
+    """Return the entity as a user of the vendor's client would write it."""
+
+    def assignments() -> Iterator[vendor.AttributeAssignment]:
+        for attribute in ATTRIBUTE_TYPES:
+            value = attribute.value_of(employee)
+            if isinstance(value, datetime):
+                moment = vendor.DateTime(value.year, value.month, value.day, value.hour, value.minute, value.second)
+                yield vendor.AttributeAssignment(attribute.id, vendor.DateTimeValue(moment))
+            elif isinstance(value, date):
+                yield vendor.AttributeAssignment(attribute.id, vendor.DateValue(value.year, value.month, value.day))
+            elif value is not None:
+                yield vendor.AttributeAssignment(attribute.id, vendor.StringValue(value))
+
+    return vendor.Entity(assignments(), employee.id, employee.name, "employee")
+
+
+def uploaded_by_vendor(entities: list[Employee]) -> Any:
+    """Return the JSON that the vendor's client sends for employees."""
+    elimity = Elimity(validate=False)
+    with serve(elimity.app) as url:
+        config = vendor.Config(id=1, url=url, token=elimity.source_token)
+        vendor.Client(config).reload_domain_graph(vendor.DomainGraph(map(vendors_entity, entities), []))
+    assert elimity.current
+    return elimity.current.body
+
+
+def written(entities: list[Employee]) -> Any:
+    """Return the JSON in our compressed snapshot."""
+    file = io.BytesIO()
+    write_compressed(entities, file)
+    return json.loads(zlib.decompress(file.getvalue()))
+
+
+def test_no_employees() -> None:
+    """An empty snapshot has the form of the vendor's."""
+    assert written([]) == uploaded_by_vendor([]) == {"entities": [], "relationships": []}
+
+
+def test_hundreds_of_any_employees_are_what_the_vendors_client_sends() -> None:
+    """After decompression and parsing, our snapshot equals what elimity-insights-client 10.2.1 uploads."""
+    drawn: list[list[Employee]] = []
+
+    @given(st.lists(employees(), max_size=20))
+    def draw(entities: list[Employee]) -> None:
+        drawn.append(entities)
+
+    draw()
+    everybody = [employee for entities in drawn for employee in entities]
+    assert len(everybody) > 100
+    assert written(everybody) == uploaded_by_vendor(everybody)
+
+
+@given(st.lists(employees(), max_size=3))
+def test_plain_and_compressed_are_the_same(entities: list[Employee]) -> None:
+    """The dry run's file holds what would have been uploaded."""
+    plain, compressed = io.BytesIO(), io.BytesIO()
+    write_json(entities, plain)
+    write_compressed(entities, compressed)
+    assert plain.getvalue() == zlib.decompress(compressed.getvalue())
+
+
+def test_it_is_written_while_it_is_encoded() -> None:
+    """Employees are not gathered: bytes leave before the last one was asked for."""
+    nobody = Employee("1", "x" * 1000, *[None] * 20)  # type: ignore[arg-type] # a status does not matter here
+    file = io.BytesIO()
+    sizes: list[int] = []
+
+    def many() -> Iterator[Employee]:
+        for _ in range(3 * BUFFER_SIZE // 1000):
+            sizes.append(file.tell())
+            yield nobody
+
+    write_json(many(), file)
+    assert 0 < sizes[-1] < file.tell()
+    assert len(set(sizes)) >= 3

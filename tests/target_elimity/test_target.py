@@ -1,0 +1,364 @@
+"""The target as its users run it: the console script, Singer messages in, a snapshot out, or nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.harness import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.harness import Sandbox
+
+USERS: dict[str, Any] = {
+    "id": {"type": "integer"},
+    "name": {"type": ["string", "null"]},
+    "mail": {"type": ["string", "null"]},
+    "dtContractEnd": {"type": ["string", "null"], "format": "date-time"},
+    "modifiedAt": {"type": ["string", "null"], "format": "date-time"},
+}
+CONTRACTS: dict[str, Any] = {
+    "id": {"type": "integer"},
+    "ownerId": {"type": ["integer", "null"]},
+    "startsOn": {"type": ["string", "null"], "format": "date"},
+    "endsOn": {"type": ["string", "null"], "format": "date"},
+    "isApplicable": {"type": ["boolean", "null"]},
+    "typeId": {"type": ["integer", "null"]},
+}
+JANE = {"id": 1, "name": "Jane", "mail": "jane@acme.example", "dtContractEnd": None}
+JOHN = {"id": 2, "name": "John", "mail": None, "dtContractEnd": "2020-01-31T00:00:00"}
+HERS = {"id": 9, "ownerId": 1, "startsOn": "2019-01-01", "endsOn": None, "isApplicable": True, "typeId": 1}
+
+
+def schema(stream: str, properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a SCHEMA message."""
+    return {
+        "type": "SCHEMA",
+        "stream": stream,
+        "schema": {"type": "object", "properties": properties},
+        "key_properties": ["id"],
+        **more,
+    }
+
+
+def record(stream: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a RECORD message."""
+    return {"type": "RECORD", "stream": stream, "record": row}
+
+
+def state(run_id: str = "run", bookmark: dict[str, int] | None = None, **counts: int) -> dict[str, Any]:
+    """Return a STATE message with completion marks."""
+    bookmarks: dict[str, Any] = {
+        stream: {"completion": {"run_id": run_id, "records": count}} for stream, count in counts.items()
+    }
+    if bookmark:
+        bookmarks["target-elimity"] = bookmark
+    return {"type": "STATE", "value": {"bookmarks": bookmarks}}
+
+
+WHOLE = [
+    schema("users", USERS),
+    record("users", JANE),
+    record("users", JOHN),
+    state(users=2),
+    schema("work_contracts", CONTRACTS),
+    record("work_contracts", HERS),
+    state(users=2, work_contracts=1),
+]
+
+
+def lines(messages: Iterable[dict[str, Any]]) -> str:
+    """Return messages as a tap writes them."""
+    return "".join(json.dumps(message) + "\n" for message in messages)
+
+
+def refused(sandbox: Sandbox, text: str, told: str) -> None:
+    """Assert that the target uploads nothing, emits no STATE, says why, and tells the Logs tab."""
+    target = sandbox.target(text)
+    assert target.exit_code == 1
+    assert told in target.log
+    assert "Traceback" not in target.log
+    assert target.stdout == ""
+    assert sandbox.elimity.snapshots == []
+    (alert,) = sandbox.alerts
+    assert alert.startswith("Nothing was imported: ")
+    assert told in alert
+
+
+def test_a_whole_import_is_uploaded_once(sandbox: Sandbox) -> None:
+    """One snapshot; STATE comes out, with what is remembered of the upload; the Logs tab tells start and counts."""
+    target = sandbox.target(lines(WHOLE))
+    assert target.exit_code == 0
+    assert len(sandbox.elimity.snapshots) == 1
+    assert [(entity["id"], entity["name"]) for entity in sandbox.entities] == [("1", "Jane"), ("2", "John")]
+    (emitted,) = target.messages
+    assert emitted["bookmarks"]["target-elimity"] == {"employees": 2, "active": 1}
+    assert emitted["bookmarks"]["users"] == WHOLE[-1]["value"]["bookmarks"]["users"]
+    logs = [(log.level, log.message) for log in sandbox.elimity.connector_logs]
+    assert logs[0][1].startswith("Import from Lucca started")
+    assert logs[1] == ("info", "Import complete. 2 employees: 1 active, 1 inactive, 1 without contract.")
+    assert not sandbox.alerts
+
+
+def test_streams_may_come_in_any_order(sandbox: Sandbox) -> None:
+    """Contracts first, or both interleaved, make the same snapshot."""
+    users, contracts = WHOLE[0], WHOLE[4]
+    orders = (
+        WHOLE,
+        [contracts, WHOLE[5], users, WHOLE[1], WHOLE[2], WHOLE[6]],
+        [users, contracts, WHOLE[2], WHOLE[5], users, WHOLE[1], WHOLE[6]],
+    )
+    for order in orders:
+        assert sandbox.target(lines(order)).exit_code == 0
+    first, *others = [snapshot.body for snapshot in sandbox.elimity.snapshots]
+    assert others == [first, first]
+
+
+def test_a_later_record_replaces_an_earlier_one(sandbox: Sandbox) -> None:
+    """A key that comes twice is one employee, as it is a row in any other target."""
+    messages = [*WHOLE[:3], record("users", {**JANE, "name": "Janet"}), *WHOLE[4:6], state(users=3, work_contracts=1)]
+    assert sandbox.target(lines(messages)).exit_code == 0
+    assert [entity["name"] for entity in sandbox.entities] == ["Janet", "John"]
+
+
+def test_unknown_streams_are_ignored_with_one_warning_each(sandbox: Sandbox) -> None:
+    """A tap that also brings departments does no harm."""
+    departments = [schema("departments", {"id": {"type": "integer"}})] + [
+        record("departments", {"id": number}) for number in range(5)
+    ]
+    target = sandbox.target(lines([*departments, *WHOLE]))
+    assert target.exit_code == 0
+    assert target.log.count("The stream 'departments' is not part of an import and is ignored.") == 1
+
+
+def test_schemas_may_be_repeated_and_change(sandbox: Sandbox) -> None:
+    """A second SCHEMA message loses nobody who came before it."""
+    wider = schema("users", {**USERS, "jobTitle": {"type": ["string", "null"]}})
+    messages = [*WHOLE[:2], WHOLE[0], wider, *WHOLE[2:]]
+    assert sandbox.target(lines(messages)).exit_code == 0
+    assert len(sandbox.entities) == 2
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"),
+    [
+        ([], "'users' is incomplete"),
+        (WHOLE[:2], "'users' is incomplete: the tap stopped, or left it out, after 1 records"),
+        (WHOLE[:4], "'work_contracts' is incomplete"),
+        (WHOLE[:6], "'work_contracts' is incomplete"),
+        ([*WHOLE[:1], *WHOLE[2:]], "marked complete with 2 records when 1 had been received"),
+        ([WHOLE[6], *WHOLE[:3], *WHOLE[4:6]], "marked complete with 2 records when 0 had been received"),
+        ([*WHOLE, record("users", {**JANE, "id": 3})], "went on after it was marked complete"),
+        ([*WHOLE[:3], state(users=2), *WHOLE[4:6], state("x", users=2, work_contracts=1)], None),
+        (
+            [schema("users", USERS), schema("work_contracts", CONTRACTS), state(users=0, work_contracts=0)],
+            "a single user",
+        ),
+    ],
+)
+def test_a_partial_import_is_refused(sandbox: Sandbox, messages: list[dict[str, Any]], told: str | None) -> None:
+    """End of input is no proof: what is not marked complete by one run replaces nothing."""
+    if told is None:  # a second mark of the same stream, by another run, seen when all its records were there
+        assert sandbox.target(lines(messages)).exit_code == 0
+        return
+    refused(sandbox, lines(messages), told)
+
+
+def test_an_incremental_stream_is_refused(sandbox: Sandbox) -> None:
+    """A partial set is not an import, even if it is complete in itself."""
+    incremental = schema("users", USERS, bookmark_properties=["modifiedAt"])
+    refused(sandbox, lines([incremental, *WHOLE[1:]]), "The stream 'users' is incremental")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("not json\n", "not valid JSON"),
+        (lines(WHOLE)[:-30], "not valid JSON: the tap was stopped in the middle of it"),
+        ("[]\n", "not a Singer message"),
+        ('{"type": "RECORD", "stream": "users"}\n', "A RECORD message lacks record."),
+        ('{"stream": "users"}\n', "A Singer message lacks type."),
+        ('{"type": "NONSENSE"}\n', "'NONSENSE' is not supported"),
+        ('{"type": "BATCH", "stream": "users", "encoding": {}, "manifest": []}\n', "BATCH messages are not supported"),
+        (lines([record("users", JANE)]), "before a corresponding schema"),
+    ],
+)
+def test_input_that_is_no_singer_is_refused(sandbox: Sandbox, text: str, told: str) -> None:
+    """A cut line, as a killed tap leaves it, or none at all ends the run without repeating its content."""
+    refused(sandbox, text, told)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({**JANE, "mail": 7}, "The record 1 of the stream 'users' is invalid: mail must be string or null."),
+        ({**JANE, "id": "one"}, "The record one of the stream 'users' is invalid: id must be integer."),
+        ({**JANE, "dtContractEnd": "soon"}, "'dtContractEnd' is not a date"),
+        ({"name": "Nobody", "dtContractEnd": None}, "id must be integer"),
+    ],
+)
+def test_a_record_that_breaks_the_schema_fails_the_run(sandbox: Sandbox, row: dict[str, Any], told: str) -> None:
+    """Stream, id and field are named; the value, which is personal, is not."""
+    refused(sandbox, lines([WHOLE[0], record("users", row), *WHOLE[2:]]), told)
+    assert "jane@acme.example" not in "".join(sandbox.alerts)
+
+
+@pytest.mark.parametrize(("stream", "field"), [("users", "dtContractEnd"), ("work_contracts", "ownerId")])
+def test_a_field_that_an_import_needs_may_not_be_deselected(sandbox: Sandbox, stream: str, field: str) -> None:
+    """Without the end date every leaver would look active."""
+    properties = {**(USERS if stream == "users" else CONTRACTS)}
+    del properties[field]
+    refused(sandbox, lines([schema(stream, properties)]), f"The stream '{stream}' comes without {field}")
+
+
+def test_end_dates_that_lucca_does_not_show_are_refused(sandbox: Sandbox) -> None:
+    """Lucca silently leaves out fields outside the key's role: then leavers would look active."""
+    rows = [record("users", {"id": row["id"], "name": row["name"]}) for row in (JANE, JOHN)]
+    refused(sandbox, lines([WHOLE[0], *rows, *WHOLE[3:]]), "Lucca shows no 'dtContractEnd' to this API key")
+
+
+def test_deselected_fields_are_not_assigned(sandbox: Sandbox) -> None:
+    """What the tap's catalog leaves out is left out of the snapshot, and nothing else is."""
+    properties = {name: kind for name, kind in USERS.items() if name != "mail"}
+    rows = [record("users", {"id": 1, "name": "Jane", "dtContractEnd": None})]
+    messages = [schema("users", properties), *rows, *WHOLE[4:6], state(users=1, work_contracts=1)]
+    assert sandbox.target(lines(messages)).exit_code == 0
+    (entity,) = sandbox.entities
+    assert [row["attributeTypeId"] for row in entity["attributeAssignments"]] == ["status", "contractType"]
+
+
+def test_hostile_strings_arrive_as_they_are(sandbox: Sandbox) -> None:
+    """Markup, quotes, control characters, right-to-left and long names are data like any other."""
+    names = ["<script>alert(1)</script>", 'O\'Hara "x"', "\u0000\u0001\n\t", "شركة", "王小明", "🦊", "=1+1", "x" * 5000]
+    rows = [record("users", {**JANE, "id": number, "name": name}) for number, name in enumerate(names, 1)]
+    messages = [WHOLE[0], *rows, *WHOLE[4:6], state(users=len(names), work_contracts=1)]
+    assert sandbox.target(lines(messages)).exit_code == 0
+    assert [entity["name"] for entity in sandbox.entities] == names
+
+
+def test_a_dry_run_writes_the_snapshot_and_uploads_nothing(sandbox: Sandbox) -> None:
+    """It needs no credentials, follows the same rules, and emits no STATE: nothing was accepted."""
+    folder = sandbox.folder / "new" / "output"
+    config = sandbox.file("dry.json", {"output_path": str(folder)})
+    target = run("target-elimity", "--config", config, text=lines(WHOLE))
+    assert target.exit_code == 0
+    assert target.stdout == ""
+    snapshot = json.loads((folder / "snapshot.json").read_bytes())
+    assert sandbox.target(lines(WHOLE)).exit_code == 0
+    assert sandbox.elimity.current
+    assert snapshot == sandbox.elimity.current.body
+    assert run("target-elimity", "--config", config, text=lines(WHOLE[:-1])).exit_code == 1
+    assert [path.name for path in folder.iterdir()] == ["snapshot.json"]
+
+
+def test_the_data_model_is_checked_before_the_first_record(sandbox: Sandbox) -> None:
+    """Everything that does not fit is told at once, by name, with the way to mend it, before anything is read."""
+    sandbox.elimity.data_model = {
+        **sandbox.elimity.data_model,
+        "entityAttributeTypes": sandbox.elimity.data_model["entityAttributeTypes"][2:],
+    }
+    target = sandbox.target("this is never read")
+    assert target.exit_code == 1
+    assert "the attribute Login (login) is missing; the attribute Email (email) is missing" in target.log
+    assert "`target-elimity --data-model`" in target.log
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"source_token": "wrong"}, "'source_id' or 'source_token' is wrong"),
+        ({"source_id": "77"}, "answers 40"),
+    ],
+)
+def test_wrong_credentials_are_told_at_once(sandbox: Sandbox, settings: dict[str, Any], told: str) -> None:
+    """Not after an hour of reading Lucca."""
+    sandbox.target_settings = settings
+    target = sandbox.target("this is never read")
+    assert target.exit_code == 1
+    assert told in target.log
+    assert "Traceback" not in target.log
+
+
+def test_check(sandbox: Sandbox) -> None:
+    """--check says in plain words that all is well, or what is not, and uploads nothing."""
+    well = sandbox.target("", "--check")
+    assert well.exit_code == 0
+    assert "accepts the credentials of source 1" in well.stdout
+    assert "all 20 attributes" in well.stdout
+    sandbox.target_settings = {"source_token": "wrong"}
+    ill = sandbox.target("", "--check")
+    assert ill.exit_code == 1
+    assert "'source_token' is wrong" in ill.log
+    assert sandbox.elimity.snapshots == []
+    assert sandbox.elimity.connector_logs == []
+
+
+def test_a_log_line_that_cannot_be_written_fails_nothing(sandbox: Sandbox) -> None:
+    """The Logs tab is a convenience; the import is what counts."""
+    from sandbox.faults import Fault  # noqa: PLC0415
+
+    sandbox.elimity.faults.add(Fault("/api/sources/1/connector-logs", 500, count=None))
+    target = sandbox.target(lines(WHOLE))
+    assert target.exit_code == 0
+    assert len(sandbox.elimity.snapshots) == 1
+    assert "could not be written" in target.log
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"url": "http://elimity.example"}, "'url' is not the URL of an Elimity Insights server: it must be https"),
+        ({"url": "elimity.example"}, "must begin with https://"),
+        ({"url": "https://me:secret@elimity.example"}, "must not contain credentials"),
+        ({"url": "https://elimity.example?x=1"}, "must not contain a query"),
+        ({"url": "https://[::1"}, "it is malformed"),
+        ({"source_id": "../1"}, "'source_id' is out of range or malformed"),
+        ({"source_token": 987654321}, "'source_token' is out of range or malformed"),
+        ({"timezone": "Mars/Olympus"}, "'timezone' is not an IANA time zone"),
+        ({"timezone": "../../etc/passwd"}, "'timezone' is not an IANA time zone"),
+        ({"max_removed_percent": 101}, "'max_removed_percent' is out of range or malformed"),
+        ({"max_deactivated_percent": -1}, "'max_deactivated_percent' is out of range or malformed"),
+        ({"contract_type_names": {"1": 2}}, "'contract_type_names' is out of range or malformed"),
+        ({"client_certificate": "absent.pem"}, "'client_certificate' names a file that does not exist"),
+        ({"ca_bundle": "absent.pem"}, "'ca_bundle' names a file that does not exist"),
+        ({"request_timeout": 0}, "'request_timeout' is out of range or malformed"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name(sandbox: Sandbox, settings: dict[str, Any], told: str) -> None:
+    """One sentence names the setting and never its value; Elimity Insights is not asked."""
+    sandbox.target_settings = settings
+    target = sandbox.target(lines(WHOLE))
+    assert target.exit_code == 1
+    assert told in target.log
+    assert not any(secret in target.log for secret in ("987654321", "me:secret"))
+    assert "Traceback" not in target.log
+    assert sandbox.elimity.requests == []
+
+
+def test_missing_settings_are_named(sandbox: Sandbox) -> None:
+    """URL and credentials are needed unless it is a dry run."""
+    target = run("target-elimity", "--config", sandbox.file("empty.json", {}), text=lines(WHOLE))
+    assert target.exit_code == 1
+    for name in ("url", "source_id", "source_token"):
+        assert f"The setting '{name}' is missing" in target.log
+
+
+def test_settings_from_the_environment(sandbox: Sandbox) -> None:
+    """`--config=ENV` reads TARGET_ELIMITY_… variables, as a Meltano command does."""
+    target = run(
+        "target-elimity",
+        "--config=ENV",
+        text=lines(WHOLE),
+        env={
+            "TARGET_ELIMITY_URL": sandbox.elimity_url + "/",
+            "TARGET_ELIMITY_SOURCE_ID": "1",
+            "TARGET_ELIMITY_SOURCE_TOKEN": sandbox.elimity.source_token,
+            "TARGET_ELIMITY_CONTRACT_TYPE_NAMES": '{"1": "CDI"}',
+        },
+    )
+    assert target.exit_code == 0
+    assert sandbox.entities[0]["attributeAssignments"][-1]["value"]["value"] == "CDI"
