@@ -16,7 +16,7 @@ class Headcount:
     active: int
 
 
-def objections(previous: Headcount, new: Headcount, max_removed: float, max_deactivated: float) -> list[str]:
+def objections(previous: Headcount, new: Headcount, max_removed: int, max_deactivated: int) -> list[str]:
     """Return a sentence for each limit, in percent of the previous import, that the new one exceeds."""
     if previous.employees < SMALLEST_GUARDED_IMPORT:
         return []
@@ -25,7 +25,7 @@ def objections(previous: Headcount, new: Headcount, max_removed: float, max_deac
         ("active employees", "max_deactivated_percent", previous.active, new.active, max_deactivated),
     )
     return [
-        f"It has {after} {what}, {before - after} fewer than the last one ({before}): that is more than {limit:g} %. "
+        f"It has {after} {what}, {before - after} fewer than the last one ({before}): that is more than {limit} %. "
         f"If this is right, let it through by setting '{setting}' to 100 for one run."
         for what, setting, before, after, limit in limits
         if (before - after) * 100 > limit * before

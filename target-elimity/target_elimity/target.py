@@ -121,7 +121,7 @@ class TargetElimity(Target):
         ),
         th.Property(
             "max_removed_percent",
-            th.NumberType(minimum=0, maximum=100),
+            th.IntegerType(minimum=0, maximum=100),
             default=20,
             title="Maximum removed",
             description=(
@@ -130,7 +130,7 @@ class TargetElimity(Target):
         ),
         th.Property(
             "max_deactivated_percent",
-            th.NumberType(minimum=0, maximum=100),
+            th.IntegerType(minimum=0, maximum=100),
             default=20,
             title="Maximum deactivated",
             description=(

@@ -1,0 +1,142 @@
+"""The main job as an operator runs it: real Meltano, its plugins in environments of their own, its own state."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.elimity import values_of
+from sandbox.faults import Fault
+from sandbox.lucca import WORK_CONTRACTS
+from tests.e2e.expected import expected_entities
+from tests.harness import PATIENCE, ROOT, SCRIPTS, Run, Sandbox, open_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Iterator[Sandbox]:
+    """Serve a company that takes several pages, beside a Meltano project like the repository's, with its plugins."""
+    shutil.copy(ROOT / "meltano.yml", tmp_path)
+    for name in ("requirements.lock", "tap-lucca", "target-elimity"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".meltano").mkdir()
+    for kind in ("extractors", "loaders"):
+        (tmp_path / ".meltano" / kind).symlink_to(ROOT / ".meltano" / kind)
+    with ExitStack() as stack:
+        yield open_sandbox(stack, tmp_path, employees=2345, seed=2)
+
+
+def meltano(sandbox: Sandbox, *arguments: str, **settings: Any) -> Run:
+    """Run Meltano, with settings from the environment."""
+    process = subprocess.run(
+        [SCRIPTS / "meltano", "--environment=sandbox", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+        cwd=sandbox.folder,
+        env={
+            **os.environ,
+            "TAP_LUCCA_HOST": sandbox.lucca_url,
+            "TAP_LUCCA_API_KEY": sandbox.lucca.api_key,
+            "TAP_LUCCA_REQUESTS_PER_MINUTE": "10000",
+            "TARGET_ELIMITY_URL": sandbox.elimity_url,
+            "TARGET_ELIMITY_SOURCE_ID": sandbox.elimity.source_id,
+            "TARGET_ELIMITY_SOURCE_TOKEN": sandbox.elimity.source_token,
+            **settings,
+        },
+    )
+    return Run(process.returncode, process.stdout, process.stderr)
+
+
+def import_company(sandbox: Sandbox, **settings: Any) -> Run:
+    """Do the main job."""
+    return meltano(sandbox, "run", "tap-lucca", "target-elimity", **settings)
+
+
+def remembered(sandbox: Sandbox) -> dict[str, int] | None:
+    """Return what the state says of the last upload."""
+    states = meltano(sandbox, "state", "list").stdout.split()
+    if not states:
+        return None
+    state = json.loads(meltano(sandbox, "state", "get", states[0]).stdout)
+    counts: dict[str, int] = state["singer_state"]["bookmarks"]["target-elimity"]
+    return counts
+
+
+def test_2345_employees_arrive(company: Sandbox) -> None:
+    """Each of the 20 attributes of each employee, compared with an independent computation from Lucca's raw rows."""
+    run = import_company(company)
+    assert run.exit_code == 0, run.log
+    assert len(company.elimity.snapshots) == 1
+    arrived = {entity["id"]: (entity["name"], values_of(entity)) for entity in company.entities}
+    assert len(arrived) == 2345
+    assert arrived == expected_entities(company.lucca.company.users, company.contracts, company.lucca.company.today)
+    attributes = {name for _, values in arrived.values() for name in values}
+    assert attributes == {row["id"] for row in company.elimity.data_model["entityAttributeTypes"]}
+
+
+def test_a_tap_that_crashes_fails_the_run_and_uploads_nothing(company: Sandbox) -> None:
+    """Meltano just closes the target's input: the target must not take that for the end. The next run starts afresh."""
+    company.lucca.faults.add(Fault(WORK_CONTRACTS, 403, nth=3))
+    failed = import_company(company)
+    assert failed.exit_code != 0
+    assert company.elimity.snapshots == []
+    assert remembered(company) is None
+    assert import_company(company).exit_code == 0
+    company.lucca.faults.add(Fault(WORK_CONTRACTS, 403, nth=3))
+    assert import_company(company).exit_code != 0
+    assert len(company.elimity.snapshots) == 1
+
+
+def test_the_safeguard_remembers_from_run_to_run(company: Sandbox) -> None:
+    """Over Meltano's state, a company that shrank by half overnight is refused, until the operator lets it through."""
+    assert import_company(company).exit_code == 0
+    before = remembered(company)
+    company.lucca.delete_users({int(str(user["id"])) for user in company.lucca.company.users[::2]})
+    refused = import_company(company)
+    assert refused.exit_code != 0
+    assert len(company.elimity.snapshots) == 1
+    for told in ("It has 1172 employees, 1173 fewer than the last one (2345)", "max_removed_percent"):
+        assert told in company.alerts[-1]
+        assert told in refused.log + refused.stdout
+    assert remembered(company) == before
+    let_through = import_company(
+        company, TARGET_ELIMITY_MAX_REMOVED_PERCENT="100", TARGET_ELIMITY_MAX_DEACTIVATED_PERCENT="100"
+    )
+    assert let_through.exit_code == 0
+    after = remembered(company)
+    assert after
+    assert after["employees"] == len(company.entities) == 1172
+
+
+def test_the_commands_of_the_plugins(company: Sandbox) -> None:
+    """`meltano invoke …:check` and `:data-model`, the job and the schedule exist and work."""
+    assert "all 20 attributes" in meltano(company, "invoke", "target-elimity:check").stdout
+    assert meltano(company, "invoke", "tap-lucca:check").exit_code == 0
+    printed = meltano(company, "invoke", "target-elimity:data-model").stdout
+    assert json.loads(printed) == company.elimity.data_model
+    assert meltano(company, "run", "lucca-to-elimity").exit_code == 0
+    assert len(company.elimity.snapshots) == 1
+    schedules = json.loads(meltano(company, "schedule", "list", "--format=json").stdout)
+    assert [(entry["name"], entry["interval"]) for entry in schedules["schedules"]["job"]] == [
+        ("lucca-to-elimity-daily", "@daily")
+    ]
+
+
+def test_meltano_hides_the_secrets(company: Sandbox) -> None:
+    """Key and token are marked sensitive: Meltano does not print them."""
+    for plugin in ("tap-lucca", "target-elimity"):
+        listed = meltano(company, "config", "list", plugin)
+        assert listed.exit_code == 0, listed.log
+        assert company.lucca.api_key not in listed.stdout + listed.log
+        assert company.elimity.source_token not in listed.stdout + listed.log

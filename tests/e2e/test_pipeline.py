@@ -1,0 +1,181 @@
+"""Tap and target together, without Meltano: a pipe between the two console scripts."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from contextlib import ExitStack, contextmanager
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.elimity import values_of
+from sandbox.faults import Fault
+from sandbox.lucca import USERS, WORK_CONTRACTS
+from tests.e2e.expected import expected_entities
+from tests.harness import PATIENCE, SCRIPTS, open_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.harness import Sandbox
+
+
+def assert_everything_arrived(sandbox: Sandbox, today: date) -> None:
+    """Compare what the source holds, attribute by attribute, with a computation from Lucca's raw rows."""
+    arrived = {entity["id"]: (entity["name"], values_of(entity)) for entity in sandbox.entities}
+    assert arrived == expected_entities(sandbox.lucca.company.users, sandbox.contracts, today)
+
+
+def test_a_company_arrives_attribute_by_attribute(sandbox: Sandbox) -> None:
+    """All the awkward people of a small company."""
+    tap, target = sandbox.pipeline()
+    assert (tap.exit_code, target.exit_code) == (0, 0)
+    assert len(sandbox.entities) == 250
+    assert_everything_arrived(sandbox, sandbox.lucca.company.today)
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_contract_types_by_id_alone(sandbox: Sandbox, embedded: bool) -> None:
+    """Tenants whose contracts carry only a type id get the labels that are configured."""
+    sandbox.lucca.embed_contract_types = embedded
+    sandbox.target_settings = {"contract_type_names": {"1": "Permanent"}}
+    sandbox.pipeline()
+    types = {values_of(entity).get("contractType") for entity in sandbox.entities}
+    assert ("Permanent" in types) != embedded
+    assert ("CDI" in types) == embedded
+
+
+@pytest.mark.parametrize("path", [USERS, WORK_CONTRACTS])
+@pytest.mark.parametrize("nth", [1, 3])
+def test_a_tap_that_crashes_leaves_the_source_as_it_was(sandbox: Sandbox, path: str, nth: int) -> None:
+    """In the middle of users or of contracts: what arrived by then replaces nothing."""
+    sandbox.tap_settings = {"page_size": 100}
+    sandbox.lucca.faults.add(Fault(path, 403, nth=nth, count=None))
+    tap, target = sandbox.pipeline()
+    assert (tap.exit_code, target.exit_code) == (1, 1)
+    assert target.stdout == ""
+    assert sandbox.elimity.snapshots == []
+    assert "is incomplete" in sandbox.alerts[0]
+
+
+def test_a_state_of_an_earlier_run_completes_nothing(sandbox: Sandbox) -> None:
+    """With yesterday's marks loaded, a tap that crashes today has nothing to show for completion."""
+    tap, _ = sandbox.pipeline()
+    state = sandbox.file("state.json", tap.state)
+    sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, 403, count=None))
+    tap, target = sandbox.pipeline("--state", state)
+    assert (tap.exit_code, target.exit_code) == (1, 1)
+    assert len(sandbox.elimity.snapshots) == 1
+
+
+def test_a_killed_tap_leaves_the_source_as_it_was(sandbox: Sandbox) -> None:
+    """SIGKILL in the middle: the target sees no more than its input end."""
+    sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, "hang", seconds=PATIENCE))
+    with _piped(sandbox) as (tap, target):
+        _wait_for_path(sandbox, WORK_CONTRACTS)
+        tap.kill()
+        assert target.wait(PATIENCE) == 1
+    assert sandbox.elimity.snapshots == []
+    assert "'work_contracts' is incomplete" in sandbox.alerts[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_target_that_is_told_to_stop_uploads_nothing(sandbox: Sandbox, number: signal.Signals) -> None:
+    """By default the SDK would drain, emit STATE and report success; the tap, writing into nothing, ends too."""
+    sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, "hang", seconds=3))
+    with _piped(sandbox) as (tap, target):
+        _wait_for_path(sandbox, WORK_CONTRACTS)
+        target.send_signal(number)
+        assert target.wait(PATIENCE) == 128 + number
+        assert tap.wait(PATIENCE) != 0
+        assert target.stdout
+        assert target.stdout.read() == b""
+    assert sandbox.elimity.snapshots == []
+    log = (sandbox.folder / "target.log").read_text()
+    assert "Interrupted by signal" in log
+    assert "Traceback" not in log + (sandbox.folder / "tap.log").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_tap_that_is_told_to_stop_ends_at_once_and_non_zero(sandbox: Sandbox, number: signal.Signals) -> None:
+    """It writes no STATE on its way out, and the target uploads nothing."""
+    sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, "hang", seconds=PATIENCE))
+    with _piped(sandbox) as (tap, target):
+        _wait_for_path(sandbox, WORK_CONTRACTS)
+        tap.send_signal(number)
+        assert tap.wait(PATIENCE) == 128 + number
+        assert target.wait(PATIENCE) == 1
+    assert sandbox.elimity.snapshots == []
+    assert "Traceback" not in (sandbox.folder / "tap.log").read_text()
+
+
+def test_an_import_that_takes_long_is_neither_uploaded_nor_acknowledged_before_its_end(sandbox: Sandbox) -> None:
+    """The SDK drains and emits STATE every five minutes; six minutes are made to pass between two records."""
+    messages = sandbox.tap().stdout.splitlines(keepends=True)
+    config = sandbox.file("target.json", sandbox.target_config)
+    six_minutes_later = (
+        "import sys, time; start = time.time; late = []; "
+        "time.time = lambda: start() + (360 if late else 0); "
+        "from target_elimity.target import TargetElimity as target; process = target._process_record_message; "
+        "target._process_record_message = lambda self, message: (process(self, message), late.append(1))[0]; "
+        "sys.argv = ['target-elimity', '--config', sys.argv[1]]; from target_elimity.cli import main; main()"
+    )
+    process = subprocess.run(
+        [SCRIPTS / "python", "-c", six_minutes_later, config],
+        input="".join(messages[:-1]),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert process.returncode == 1
+    assert process.stdout == ""
+    assert sandbox.elimity.snapshots == []
+
+
+def test_a_company_of_2345_is_read_in_pages(tmp_path: Path) -> None:
+    """Several pages of both streams, through the pipe, attribute by attribute."""
+    with ExitStack() as stack:
+        sandbox = open_sandbox(stack, tmp_path, employees=2345, seed=7)
+        tap, target = sandbox.pipeline()
+        assert (tap.exit_code, target.exit_code) == (0, 0)
+        assert len(sandbox.entities) == 2345
+        assert_everything_arrived(sandbox, datetime.now(timezone.utc).date())
+
+
+@contextmanager
+def _piped(sandbox: Sandbox) -> Iterator[tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
+    """Start the two processes, the output of the tap piped into the target; their logs go to files."""
+    folder = sandbox.folder
+    with (
+        (folder / "tap.log").open("wb") as tap_log,
+        (folder / "target.log").open("wb") as target_log,
+        subprocess.Popen(
+            [SCRIPTS / "tap-lucca", "--config", sandbox.file("tap.json", sandbox.tap_config)],
+            stdout=subprocess.PIPE,
+            stderr=tap_log,
+        ) as tap,
+        subprocess.Popen(
+            [SCRIPTS / "target-elimity", "--config", sandbox.file("target.json", sandbox.target_config)],
+            stdin=tap.stdout,
+            stdout=subprocess.PIPE,
+            stderr=target_log,
+        ) as target,
+    ):
+        assert tap.stdout
+        tap.stdout.close()  # only the target reads it: when it goes, the tap must notice
+        yield tap, target
+        tap.kill()
+        target.kill()
+
+
+def _wait_for_path(sandbox: Sandbox, path: str) -> None:
+    """Wait until Lucca is asked for a path: the stream before it has been written by then."""
+    deadline = time.monotonic() + PATIENCE
+    while not any(request.path == path for request in sandbox.lucca.requests):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

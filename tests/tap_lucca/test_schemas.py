@@ -1,0 +1,84 @@
+"""The stream schemas: the committed catalog, the documentation's examples, and what the target reads of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from target_elimity.sinks import REQUIRED_FIELDS
+
+from tests.harness import ROOT, run
+
+CATALOG: dict[str, Any] = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
+SCHEMAS: dict[str, Any] = {stream["tap_stream_id"]: stream["schema"] for stream in CATALOG["streams"]}
+
+# The examples of Lucca's documentation, as they stand there.
+USER = """
+{"id": 416, "name": "John Doe", "displayName": "Doe John", "modifiedAt": "2015-09-07T10:20:06.583",
+ "lastName": "DOE", "firstName": "John", "login": "jdoe", "mail": "no-reply@lucca.fr", "jobTitle": "Consultant",
+ "employeeNumber": "00057", "dtContractStart": "2014-09-01T00:00:00", "dtContractEnd": null,
+ "seniorityDate": "2014-09-01T00:00:00", "legalEntity": {"id": 1, "name": "Lucca", "url": "…"},
+ "department": {"id": 13, "name": "BU Timmi/Lucca", "code": "BTL", "url": "…"},
+ "manager": {"id": 383, "name": "Roger Smith", "mail": "rsmith@example.org", "url": "…"},
+ "rolePrincipal": {"id": 55, "name": "User", "url": "…"},
+ "habilitedRoles": [{"id": 59, "name": "Employee +", "url": "…"}]}
+"""
+WORK_CONTRACT = """
+{"id": 514, "ownerId": 416, "startsOn": "2021-01-01", "endsOn": null, "isApplicable": true, "establishmentId": 13,
+ "spcId": 1, "typeId": 1, "hiringTypeId": 3, "terminationReasonId": null, "trialPeriodDays": 120,
+ "renewedTrialPeriodDays": null, "trialPeriodEndDate": "2021-05-01", "trialPeriodEndDate2": null, "authorId": 45,
+ "lastModifierId": 45, "createdAt": "2021-11-08T17:48:18.12", "lastModifiedAt": "2024-01-10T12:27:02.22"}
+"""
+
+
+def test_the_discovered_catalog_is_the_committed_one() -> None:
+    """A change of a schema is a change that a reviewer sees."""
+    assert json.loads(run("tap-lucca", "--discover").stdout) == CATALOG
+
+
+@pytest.mark.parametrize(("stream", "example"), [("users", USER), ("work_contracts", WORK_CONTRACT)])
+def test_the_documentations_examples_conform(stream: str, example: str) -> None:
+    """What Lucca documents is what the schemas describe."""
+    Draft202012Validator.check_schema(SCHEMAS[stream])
+    Draft202012Validator(SCHEMAS[stream]).validate(json.loads(example))
+
+
+@pytest.mark.parametrize("stream", ["users", "work_contracts"])
+def test_streams_are_keyed_by_id_and_read_in_full(stream: str) -> None:
+    """A snapshot is made of whole streams."""
+    (entry,) = [entry for entry in CATALOG["streams"] if entry["tap_stream_id"] == stream]
+    assert entry["key_properties"] == ["id"]
+    assert entry["replication_method"] == "FULL_TABLE"
+
+
+def test_dates_and_timestamps_have_formats() -> None:
+    """Other targets make dates and timestamps of them."""
+    formats = {
+        name: schema["format"]
+        for stream in SCHEMAS.values()
+        for name, schema in stream["properties"].items()
+        if "format" in schema
+    }
+    assert formats == {
+        **dict.fromkeys(("startsOn", "endsOn"), "date"),
+        **dict.fromkeys(("seniorityDate", "dtContractStart", "dtContractEnd", "modifiedAt"), "date-time"),
+        **dict.fromkeys(("createdAt", "lastModifiedAt"), "date-time"),
+    }
+
+
+def test_every_field_that_the_target_reads_is_in_a_schema() -> None:
+    """Read off the source of the transform: a field renamed in one place only would be missed silently."""
+    source = (ROOT / "target-elimity/target_elimity/employees.py").read_text()
+    read = set(re.findall(r'(?:_text|_date|_timestamp)\([^()]*(?:\([^()]*\))?[^()]*, "(\w+)"', source))
+    read |= set(re.findall(r'\.get\("(\w+)"\)', source))
+    assert len(read) > 20
+    known = set()
+    for schema in SCHEMAS.values():
+        for name, kind in schema["properties"].items():
+            known |= {name, *kind.get("properties", ()), *kind.get("items", {}).get("properties", ())}
+    assert read <= known
+    for stream, fields in REQUIRED_FIELDS.items():
+        assert set(fields) <= set(SCHEMAS[stream]["properties"])

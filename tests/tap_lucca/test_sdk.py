@@ -1,0 +1,23 @@
+"""The SDK's own tests for taps, against a Lucca that is served. None is left out."""
+
+from __future__ import annotations
+
+import atexit
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from singer_sdk.testing import get_tap_test_class
+from tap_lucca.tap import TapLucca
+
+from tests.harness import open_sandbox
+
+# The sandbox gives contracts as the documentation's example does: without an `externalId`.
+pytestmark = pytest.mark.filterwarnings("ignore:Fields in transformed catalog but not in records.*'externalId'")
+
+# The SDK's test classes want their configuration when they are made: the server runs as long as the tests do.
+_stack = ExitStack()
+atexit.register(_stack.close)
+_sandbox = open_sandbox(_stack, Path())
+
+TestTapLucca = get_tap_test_class(TapLucca, config=_sandbox.tap_config, parse_env_config=False)

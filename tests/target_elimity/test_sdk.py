@@ -1,0 +1,59 @@
+"""The SDK's own tests for targets.
+
+They feed streams that are no part of an import, so each run must end in the refusal for want of users, with every
+message before the end processed without complaint. Left out:
+
+- `TargetMultipleStateMessages`, which the SDK leaves out too: it wants STATE to come out before the end of the input,
+  which this target must never do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from singer_sdk.testing import get_target_test_class
+from singer_sdk.testing.suites import SingerTestSuite, target_tests
+from singer_sdk.testing.target_tests import (
+    TargetCliPrintsTest,
+    TargetInvalidSchemaTest,
+    TargetRecordBeforeSchemaTest,
+    TargetRecordMissingKeyProperty,
+)
+from target_elimity.target import ImportRefusedError, TargetElimity
+
+if TYPE_CHECKING:
+    from singer_sdk.testing.templates import TargetTestTemplate
+
+# These expect errors of their own, or feed nothing.
+_AS_THEY_ARE = (
+    TargetCliPrintsTest,
+    TargetInvalidSchemaTest,
+    TargetRecordBeforeSchemaTest,
+    TargetRecordMissingKeyProperty,
+)
+
+
+def _refused(template: type[TargetTestTemplate]) -> type[TargetTestTemplate]:
+    """Return the test with the refusal at its end expected."""
+
+    class Refused(template):  # type: ignore[valid-type, misc] # a class per test of the SDK
+        def test(self) -> None:
+            with pytest.raises(ImportRefusedError, match="'users' is incomplete"):
+                super().test()
+
+    return Refused
+
+
+_suite: SingerTestSuite[TargetTestTemplate] = SingerTestSuite(
+    kind="target",
+    tests=[test if test in _AS_THEY_ARE else _refused(test) for test in target_tests.tests],
+)
+
+TestTargetElimity = get_target_test_class(
+    TargetElimity,
+    config={"output_path": "never-written"},
+    include_target_tests=False,
+    custom_suites=[_suite],
+    parse_env_config=False,
+)
