@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import ExitStack
 
+# A word that everybody in the sandbox's company has in their job title, and nothing else has.
+CANARY = "Cucurucu"
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
 # Long enough for the slowest of machines; nothing waits for it when all goes well.
@@ -94,13 +97,25 @@ class Sandbox:
 
     def tap(self, *arguments: str | Path) -> Run:
         """Run tap-lucca."""
-        return run("tap-lucca", "--config", self.file("tap.json", self.tap_config), *arguments)
+        tap = run("tap-lucca", "--config", self.file("tap.json", self.tap_config), *arguments)
+        self._assert_nothing_leaks(tap.log)
+        return tap
 
     def target(self, messages: str, *arguments: str | Path) -> Run:
         """Run target-elimity on messages."""
-        return run(
-            "target-elimity", "--config", self.file("target.json", self.target_config), *arguments, text=messages
-        )
+        config = self.file("target.json", self.target_config)
+        target = run("target-elimity", "--config", config, *arguments, text=messages)
+        self._assert_nothing_leaks(target.log + target.stdout + "".join(self.alerts))
+        return target
+
+    def _assert_nothing_leaks(self, output: str) -> None:
+        """No key or token in any log, error, state or alert, whatever a test is about; people only at debug level."""
+        token = self.elimity.source_token
+        basic = b64encode(f"{self.elimity.source_id}:{token}".encode()).decode()
+        for secret in (self.lucca.api_key, token, basic, "Authorization"):
+            assert secret not in output
+        above_debug = "\n".join(line for line in output.splitlines() if "| DEBUG " not in line)
+        assert CANARY not in above_debug
 
     def pipeline(self, *tap_arguments: str | Path) -> tuple[Run, Run]:
         """Run the tap, then the target on what it wrote: what a pipe does, with both ends to look at."""
@@ -144,6 +159,9 @@ def open_sandbox(stack: ExitStack, folder: Path, employees: int = 250, seed: int
     """Serve a company until the stack is closed."""
     today = datetime.now(timezone.utc).date()
     lucca = Lucca(generate_company(employees, seed, today), requests_per_window=None)
+    with lucca.changing() as company:
+        for user in company.users:
+            user["jobTitle"] = f"{user['jobTitle'] or ''} {CANARY}"
     elimity = Elimity()
     return Sandbox(
         folder, lucca, elimity, stack.enter_context(serve(lucca.app)), stack.enter_context(serve(elimity.app))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = dict[str, object]
 
+MOST_ROWS_OF_A_PAGE = 1000
 # Each attempt is a whole walk, or a step back that brought nothing new: a collection that still
 # moves after five of them is not going to hold still.
 MAXIMUM_ATTEMPTS = 5
@@ -62,6 +63,7 @@ class Paginator(ABC):
         self.total = 0
         self.finished = False
         self._seen = _Ids()
+        self._first_total: int | None = None
         self._attempts = 0
 
     @property
@@ -75,6 +77,9 @@ class Paginator(ABC):
         Raises:
             UnstableCollectionError: The collection does not hold still, or Lucca's count contradicts its rows.
         """
+        self._first_total = self._first_total if self._first_total is not None else page.total
+        if page.total > 2 * self._first_total + MOST_ROWS_OF_A_PAGE:
+            raise UnstableCollectionError(f"it grew from {self._first_total} to {page.total} rows while it was read")
         fresh = {_id(row): row for row in page.rows if _id(row) not in self._seen}
         self._seen.add(fresh)
         self._advance(page)

@@ -171,8 +171,8 @@ def test_ids_are_never_used_twice() -> None:
     last = company.users[-1]["id"]
     company.delete_users({last})
     assert all(contract["ownerId"] != last for contract in company.work_contracts)
-    hired = company.hire(3, Random(1))  # noqa: S311 - no cryptography
-    signed = company.sign_contracts(4, Random(2))  # noqa: S311 - no cryptography
+    hired = company.hire(3, Random(1))
+    signed = company.sign_contracts(4, Random(2))
     assert all(user["id"] > last for user in hired)
     assert company.users[-3:] == hired
     assert company.work_contracts[-4:] == signed

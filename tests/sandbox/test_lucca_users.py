@@ -227,7 +227,7 @@ def test_a_hook_changes_the_company_between_pages(client: LuccaClient) -> None:
         seen.append((path, nth))
         if nth == 2:
             lucca.delete_users({lucca.company.users[0]["id"]})
-            lucca.hire(3, Random(1))  # noqa: S311 - no cryptography
+            lucca.hire(3, Random(1))
 
     client.lucca.on_request.append(hook)
     pages = [client.get(USERS, fields="id,collection.count", formerEmployees="true").json()["data"] for _ in range(2)]

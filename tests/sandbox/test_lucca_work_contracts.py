@@ -107,7 +107,7 @@ def test_fields_outside_the_role_are_silently_missing(client: LuccaClient) -> No
 
 def test_contracts_change_while_they_are_read(client: LuccaClient) -> None:
     """Contracts created and deleted show in the next answer."""
-    created = client.lucca.create_contracts(5, Random(1))  # noqa: S311 - no cryptography
+    created = client.lucca.create_contracts(5, Random(1))
     client.lucca.delete_contracts({client.lucca.company.work_contracts[0]["id"]})
     contracts = client.work_contracts(limit="1000")
     assert contracts == client.lucca.company.work_contracts

@@ -1,0 +1,357 @@
+"""What happens when …: every fault that the pair is run through, and the rows of the README's table.
+
+`tests/e2e/test_faults.py` runs the real processes through each scenario and looks for the words that are `seen`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from sandbox.faults import Fault
+from sandbox.lucca import USERS, WORK_CONTRACTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.lucca import Lucca
+    from tests.harness import Sandbox
+
+SNAPSHOTS = "/api/sources/1/snapshots"
+DATA_MODEL = "/api/sources/1/domain-graph-schema"
+LOGS = "/api/sources/1/connector-logs"
+# Long enough for a few tries, short enough for a test.
+IMPATIENT = {"max_retry_seconds": 2}
+
+
+def _nothing(_: Sandbox) -> None:
+    """Leave the sandbox as it is."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One row of the table: the fault in words, and the fault."""
+
+    happens: str
+    does: str
+    seen: str
+    """Words of the log of the tap or the target."""
+
+    imported: bool
+    lucca: tuple[Fault, ...] = ()
+    elimity: tuple[Fault, ...] = ()
+    tap: dict[str, Any] = field(default_factory=dict)
+    target: dict[str, Any] = field(default_factory=dict)
+    prepare: Callable[[Sandbox], None] = _nothing
+
+
+def _lucca(kind: Any, path: str = USERS, **more: Any) -> tuple[Fault, ...]:
+    return _once(kind, path, **{"nth": 2, **more})
+
+
+def _once(kind: Any, path: str, **more: Any) -> tuple[Fault, ...]:
+    return (Fault(path, kind, **more),)
+
+
+def _always(kind: Any, path: str, **more: Any) -> tuple[Fault, ...]:
+    return _once(kind, path, count=None, **more)
+
+
+def _churn(sandbox: Sandbox) -> None:
+    """Let employees and contracts be deleted, and as many created, before every page."""
+    sandbox.lucca.on_request.append(lambda lucca, _, nth: lucca.churn(3, Random(nth)))
+
+
+def _hire(sandbox: Sandbox) -> None:
+    """Let employees and contracts be created before a page of each stream."""
+
+    def hire(lucca: Lucca, _: str, nth: int) -> None:
+        if nth == 2:
+            lucca.hire(3, Random(nth))
+            lucca.create_contracts(3, Random(nth))
+
+    sandbox.lucca.on_request.append(hire)
+
+
+def _grow(sandbox: Sandbox) -> None:
+    """Let Lucca count more before every page than the page holds."""
+
+    def grow(lucca: Lucca, _: str, nth: int) -> None:
+        lucca.hire(250, Random(nth))
+
+    sandbox.lucca.on_request.append(grow)
+
+
+def _exhaust(sandbox: Sandbox) -> None:
+    """Let Lucca allow fewer requests than the tap takes, as when another integration uses them up."""
+    sandbox.lucca.requests_per_window = 5
+    sandbox.lucca.window_seconds = 2
+
+
+def _hide_end_dates(sandbox: Sandbox) -> None:
+    """Take the right to see contract dates from the key's role."""
+    sandbox.lucca.hidden_fields = frozenset({"dtContractEnd"})
+
+
+def _hide_former_employees(sandbox: Sandbox) -> None:
+    """Take the right to see former employees from the key's role."""
+    sandbox.lucca.allow_former = False
+
+
+def _archive_status(sandbox: Sandbox) -> None:
+    """Archive an attribute in the source's data model."""
+    model = sandbox.elimity.data_model
+    attributes = [{**row, "archived": row["id"] == "status"} for row in model["entityAttributeTypes"]]
+    sandbox.elimity.data_model = {**model, "entityAttributeTypes": attributes}
+
+
+def _shrink_limit(sandbox: Sandbox) -> None:
+    """Let the server refuse large bodies."""
+    sandbox.elimity.max_body_bytes = 1000
+
+
+RETRIES = "tries again after a growing pause"
+GIVES_UP = "gives up after `max_retry_seconds`; nothing is imported"
+STOPS = "stops at once; nothing is imported"
+
+SCENARIOS = {
+    # Lucca, in passing
+    "rate limit used up": Scenario(
+        "other integrations have used up Lucca's rate limit",
+        "waits as long as Lucca says, then goes on",
+        "Lucca's rate limit, which all integrations share, is used up (429); waiting",
+        imported=True,
+        prepare=_exhaust,
+    ),
+    "429 without Retry-After": Scenario(
+        "… and Lucca does not say for how long",
+        "waits a minute (at most `max_retry_seconds`), then goes on",
+        "is used up (429); waiting",
+        imported=True,
+        lucca=_lucca(429),
+        tap=IMPATIENT,
+    ),
+    "429 for ever": Scenario(
+        "… and it stays used up",
+        GIVES_UP,
+        "after retrying for up to 2 seconds: Lucca's rate limit, which all integrations share, is used up (429)",
+        imported=False,
+        lucca=_always(429, USERS, headers={"Retry-After": "1"}),
+        tap=IMPATIENT,
+    ),
+    "slow users": Scenario(
+        "Lucca takes too long for a page (408)",
+        "halves the page and goes on from the same record",
+        "Lucca times out (408) on pages of 100 rows; going on with 50.",
+        imported=True,
+        lucca=_lucca(408),
+    ),
+    "slow contracts": Scenario(
+        "… of contracts, several times",
+        "halves it again, for the rest of the stream",
+        "Lucca times out (408) on pages of 50 rows; going on with 25.",
+        imported=True,
+        lucca=_lucca(408, WORK_CONTRACTS, count=2),
+    ),
+    "slow for ever": Scenario(
+        "… even for a dozen rows",
+        "gives up; nothing is imported",
+        "'users' could not be read: Lucca times out (408) even on a page of 12 rows.",
+        imported=False,
+        lucca=_always(408, USERS),
+    ),
+    **{
+        f"{kind} once": Scenario(words, RETRIES, seen, imported=True, lucca=_lucca(kind, path, **more), tap=settings)
+        for kind, path, words, seen, more, settings in (
+            (500, USERS, "Lucca answers 500", "Lucca answers 500 Internal Server Error; waiting", {}, {}),
+            (502, WORK_CONTRACTS, "… 502", "Lucca answers 502 Bad Gateway; waiting", {}, {}),
+            (
+                503,
+                USERS,
+                "… 503, saying for how long",
+                "503 Service Unavailable; waiting",
+                {"headers": {"Retry-After": "1"}},
+                {},
+            ),
+            (504, WORK_CONTRACTS, "… 504", "Lucca answers 504 Gateway Timeout; waiting", {}, {}),
+            ("reset", USERS, "the connection to Lucca is reset", "the connection to Lucca failed", {}, {}),
+            (
+                "truncate",
+                WORK_CONTRACTS,
+                "… or ends in the middle of an answer",
+                "the connection to Lucca failed",
+                {},
+                {},
+            ),
+            ("cut", USERS, "an answer is cut off, though it claims to be whole", "not JSON", {}, {}),
+            ("html", WORK_CONTRACTS, "a proxy answers with a page of its own", "not JSON", {}, {}),
+            (
+                "hang",
+                USERS,
+                "Lucca does not answer",
+                "Lucca does not answer in time; waiting",
+                {"seconds": 20},
+                {"request_timeout": 1},
+            ),
+        )
+    },
+    "Lucca down": Scenario(
+        "Lucca stays down",
+        GIVES_UP,
+        "'users' could not be read from row 0 on, after retrying for up to 2 seconds: Lucca answers 503",
+        imported=False,
+        lucca=_always(503, USERS),
+        tap=IMPATIENT,
+    ),
+    "Lucca unreachable": Scenario(
+        "… or cannot be reached",
+        GIVES_UP,
+        "the connection to Lucca failed ([Errno 111] Connection refused)",
+        imported=False,
+        tap={**IMPATIENT, "host": "http://127.0.0.1:9"},
+    ),
+    # Lucca, for good
+    "key revoked": Scenario(
+        "the API key is wrong or revoked (401)",
+        STOPS,
+        "the API key is wrong or revoked; check the setting 'api_key'",
+        imported=False,
+        lucca=_always(401, USERS),
+    ),
+    "right lacking": Scenario(
+        "the key's role lacks a right (403)",
+        STOPS,
+        "the role of the API key must be given the right to read work contracts",
+        imported=False,
+        lucca=_always(403, WORK_CONTRACTS),
+    ),
+    "request refused": Scenario(
+        "Lucca refuses a request (400)",
+        STOPS,
+        "Lucca answers 400 for 'users': 'unknown field'",
+        imported=False,
+        lucca=_always(400, USERS, body="unknown field"),
+    ),
+    "no Lucca": Scenario(
+        "there is no Lucca at `host` (404)",
+        STOPS,
+        "there is no Lucca API at http://127.0.0.1",
+        imported=False,
+        lucca=_always(404, USERS),
+    ),
+    "redirect": Scenario(
+        "`host` redirects elsewhere",
+        "does not follow: the key is for one host; nothing is imported",
+        "redirects to elsewhere.example; check the setting 'host'",
+        imported=False,
+        lucca=_always("redirect", USERS),
+    ),
+    "end dates hidden": Scenario(
+        "the key's role may not see end dates, so leavers would look active",
+        "refuses the import",
+        "Lucca shows no 'dtContractEnd' to this API key",
+        imported=False,
+        prepare=_hide_end_dates,
+    ),
+    "former employees hidden": Scenario(
+        "the key's role may not see former employees",
+        "imports, with a warning; should they have been there before, the safeguard refuses",
+        "nobody is a former employee: may the role of the API key read them?",
+        imported=True,
+        prepare=_hide_former_employees,
+    ),
+    # Data that moves
+    "people replaced": Scenario(
+        "people and contracts are deleted and created while they are read",
+        "reads again where the pages shifted; nobody who was there throughout is missing or twice",
+        "Import complete.",
+        imported=True,
+        prepare=_churn,
+    ),
+    "people hired": Scenario(
+        "… or only created",
+        "the same",
+        "Import complete.",
+        imported=True,
+        prepare=_hire,
+    ),
+    "company that never holds still": Scenario(
+        "… or Lucca counts more from page to page than it gives",
+        "gives up after a few attempts; nothing is imported",
+        "'users' could not be read completely",
+        imported=False,
+        prepare=_grow,
+    ),
+    # Elimity Insights, in passing
+    **{
+        f"upload {kind} once": Scenario(
+            words,
+            "uploads the same snapshot again",
+            seen,
+            imported=True,
+            elimity=_once(kind, SNAPSHOTS, **more),
+            target=settings,
+        )
+        for kind, words, seen, more, settings in (
+            (500, "the upload is answered with 500", "500 Internal Server Error; waiting", {}, {}),
+            (503, "… 503", "503 Service Unavailable; waiting", {}, {}),
+            ("reset", "the connection breaks during the upload", "waiting", {}, {}),
+            ("truncate", "… or after it", "waiting", {}, {}),
+            (
+                "hang",
+                "the upload is not answered",
+                "it does not answer in time; waiting",
+                {"seconds": 20},
+                {"request_timeout": 1},
+            ),
+        )
+    },
+    "Elimity Insights down": Scenario(
+        "Elimity Insights stays down",
+        GIVES_UP,
+        "after retrying for up to 2 seconds: 503 Service Unavailable",
+        imported=False,
+        elimity=_always(503, SNAPSHOTS),
+        target=IMPATIENT,
+    ),
+    "no logs": Scenario(
+        "a line for the Logs tab cannot be written",
+        "goes on",
+        "A line for the source's Logs tab could not be written",
+        imported=True,
+        elimity=_always(500, LOGS),
+    ),
+    # Elimity Insights, for good
+    "token revoked": Scenario(
+        "the source's credentials are wrong or revoked (401)",
+        "stops before anything is read",
+        "'source_id' or 'source_token' is wrong, or the credentials were revoked",
+        imported=False,
+        elimity=_always(401, DATA_MODEL),
+    ),
+    **{
+        f"upload {status}": Scenario(
+            words, STOPS, seen, imported=False, elimity=_always(status, SNAPSHOTS, body="says the server")
+        )
+        for status, words, seen in (
+            (400, "the snapshot is refused (400)", "it does not accept what was sent (it says: says the server)"),
+            (401, "… (401)", "the credentials were revoked (it says: says the server)"),
+            (403, "… (403)", "generate new ones in the source's settings (it says: says the server)"),
+        )
+    },
+    "upload too large": Scenario(
+        "the snapshot is too large for the server or a proxy (413)",
+        STOPS,
+        "the snapshot is larger than the server, or a proxy before it, allows",
+        imported=False,
+        prepare=_shrink_limit,
+    ),
+    "data model": Scenario(
+        "the source's data model does not fit",
+        "stops before anything is read, and names all that does not fit",
+        "the attribute Status (status) is archived",
+        imported=False,
+        prepare=_archive_status,
+    ),
+}

@@ -1,0 +1,71 @@
+"""The real processes, run through every scenario of the README's table at debug level."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.elimity import values_of
+from tests.e2e.expected import expected_entities
+from tests.e2e.scenarios import SCENARIOS
+
+if TYPE_CHECKING:
+    from sandbox.rows import User
+    from tests.harness import Sandbox
+
+
+def ids_of(users: list[User]) -> set[str]:
+    """Return the ids of users as Elimity Insights has them."""
+    return {str(user["id"]) for user in users}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(sandbox: Sandbox, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the table promises comes about: whole or not at all, in these words, and nobody lost."""
+    monkeypatch.setenv("LOGLEVEL", "DEBUG")
+    scenario = SCENARIOS[name]
+    sandbox.lucca.faults.add(*scenario.lucca)
+    sandbox.elimity.faults.add(*scenario.elimity)
+    sandbox.tap_settings = {"page_size": 100, **scenario.tap}
+    sandbox.target_settings = scenario.target
+    before = ids_of(sandbox.lucca.company.users)
+    scenario.prepare(sandbox)
+
+    tap, target = sandbox.pipeline()
+
+    assert scenario.seen in tap.log + target.log
+    assert "Traceback" not in tap.log + target.log
+    assert (target.exit_code == 0) == scenario.imported
+    assert bool(target.stdout) == scenario.imported
+    if not scenario.imported:
+        assert sandbox.elimity.snapshots == []
+        return
+    assert tap.exit_code == 0
+    arrived = {entity["id"]: (entity["name"], values_of(entity)) for entity in sandbox.entities}
+    stayed = before & ids_of(sandbox.lucca.company.users)
+    if not sandbox.lucca.allow_former:
+        stayed &= set(arrived)
+        assert len(arrived) > 100
+    assert stayed <= set(arrived)
+    if not sandbox.lucca.on_request:
+        expected = expected_entities(sandbox.lucca.company.users, sandbox.contracts, sandbox.lucca.company.today)
+        assert arrived == {identifier: expected[identifier] for identifier in stayed}
+
+
+@pytest.mark.parametrize("name", ["key revoked", "right lacking", "request refused", "no Lucca", "redirect"])
+def test_what_is_for_good_is_asked_once(sandbox: Sandbox, name: str) -> None:
+    """400, 401, 403, 404 and redirects are not retried: each try counts against the tenant's limit."""
+    (fault,) = SCENARIOS[name].lucca
+    sandbox.lucca.faults.add(fault)
+    sandbox.tap()
+    assert sum(request.path == fault.path_prefix for request in sandbox.lucca.requests) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_upload_is_sent_once(sandbox: Sandbox, status: int) -> None:
+    """The server's answer would be the same."""
+    sandbox.elimity.faults.add(*SCENARIOS[f"upload {status}"].elimity)
+    sandbox.pipeline()
+    assert sum(request.path.endswith("/snapshots") for request in sandbox.elimity.requests) == 1
+    assert "says the server" in sandbox.alerts[0]
