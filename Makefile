@@ -24,7 +24,7 @@ check: .venv/ready
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy $(SOURCES)
-	$(BIN)/python scripts/generate.py --check
+	$(BIN)/python -m scripts.generate --check
 
 format: .venv/ready
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -32,7 +32,7 @@ format: .venv/ready
 
 ## Write what the code says (data model, catalog, settings tables) into the files that repeat it.
 generate: .venv/ready
-	$(BIN)/python scripts/generate.py
+	$(BIN)/python -m scripts.generate
 
 ## Bring requirements.lock up to date with what pyproject.toml and the packages ask for.
 lock: .venv/ready

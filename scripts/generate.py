@@ -16,6 +16,8 @@ from target_elimity.data_model import ATTRIBUTE_TYPES, export_file
 from target_elimity.settings import CREDENTIALS
 from target_elimity.target import TargetElimity
 
+from tests.e2e.scenarios import SCENARIOS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -49,6 +51,7 @@ def _blocks() -> Iterator[tuple[str, str]]:
         yield f"settings-{plugin.name}", _settings_table(plugin)
         yield f"meltano-{plugin.name}", _meltano_settings(plugin)
     yield "attributes", _attributes_table()
+    yield "faults", _faults_table()
 
 
 def _catalog() -> dict[str, Any]:
@@ -89,6 +92,12 @@ def _meltano_settings(plugin: type[PluginBase]) -> str:
 def _attributes_table() -> str:
     rows = ["| attribute | id | type | |", "| --- | --- | --- | --- |"]
     rows += [f"| {row.name} | `{row.id}` | {row.type} | {row.description} |" for row in ATTRIBUTE_TYPES]
+    return "\n".join(rows) + "\n"
+
+
+def _faults_table() -> str:
+    rows = ["| what happens when … | what the connector does | what you see in its log |", "| --- | --- | --- |"]
+    rows += [f"| {row.happens} | {row.does} | `{row.seen}` |" for row in SCENARIOS.values()]
     return "\n".join(rows) + "\n"
 
 

@@ -13,14 +13,14 @@ from http import HTTPStatus
 from importlib.metadata import version
 from ipaddress import ip_address
 from itertools import chain, repeat
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import backoff
 import msgspec
 import requests
 from requests.auth import AuthBase
-from requests_ratelimiter import Limiter, LimiterAdapter, Rate
+from requests_ratelimiter import InMemoryBucket, Limiter, LimiterAdapter, Rate
 from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.streams import RESTStream
@@ -89,7 +89,7 @@ def new_session(api_key: str, requests_per_minute: int, window: float = RATE_LIM
     session = requests.Session()
     session.auth = _LuccaAuth(api_key)
     session.headers["User-Agent"] = f"tap-lucca/{version('tap-lucca')}"
-    limiter = Limiter(Rate(requests_per_minute, round(window * 1000)))
+    limiter = Limiter(InMemoryBucket([Rate(requests_per_minute, round(window * 1000))]))
     # A 429 is waited out as long as Lucca says (see `_pauses`), not by filling the limiter's own window.
     adapter = LimiterAdapter(limiter=limiter, per_host=False, limit_statuses=())
     for scheme in ("https://", "http://"):
@@ -177,6 +177,7 @@ class LuccaStream(RESTStream[Slice], ABC):
             TRANSIENT_ERRORS,
             max_time=patience,
             giveup=_is_permanent,
+            jitter=backoff.random_jitter,  # up to a second on top: never less than Lucca asks for
             on_backoff=self._tell_pause,
             logger=None,
         )(self._read)
@@ -242,6 +243,12 @@ class LuccaStream(RESTStream[Slice], ABC):
             elsewhere = urlsplit(response.headers["Location"]).netloc
             return f"{self.url_base} redirects to {elsewhere}; check the setting 'host'"
         return f"{response.text[:500]!r}"
+
+    @override
+    def log(self, message: str, *args: object, level: int = logging.INFO, **kwargs: Any) -> None:
+        """Log a message, but for the SDK's remark that an error was unhandled: `cli.main` tells each one, once."""
+        if not message.startswith("An unhandled error"):
+            super().log(message, *args, level=level, **kwargs)
 
     def _tell_pause(self, details: Details) -> None:
         self.log(

@@ -121,6 +121,7 @@ class Insights:
             max_time=self._patience,
             max_value=LONGEST_PAUSE,
             giveup=_is_permanent,
+            jitter=backoff.random_jitter,
             on_backoff=_tell_pause,
             logger=None,
         )
