@@ -2,18 +2,21 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := tap-lucca/tap_lucca target-elimity/target_elimity sandbox scripts tests
+SOURCES := tap-lucca/tap_lucca target-elimity/target_elimity sandbox scripts bench tests
 PACKAGES := tap-lucca/pyproject.toml target-elimity/pyproject.toml
 
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check format generate lock clean
+.PHONY: demo install test check format generate bench lock clean
 
 ## Carry a made-up company from a sandboxed Lucca into a sandboxed Elimity Insights, through Meltano.
 demo: .meltano/ready
 	$(BIN)/python -m sandbox --employees 250 --seed 1 -- \
-		$(BIN)/meltano --environment=sandbox run tap-lucca target-elimity
+		$(BIN)/meltano --environment=sandbox run --full-refresh tap-lucca target-elimity
+
+## All that an import needs.
+install: .meltano/ready
 
 ## All that CI runs.
 test: check .meltano/ready
@@ -34,13 +37,18 @@ format: .venv/ready
 generate: .venv/ready
 	$(BIN)/python -m scripts.generate
 
+## Measure everything against its floor, on the sandbox: some minutes.
+bench: .venv/ready
+	$(BIN)/python -m bench
+
 ## Bring requirements.lock up to date with what pyproject.toml and the packages ask for.
 lock: .venv/ready
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
 		--custom-compile-command "make lock" --group dev $(PACKAGES) --output-file requirements.lock
 
+## Remove what make installed; what Meltano remembers of imports (.meltano/meltano.db) stays.
 clean:
-	rm -rf .venv .meltano .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .meltano/ready .meltano/extractors .meltano/loaders .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements.lock $(PACKAGES)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=python3.12 …")'

@@ -7,17 +7,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import date, datetime
-
-    from target_elimity.employees import Employee
+from typing import Any, Literal, TypeAlias
 
 Type: TypeAlias = Literal["date", "dateTime", "string"]
-Value: TypeAlias = "str | date | datetime | None"
 
 ENTITY_TYPE = "employee"
 
@@ -30,40 +22,31 @@ class AttributeType:
     id: str
     type: Type
     description: str
-    value_of: Callable[[Employee], Value]
+    field: str
+    """The field of an `Employee` that holds its value."""
 
 
 ATTRIBUTE_TYPES = (
-    AttributeType("Login", "login", "string", "Login in Lucca", attrgetter("login")),
-    AttributeType("Email", "email", "string", "Professional mail address", attrgetter("email")),
-    AttributeType("First Name", "firstName", "string", "First name", attrgetter("first_name")),
-    AttributeType("Last Name", "lastName", "string", "Last name", attrgetter("last_name")),
-    AttributeType("Job Title", "jobTitle", "string", "Job title", attrgetter("job_title")),
-    AttributeType("Employee Number", "employeeNumber", "string", "Employee number", attrgetter("employee_number")),
-    AttributeType("Department", "department", "string", "Name of the department", attrgetter("department")),
-    AttributeType(
-        "Department Code", "departmentCode", "string", "Code of the department", attrgetter("department_code")
-    ),
-    AttributeType("Legal Entity", "legalEntity", "string", "Name of the legal entity", attrgetter("legal_entity")),
-    AttributeType("Manager Id", "managerId", "string", "Lucca id of the manager", attrgetter("manager_id")),
-    AttributeType("Manager Name", "managerName", "string", "Name of the manager", attrgetter("manager_name")),
-    AttributeType(
-        "Manager Email", "managerEmail", "string", "Mail address of the manager", attrgetter("manager_email")
-    ),
-    AttributeType("Seniority Date", "seniorityDate", "date", "Start of seniority", attrgetter("seniority_date")),
-    AttributeType("Contract Start Date", "contractStartDate", "date", "First day", attrgetter("contract_start_date")),
-    AttributeType("End Date", "endDate", "date", "Last day of employment", attrgetter("end_date")),
-    AttributeType("Last Modified", "lastModified", "dateTime", "Last change in Lucca", attrgetter("last_modified")),
-    AttributeType(
-        "Status", "status", "string", "inactive after the last day of employment, else active", attrgetter("status")
-    ),
-    AttributeType("Primary Role", "primaryRole", "string", "Primary role in Lucca", attrgetter("primary_role")),
-    AttributeType(
-        "Secondary Roles", "secondaryRoles", "string", "Secondary roles in Lucca", attrgetter("secondary_roles")
-    ),
-    AttributeType(
-        "Contract Type", "contractType", "string", "Type of the applicable work contract", attrgetter("contract_type")
-    ),
+    AttributeType("Login", "login", "string", "Login in Lucca", "login"),
+    AttributeType("Email", "email", "string", "Professional mail address", "email"),
+    AttributeType("First Name", "firstName", "string", "First name", "first_name"),
+    AttributeType("Last Name", "lastName", "string", "Last name", "last_name"),
+    AttributeType("Job Title", "jobTitle", "string", "Job title", "job_title"),
+    AttributeType("Employee Number", "employeeNumber", "string", "Employee number", "employee_number"),
+    AttributeType("Department", "department", "string", "Name of the department", "department"),
+    AttributeType("Department Code", "departmentCode", "string", "Code of the department", "department_code"),
+    AttributeType("Legal Entity", "legalEntity", "string", "Name of the legal entity", "legal_entity"),
+    AttributeType("Manager Id", "managerId", "string", "Lucca id of the manager", "manager_id"),
+    AttributeType("Manager Name", "managerName", "string", "Name of the manager", "manager_name"),
+    AttributeType("Manager Email", "managerEmail", "string", "Mail address of the manager", "manager_email"),
+    AttributeType("Seniority Date", "seniorityDate", "date", "Start of seniority", "seniority_date"),
+    AttributeType("Contract Start Date", "contractStartDate", "date", "First day", "contract_start_date"),
+    AttributeType("End Date", "endDate", "date", "Last day of employment", "end_date"),
+    AttributeType("Last Modified", "lastModified", "dateTime", "Last change in Lucca", "last_modified"),
+    AttributeType("Status", "status", "string", "inactive after the last day of employment, else active", "status"),
+    AttributeType("Primary Role", "primaryRole", "string", "Primary role in Lucca", "primary_role"),
+    AttributeType("Secondary Roles", "secondaryRoles", "string", "Secondary roles in Lucca", "secondary_roles"),
+    AttributeType("Contract Type", "contractType", "string", "Type of the applicable work contract", "contract_type"),
 )
 
 

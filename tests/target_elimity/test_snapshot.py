@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from datetime import date, datetime, timezone
+from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 import elimity_insights_client as vendor
@@ -17,6 +17,7 @@ from target_elimity.snapshot import BUFFER_SIZE, write_compressed, write_json
 
 from sandbox.elimity import Elimity
 from sandbox.server import serve
+from tests.vendor import entity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,29 +42,12 @@ def employees(draw: st.DrawFn) -> Employee:
     )
 
 
-def vendors_entity(employee: Employee) -> vendor.Entity:
-    """Return the entity as a user of the vendor's client would write it."""
-
-    def assignments() -> Iterator[vendor.AttributeAssignment]:
-        for attribute in ATTRIBUTE_TYPES:
-            value = attribute.value_of(employee)
-            if isinstance(value, datetime):
-                moment = vendor.DateTime(value.year, value.month, value.day, value.hour, value.minute, value.second)
-                yield vendor.AttributeAssignment(attribute.id, vendor.DateTimeValue(moment))
-            elif isinstance(value, date):
-                yield vendor.AttributeAssignment(attribute.id, vendor.DateValue(value.year, value.month, value.day))
-            elif value is not None:
-                yield vendor.AttributeAssignment(attribute.id, vendor.StringValue(value))
-
-    return vendor.Entity(assignments(), employee.id, employee.name, "employee")
-
-
 def uploaded_by_vendor(entities: list[Employee]) -> Any:
     """Return the JSON that the vendor's client sends for employees."""
     elimity = Elimity(validate=False)
     with serve(elimity.app) as url:
         config = vendor.Config(id=1, url=url, token=elimity.source_token)
-        vendor.Client(config).reload_domain_graph(vendor.DomainGraph(map(vendors_entity, entities), []))
+        vendor.Client(config).reload_domain_graph(vendor.DomainGraph(map(entity, entities), []))
     assert elimity.current
     return elimity.current.body
 

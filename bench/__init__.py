@@ -1,0 +1,1 @@
+"""Benchmarks: how far from the floor the two programs are, and whether they stay flat."""

@@ -1,0 +1,270 @@
+"""`make bench`: one table of figures, floors, ratios and bars. Ratios of one run on one machine; machines are noisy.
+
+Every figure is a whole process, start-up included, as the operating system accounts for it; pairs are run in turn
+and the median of their ratios is told.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import time
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from io import BytesIO
+from math import ceil
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import elimity_insights_client as vendor
+import requests
+from elimity_insights_client._elimity_insights_client import _compress_domain_graph, _encode_domain_graph
+from target_elimity.employees import Rules, new_employee
+from target_elimity.snapshot import write_compressed
+from typing_extensions import override
+
+from sandbox.company import generate_company
+from sandbox.lucca import USERS, WORK_CONTRACTS, Lucca
+from sandbox.server import serve
+from tests.vendor import entity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+
+SCRIPTS = Path(sys.executable).parent
+PAIRS = 3
+MEASURE = """
+import os, sys, time
+start = time.perf_counter()
+_, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
+print(time.perf_counter() - start, usage.ru_maxrss, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status) != 0)
+"""
+SMALL = 20_000
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process took: seconds from start to end, and the most memory it held, in MiB."""
+
+    seconds: float
+    memory: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table."""
+
+    what: str
+    figure: str
+    floor: str
+    ratio: float
+    bar: float
+    format: str = "{:.2f} x"
+
+    @override
+    def __str__(self) -> str:
+        """Return the row as Markdown."""
+        ratio, bar = self.format.format(self.ratio), self.format.format(self.bar)
+        verdict = "met" if self.ratio <= self.bar else "MISSED"
+        return f"| {self.what} | {self.figure} | {self.floor} | {ratio} | {bar} | {verdict} |"
+
+
+def run(*command: str | Path, read: Path | None = None, write: Path | None = None) -> Usage:
+    """Run a process to its good end and return what it took.
+
+    A small process stands between: the kernel counts as memory of a new process what its parent held.
+    """
+    with (read or Path(os.devnull)).open("rb") as source, (write or Path(os.devnull)).open("wb") as sink:
+        arguments = (sys.executable, "-S", "-c", MEASURE, *command)
+        measured = subprocess.run(arguments, stdin=source, stdout=sink, stderr=subprocess.PIPE, check=False)
+    *log, figures = measured.stderr.decode().splitlines()
+    if measured.returncode:
+        sys.exit("\n".join((f"{command} failed:", *log, figures)))
+    seconds, kibibytes = figures.split()
+    return Usage(float(seconds), int(kibibytes) / 1024)
+
+
+@dataclass
+class Bench:
+    """The commands to measure, on a company that is served."""
+
+    folder: Path
+    lucca: Lucca
+    url: str
+    employees: int
+
+    @property
+    def messages(self) -> Path:
+        """What the tap wrote."""
+        return self.folder / f"{self.employees}.singer"
+
+    def tap(self) -> Usage:
+        """Run tap-lucca."""
+        config = self._file("tap.json", host=self.url, api_key=self.lucca.api_key, requests_per_minute=100_000)
+        return run(SCRIPTS / "tap-lucca", "--config", config, write=self.messages)
+
+    def floor_tap(self) -> Usage:
+        """Run the floor of the tap."""
+        floor = ("-m", "bench.floor_tap", self.url, self.lucca.api_key)
+        return run(sys.executable, *floor, write=self.folder / "floor.singer")
+
+    def target(self) -> Usage:
+        """Run target-elimity, dry."""
+        config = self._file("target.json", output_path=str(self.folder / "output"))
+        return run(SCRIPTS / "target-elimity", "--config", config, read=self.messages)
+
+    def floor_target(self) -> Usage:
+        """Run the floor of the target."""
+        return run(sys.executable, "-m", "bench.floor_target", self.folder / "snapshot", read=self.messages)
+
+    def pages_per_second(self) -> float:
+        """Return how fast the sandbox serves pages to a client that throws them away."""
+        key = {"Authorization": f"lucca application={self.lucca.api_key}"}
+        query = {"paging": "0,1000", "orderBy": "id,asc", "formerEmployees": "true"}
+        with requests.Session() as session:
+            start, pages = time.perf_counter(), 20
+            for page in range(1, pages // 2 + 1):
+                session.get(self.url + USERS, params={**query, "fields": "id,name,mail"}, headers=key, timeout=30)
+                numbered = {"page": str(page), "limit": "1000", "isArchived": "false"}
+                session.get(self.url + WORK_CONTRACTS, params=numbered, headers=key, timeout=30)
+            return pages / (time.perf_counter() - start)
+
+    def _file(self, name: str, **content: object) -> Path:
+        path = self.folder / name
+        path.write_text(json.dumps(content))
+        return path
+
+
+@contextmanager
+def company_of(employees: int, folder: Path) -> Iterator[Bench]:
+    """Serve a company."""
+    lucca = Lucca(generate_company(employees, 1, today()), requests_per_window=None)
+    with serve(lucca.app) as url:
+        yield Bench(folder, lucca, url, employees)
+
+
+def today() -> date:
+    """Return the day, in UTC."""
+    return datetime.now(timezone.utc).date()
+
+
+def pairs(what: str, figures: Sequence[Usage], floors: Sequence[Usage], bar: float) -> Row:
+    """Return the row for two commands that were run in turn."""
+    ratio = median(figure.seconds / floor.seconds for figure, floor in zip(figures, floors, strict=True))
+    seconds = [f"{median(usage.seconds for usage in usages):.2f} s" for usages in (figures, floors)]
+    return Row(what, seconds[0], seconds[1], ratio, bar)
+
+
+def middle(usages: Sequence[Usage]) -> Usage:
+    """Return the medians."""
+    return Usage(median(usage.seconds for usage in usages), median(usage.memory for usage in usages))
+
+
+def measure(folder: Path) -> Iterator[Row | str]:
+    """Measure everything, smallest company first."""
+    taps: dict[int, Usage] = {}
+    targets: dict[int, Usage] = {}
+    for employees, tap_bar, target_bar in ((20_000, 3.0, 4.0), (50_000, 0, 0), (100_000, 2.5, 3.0), (200_000, 0, 0)):
+        with company_of(employees, folder) as bench:
+            bench.floor_tap()  # the sandbox sorts its rows once
+            rounds = [(bench.tap(), bench.floor_tap(), bench.target(), bench.floor_target()) for _ in range(PAIRS)]
+            taps[employees] = middle([row[0] for row in rounds])
+            targets[employees] = middle([row[2] for row in rounds])
+            if tap_bar:
+                of = f"{employees:,} employees"
+                yield pairs(f"`tap-lucca`, {of}", [row[0] for row in rounds], [row[1] for row in rounds], tap_bar)
+                yield pairs(
+                    f"`target-elimity`, {of}", [row[2] for row in rounds], [row[3] for row in rounds], target_bar
+                )
+            if employees == SMALL:
+                yield from _requests(bench)
+                yield f"The sandbox serves {bench.pages_per_second():.0f} pages of 1,000 rows a second."
+            bench.messages.unlink()
+    for name, usages, memory_bar in (("tap-lucca", taps, 1.1), ("target-elimity", targets, 1.3)):
+        small, large = usages[50_000], usages[200_000]
+        yield Row(
+            f"`{name}`, peak memory at 200,000 against 50,000 employees",
+            f"{large.memory:.0f} MiB",
+            f"{small.memory:.0f} MiB",
+            large.memory / small.memory,
+            memory_bar,
+        )
+        per_employee = {count: usage.seconds / count for count, usage in usages.items()}
+        yield Row(
+            f"`{name}`, time per employee at 200,000 against 20,000",
+            f"{per_employee[200_000] * 1e6:.0f} µs",
+            f"{per_employee[20_000] * 1e6:.0f} µs",
+            per_employee[200_000] / per_employee[20_000],
+            1.3,
+        )
+    yield _encoding(50_000)
+
+
+def _requests(bench: Bench) -> Iterator[Row]:
+    bench.lucca.requests.clear()
+    bench.tap()
+    paths = [request.path for request in bench.lucca.requests]
+    company = bench.lucca.company
+    contracts = len(company.work_contracts) - len(company.archived_contracts)
+    for path, rows in ((USERS, len(company.users)), (WORK_CONTRACTS, contracts)):
+        needed = ceil(rows / 1000)
+        asked = paths.count(path)
+        yield Row(f"requests for {rows:,} rows of `{path}`", str(asked), str(needed), asked, needed + 1, "{:.0f}")
+
+
+def _encoding(count: int) -> Row:
+    """Compare encoding and compression alone, from employees to bytes, with the vendor's client on objects of its."""
+    rules = Rules(today(), timezone.utc, {})
+    contract = {"id": 1, "startsOn": "2020-01-01", "isApplicable": True, "type": {"id": 1, "name": "CDI"}}
+    users = generate_company(count, 1, rules.today).users
+    employees = [new_employee(dict(user), [contract], rules) for user in users]
+    gc.collect()
+    ratios, ours, theirs = [], [], []
+    for _ in range(PAIRS):
+        start = time.perf_counter()
+        file = BytesIO()
+        write_compressed(employees, file)
+        middle = time.perf_counter()
+        graph = vendor.DomainGraph(map(entity, employees), [])
+        sent = b"".join(_compress_domain_graph(_encode_domain_graph(graph)))
+        end = time.perf_counter()
+        assert json.loads(zlib.decompress(sent)) == json.loads(zlib.decompress(file.getvalue()))
+        ours.append(middle - start)
+        theirs.append(end - middle)
+        ratios.append(ours[-1] / theirs[-1])
+    return Row(
+        f"snapshot of {count:,} employees, against `elimity-insights-client` 10.2.1",
+        f"{median(ours):.2f} s",
+        f"{median(theirs):.2f} s",
+        median(ratios),
+        1 / 8,
+        "{:.3f} x",
+    )
+
+
+def main() -> None:
+    """Print the table, and exit with 1 if a bar was missed."""
+    print("| what | figure | floor | ratio | bar | |\n| --- | --- | --- | --- | --- | --- |", flush=True)
+    remarks, missed = [], False
+    with TemporaryDirectory() as folder:
+        for result in measure(Path(folder)):
+            if isinstance(result, str):
+                remarks.append(result)
+            else:
+                print(result, flush=True)
+                missed |= result.ratio > result.bar
+    print("", *remarks, sep="\n")
+    sys.exit(missed)
+
+
+if __name__ == "__main__":
+    main()
