@@ -184,7 +184,9 @@ class LuccaStream(RESTStream[Slice], ABC):
         try:
             return read(page, projection)
         except TRANSIENT_ERRORS as error:
-            tried = "" if _is_permanent(error) else f", after retrying for up to {patience} seconds"
+            tried = f", after retrying for up to {patience} seconds"
+            if _is_permanent(error) or not patience:
+                tried = ""
             raise FatalAPIError(
                 f"'{self.name}' could not be read from row {page.offset} on{tried}: {_describe(error)}."
             ) from None
@@ -242,7 +244,7 @@ class LuccaStream(RESTStream[Slice], ABC):
         if response.is_redirect:
             elsewhere = urlsplit(response.headers["Location"]).netloc
             return f"{self.url_base} redirects to {elsewhere}; check the setting 'host'"
-        return f"{response.text[:500]!r}"
+        return f"it says {response.text[:500]!r}" if response.text else "it does not say why"
 
     @override
     def log(self, message: str, *args: object, level: int = logging.INFO, **kwargs: Any) -> None:

@@ -46,7 +46,10 @@ class Completion:
     def _problem(self, stream: str) -> str | None:
         mark, received = self._marks.get(stream), self.received[stream]
         if mark is None or mark.run_id is None:
-            return f"The stream '{stream}' is incomplete: the tap stopped, or left it out, after {received} records."
+            return (
+                f"The stream '{stream}' is incomplete: after {received} records the tap stopped, or left it out; "
+                "its log says why."
+            )
         if mark.seen_after != mark.records:
             return (
                 f"The stream '{stream}' is incomplete: it was marked complete with {mark.records} records "

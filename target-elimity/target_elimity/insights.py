@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timezone
 from http import HTTPStatus
+from http.client import HTTPException
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from urllib.parse import quote
 import backoff
 import requests
 from singer_sdk.exceptions import FatalSyncError
+from urllib3.exceptions import HTTPError
 
 if TYPE_CHECKING:
     from backoff.types import Details
@@ -53,7 +55,7 @@ class Insights:
         source_token: str,
         *,
         timeout: float,
-        max_retry_seconds: float,
+        max_retry_seconds: int,
         client_certificate: str | None = None,
         client_private_key: str | None = None,
         ca_bundle: str | None = None,
@@ -110,9 +112,11 @@ class Insights:
         line = {"level": level, "message": message, "timestamp": datetime.now(timezone.utc).isoformat()}
         try:
             response = self._send("POST", "connector-logs", timeout=LOG_TIMEOUT, json=[line])
-            response.raise_for_status()
+            flaw = "" if response.ok else f"{response.status_code} {response.reason}"
         except (requests.exceptions.RequestException, OSError) as error:
-            logger.warning("A line for the source's Logs tab could not be written (%s).", _describe(error))
+            flaw = _describe(error)
+        if flaw:
+            logger.warning("A line for the source's Logs tab could not be written (%s).", flaw)
 
     def _patiently(self, method: str, path: str, body: BinaryIO | None = None) -> requests.Response:
         @backoff.on_exception(
@@ -135,12 +139,16 @@ class Insights:
                 HTTPStatus.TOO_MANY_REQUESTS,
             }:
                 raise _UnavailableError(f"{response.status_code} {response.reason}{_words(response)}")
+            if response.ok and "html" in response.headers.get("Content-Type", ""):
+                raise _UnavailableError("a proxy, it seems, answers with a page of its own")
             return response
 
         try:
             response = call()
         except TRANSIENT_ERRORS as error:
-            tried = "" if _is_permanent(error) else f", after retrying for up to {self._patience:g} seconds"
+            tried = f", after retrying for up to {self._patience} seconds"
+            if _is_permanent(error) or not self._patience:
+                tried = ""
             raise InsightsError(f"{self._server} cannot be used{tried}: {_describe(error)}.") from None
         if not response.ok or response.is_redirect:
             raise InsightsError(
@@ -160,13 +168,14 @@ class Insights:
         )
 
     def _advice(self, response: requests.Response) -> str:
-        return {
+        advice: dict[int, str] = {
             HTTPStatus.BAD_REQUEST: "it does not accept what was sent",
             HTTPStatus.UNAUTHORIZED: "'source_id' or 'source_token' is wrong, or the credentials were revoked",
             HTTPStatus.FORBIDDEN: "the credentials may not do this; generate new ones in the source's settings",
             HTTPStatus.NOT_FOUND: "there is no such source here; check 'url' and 'source_id'",
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the snapshot is larger than the server, or a proxy before it, allows",
-        }.get(HTTPStatus(response.status_code), "check the setting 'url'")
+        }
+        return advice.get(response.status_code, "check the setting 'url'")
 
 
 def _words(response: requests.Response) -> str:
@@ -185,7 +194,8 @@ def _describe(error: Exception) -> str:
     if isinstance(error, requests.exceptions.Timeout):
         return "it does not answer in time"
     root: BaseException = error
-    while (deeper := root.__cause__ or root.__context__) is not None:
+    # Not any further: what is below the network's own errors is what was being handled when they came.
+    while isinstance(deeper := root.__cause__ or root.__context__, (OSError, HTTPError, HTTPException)):
         root = deeper
     return str(root)
 

@@ -16,17 +16,20 @@ class Headcount:
     active: int
 
 
-def objections(previous: Headcount, new: Headcount, max_removed: int, max_deactivated: int) -> list[str]:
-    """Return a sentence for each limit, in percent of the previous import, that the new one exceeds."""
+def objection(previous: Headcount, new: Headcount, max_removed: int, max_deactivated: int) -> str | None:
+    """Return why an import is refused; None if it stays within the limits, in percent of the previous one."""
     if previous.employees < SMALLEST_GUARDED_IMPORT:
-        return []
+        return None
     limits = (
         ("employees", "max_removed_percent", previous.employees, new.employees, max_removed),
         ("active employees", "max_deactivated_percent", previous.active, new.active, max_deactivated),
     )
-    return [
-        f"It has {after} {what}, {before - after} fewer than the last one ({before}): that is more than {limit} %. "
-        f"If this is right, let it through by setting '{setting}' to 100 for one run."
-        for what, setting, before, after, limit in limits
-        if (before - after) * 100 > limit * before
-    ]
+    exceeded = [limit for limit in limits if (limit[2] - limit[3]) * 100 > limit[4] * limit[2]]
+    if not exceeded:
+        return None
+    losses = (
+        f"{after} {what}, {before - after} fewer than the last one ({before}): more than {limit} %"
+        for what, _, before, after, limit in exceeded
+    )
+    settings = " and ".join(f"'{setting}'" for _, setting, *_ in exceeded)
+    return f"This import has {'; '.join(losses)}. If that is right, let it through by setting {settings} to 100 once."

@@ -27,7 +27,7 @@ from target_elimity.data_model import ATTRIBUTE_TYPES, export_file, misfits
 from target_elimity.employees import ACTIVE, Employee, Rules, new_employee
 from target_elimity.insights import Insights, InsightsError
 from target_elimity.messages import InvalidMessageError, MessageReader
-from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT, Headcount, objections
+from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT, Headcount, objection
 from target_elimity.settings import settings_errors
 from target_elimity.sinks import Collection, EmployeeSink, IgnoringSink, UnusableStreamError
 from target_elimity.snapshot import write_compressed, write_json
@@ -174,7 +174,7 @@ class TargetElimity(Target):
             th.IntegerType(minimum=0),
             default=300,
             title="Maximum retry time",
-            description="Seconds for which a request that fails in passing (5xx, network) is tried again",
+            description="Seconds for which a request that fails in passing (408, 429, 5xx, network) is tried again",
         ),
     ).to_dict()
 
@@ -243,7 +243,8 @@ class TargetElimity(Target):
             InsightsError: Elimity Insights did not accept it.
             UnusableStreamError: A record cannot be imported.
         """
-        _refuse_for(self._completion.missing())
+        if missing := self._completion.missing():
+            raise ImportRefusedError(" ".join(missing))
         summary = Summary()
         with TemporaryFile() as snapshot:
             write = write_compressed if self._insights else write_json
@@ -283,15 +284,16 @@ class TargetElimity(Target):
                 "Lucca shows no 'dtContractEnd' to this API key, so leavers would look active: "
                 "give its role the right to see it."
             )
-        if previous := (self._state.get("bookmarks") or {}).get(BOOKMARK):
-            _refuse_for(
-                objections(
-                    Headcount(previous["employees"], previous["active"]),
-                    Headcount(summary.employees, summary.active),
-                    self.config["max_removed_percent"],
-                    self.config["max_deactivated_percent"],
-                )
+        previous = (self._state.get("bookmarks") or {}).get(BOOKMARK)
+        if previous and (
+            reason := objection(
+                Headcount(previous["employees"], previous["active"]),
+                Headcount(summary.employees, summary.active),
+                self.config["max_removed_percent"],
+                self.config["max_deactivated_percent"],
             )
+        ):
+            raise ImportRefusedError(reason)
 
     def _warnings(self, summary: Summary) -> Iterator[str]:
         if ownerless := self.collection.ownerless_contracts():
@@ -445,8 +447,3 @@ def _print_data_model(context: click.Context, parameter: click.Parameter, value:
     if value:
         click.echo(export_file(), nl=False)
         context.exit()
-
-
-def _refuse_for(reasons: list[str]) -> None:
-    if reasons:
-        raise ImportRefusedError(" ".join(reasons))

@@ -229,7 +229,7 @@ SCENARIOS = {
     "request refused": Scenario(
         "Lucca refuses a request (400)",
         STOPS,
-        "Lucca answers 400 for 'users': 'unknown field'",
+        "Lucca answers 400 for 'users': it says 'unknown field'.",
         imported=False,
         lucca=_always(400, USERS, body="unknown field"),
     ),
@@ -296,6 +296,7 @@ SCENARIOS = {
         for kind, words, seen, more, settings in (
             (500, "the upload is answered with 500", "500 Internal Server Error; waiting", {}, {}),
             (503, "… 503", "503 Service Unavailable; waiting", {}, {}),
+            ("html", "… or by a proxy with a page of its own", "answers with a page of its own; waiting", {}, {}),
             ("reset", "the connection breaks during the upload", "waiting", {}, {}),
             ("truncate", "… or after it", "waiting", {}, {}),
             (

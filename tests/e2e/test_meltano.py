@@ -106,7 +106,7 @@ def test_the_safeguard_remembers_from_run_to_run(company: Sandbox) -> None:
     refused = import_company(company)
     assert refused.exit_code != 0
     assert len(company.elimity.snapshots) == 1
-    for told in ("It has 1172 employees, 1173 fewer than the last one (2345)", "max_removed_percent"):
+    for told in ("This import has 1172 employees, 1173 fewer than the last one (2345)", "max_removed_percent"):
         assert told in company.alerts[-1]
         assert told in refused.log + refused.stdout
     assert remembered(company) == before

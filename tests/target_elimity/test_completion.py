@@ -54,7 +54,7 @@ def test_a_whole_import(events: tuple[str | dict[str, Any], ...]) -> None:
     [
         ((), "'users' is incomplete"),
         (("uuccc",), "'work_contracts' is incomplete"),
-        (("uu", USERS_DONE, "ccc"), "'work_contracts' is incomplete: the tap stopped, or left it out, after 3 records"),
+        (("uu", USERS_DONE, "ccc"), "'work_contracts' is incomplete: after 3 records the tap stopped, or left it out"),
         (("uu", USERS_DONE, "cc", BOTH_DONE), "marked complete with 3 records when 2 had been received"),
         (("u", USERS_DONE, "ccc", BOTH_DONE), "marked complete with 2 records when 1 had been received"),
         (("uu", USERS_DONE, "u", "ccc", BOTH_DONE), "went on after it was marked complete: 3 instead of 2"),

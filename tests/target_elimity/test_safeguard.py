@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from target_elimity.safeguard import Headcount, objections
+from target_elimity.safeguard import Headcount, objection
 
 
 @pytest.mark.parametrize(
@@ -24,15 +24,19 @@ from target_elimity.safeguard import Headcount, objections
 )
 def test_when_it_objects(previous: tuple[int, int], new: tuple[int, int], limit: int, refused: list[str]) -> None:
     """Over the percentage it objects, at it not; growth never; under 10 employees never; 100 switches it off."""
-    sentences = objections(Headcount(*previous), Headcount(*new), limit, limit)
-    assert len(sentences) == len(refused)
-    assert all(setting in sentence for setting, sentence in zip(refused, sentences, strict=True))
+    reason = objection(Headcount(*previous), Headcount(*new), limit, limit)
+    assert [name for name in ("max_removed_percent", "max_deactivated_percent") if name in (reason or "")] == refused
+    assert (reason is None) == (not refused)
 
 
 def test_what_it_says() -> None:
-    """Both counts, the limit, and the setting that lets the import through."""
-    (sentence,) = objections(Headcount(2345, 2000), Headcount(1200, 1900), 20, 20)
-    assert sentence == (
-        "It has 1200 employees, 1145 fewer than the last one (2345): that is more than 20 %. "
-        "If this is right, let it through by setting 'max_removed_percent' to 100 for one run."
+    """Both counts, the limits, and the settings that let the import through."""
+    assert objection(Headcount(2345, 2000), Headcount(1200, 1900), 20, 20) == (
+        "This import has 1200 employees, 1145 fewer than the last one (2345): more than 20 %. "
+        "If that is right, let it through by setting 'max_removed_percent' to 100 once."
+    )
+    assert objection(Headcount(100, 80), Headcount(50, 40), 20, 10) == (
+        "This import has 50 employees, 50 fewer than the last one (100): more than 20 %; "
+        "40 active employees, 40 fewer than the last one (80): more than 10 %. "
+        "If that is right, let it through by setting 'max_removed_percent' and 'max_deactivated_percent' to 100 once."
     )

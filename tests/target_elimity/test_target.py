@@ -147,7 +147,7 @@ def test_schemas_may_be_repeated_and_change(sandbox: Sandbox) -> None:
     ("messages", "told"),
     [
         ([], "'users' is incomplete"),
-        (WHOLE[:2], "'users' is incomplete: the tap stopped, or left it out, after 1 records"),
+        (WHOLE[:2], "'users' is incomplete: after 1 records the tap stopped, or left it out"),
         (WHOLE[:4], "'work_contracts' is incomplete"),
         (WHOLE[:6], "'work_contracts' is incomplete"),
         ([*WHOLE[:1], *WHOLE[2:]], "marked complete with 2 records when 1 had been received"),
