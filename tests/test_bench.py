@@ -1,0 +1,38 @@
+"""The floors of the benchmark do the work they are the floor of."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zlib
+from typing import TYPE_CHECKING
+
+from bench.__main__ import Bench
+from bench.__main__ import run as measured
+from sandbox.elimity import values_of
+
+if TYPE_CHECKING:
+    from tests.harness import Sandbox
+
+
+def test_the_floors_read_and_write_what_the_programs_do(sandbox: Sandbox) -> None:
+    """As many records as the tap emits; as many employees, with the same attributes, as the target uploads."""
+    bench = Bench(sandbox.folder, sandbox.lucca, sandbox.lucca_url, 250)
+    usage = bench.tap()
+    assert usage.seconds > 0
+    assert usage.memory > 1
+    floor, snapshot = sandbox.folder / "floor.singer", sandbox.folder / "snapshot"
+    measured(sys.executable, "-m", "bench.floor_tap", sandbox.lucca_url, sandbox.lucca.api_key, write=floor)
+    records = [line for line in bench.messages.read_text().splitlines() if '"type":"RECORD"' in line]
+    assert len(floor.read_text().splitlines()) == len(records)
+    measured(sys.executable, "-m", "bench.floor_target", snapshot, read=bench.messages)
+    bench.target()
+    floors, ours = (
+        {entity["id"]: values_of(entity).keys() for entity in body["entities"]}
+        for body in (
+            json.loads(zlib.decompress(snapshot.read_bytes())),
+            json.loads((sandbox.folder / "output" / "snapshot.json").read_bytes()),
+        )
+    )
+    assert floors.keys() == ours.keys()
+    assert sum(map(len, floors.values())) > 0.95 * sum(map(len, ours.values()))
