@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ class Collection:
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
+        weakref.finalize(self, self._database.close)
         self._database.executescript("""
             PRAGMA journal_mode = OFF;
             BEGIN;
