@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
+from singer_sdk.exceptions import ConfigValidationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 def settings_errors(schema: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
@@ -20,3 +22,15 @@ def settings_errors(schema: Mapping[str, Any], config: Mapping[str, Any]) -> lis
         f"The setting '{name}' {flaw}. It is: {schema['properties'][name]['description']}."
         for name, flaw in sorted(flaws.items())
     ]
+
+
+@contextmanager
+def readable_environment(parsed: bool) -> Iterator[None]:
+    """Tell of a variable that is not what its setting must be; the SDK logs which one it parses before it fails."""
+    try:
+        yield
+    except ValueError as error:
+        if not parsed:
+            raise
+        message = f"The setting parsed last from the environment is malformed: {error}."
+        raise ConfigValidationError(message, errors=[message]) from None

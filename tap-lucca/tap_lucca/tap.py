@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from tap_lucca import client
 from tap_lucca.completion import COMPLETION, CountingWriter
-from tap_lucca.settings import settings_errors
+from tap_lucca.settings import readable_environment, settings_errors
 from tap_lucca.streams import UsersStream, WorkContractsStream
 
 if TYPE_CHECKING:
@@ -97,6 +97,10 @@ class TapLucca(Tap):
             description="Seconds for which a request that fails in passing (429, 5xx, network) is tried again",
         ),
     ).to_dict()
+
+    def __init__(self, *, parse_env_config: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
+        with readable_environment(parse_env_config):
+            super().__init__(parse_env_config=parse_env_config, **kwargs)
 
     @cached_property
     def instance_url(self) -> str:

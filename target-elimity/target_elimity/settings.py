@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from jsonschema import Draft202012Validator
+from singer_sdk.exceptions import ConfigValidationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,3 +76,15 @@ def _is_time_zone(name: str) -> bool:
     except (KeyError, OSError, ValueError):
         return False
     return True
+
+
+@contextmanager
+def readable_environment(parsed: bool) -> Iterator[None]:
+    """Tell of a variable that is not what its setting must be; the SDK logs which one it parses before it fails."""
+    try:
+        yield
+    except ValueError as error:
+        if not parsed:
+            raise
+        message = f"The setting parsed last from the environment is malformed: {error}."
+        raise ConfigValidationError(message, errors=[message]) from None

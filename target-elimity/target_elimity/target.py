@@ -28,7 +28,7 @@ from target_elimity.employees import ACTIVE, Employee, Rules, new_employee
 from target_elimity.insights import Insights, InsightsError
 from target_elimity.messages import InvalidMessageError, MessageReader
 from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT, Headcount, objection
-from target_elimity.settings import settings_errors
+from target_elimity.settings import readable_environment, settings_errors
 from target_elimity.sinks import Collection, EmployeeSink, IgnoringSink, UnusableStreamError
 from target_elimity.snapshot import write_compressed, write_json
 
@@ -178,8 +178,9 @@ class TargetElimity(Target):
         ),
     ).to_dict()
 
-    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
-        super().__init__(**kwargs)
+    def __init__(self, *, parse_env_config: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
+        with readable_environment(parse_env_config):
+            super().__init__(parse_env_config=parse_env_config, **kwargs)
         self.max_parallelism = 1
         self.collection = Collection()
         self._completion = Completion()
@@ -382,6 +383,8 @@ class TargetElimity(Target):
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         """Keep the state; that of the SDK would go out whenever a sink is drained."""
         self._assert_line_requires(message_dict, requires={"value"})
+        if not isinstance(message_dict["value"], dict):
+            raise InvalidMessageError("A STATE message has a value that is no object.")
         self._state = message_dict["value"]
         self._completion.state_received(self._state)
 

@@ -277,6 +277,16 @@ def test_settings_from_the_environment(sandbox: Sandbox) -> None:
     assert tap.state == {} or "completion" not in json.dumps(tap.state)
 
 
+def test_a_variable_that_is_not_what_its_setting_must_be(sandbox: Sandbox) -> None:
+    """One sentence, and before it the name of the variable; no traceback."""
+    credentials = {"TAP_LUCCA_HOST": sandbox.lucca_url, "TAP_LUCCA_API_KEY": sandbox.lucca.api_key}
+    tap = run("tap-lucca", "--config=ENV", env={**credentials, "TAP_LUCCA_PAGE_SIZE": "many"})
+    assert tap.exit_code == 1
+    assert "'TAP_LUCCA_PAGE_SIZE'" in tap.log.splitlines()[-3]
+    assert "is malformed: invalid literal for int() with base 10: 'many'." in tap.log
+    assert "Traceback" not in tap.log
+
+
 def test_about_and_version() -> None:
     """--about tells settings and capabilities, --version the package's."""
     about = json.loads(run("tap-lucca", "--about", "--format=json").stdout)

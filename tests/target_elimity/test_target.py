@@ -182,6 +182,7 @@ def test_an_incremental_stream_is_refused(sandbox: Sandbox) -> None:
         ("[]\n", "not a Singer message"),
         ('{"type": "RECORD", "stream": "users"}\n', "A RECORD message lacks record."),
         ('{"stream": "users"}\n', "A Singer message lacks type."),
+        ('{"type": "STATE", "value": null}\n', "A STATE message has a value that is no object."),
         ('{"type": "NONSENSE"}\n', "'NONSENSE' is not supported"),
         ('{"type": "BATCH", "stream": "users", "encoding": {}, "manifest": []}\n', "BATCH messages are not supported"),
         (lines([record("users", JANE)]), "before a corresponding schema"),
@@ -345,6 +346,15 @@ def test_missing_settings_are_named(sandbox: Sandbox) -> None:
     assert target.exit_code == 1
     for name in ("url", "source_id", "source_token"):
         assert f"The setting '{name}' is missing" in target.log
+
+
+def test_a_variable_that_is_not_what_its_setting_must_be() -> None:
+    """One sentence without a traceback, for numbers and objects."""
+    for name, value in (("REQUEST_TIMEOUT", "soon"), ("CONTRACT_TYPE_NAMES", "{")):
+        target = run("target-elimity", "--config=ENV", env={f"TARGET_ELIMITY_{name}": value})
+        assert target.exit_code == 1
+        assert "The setting parsed last from the environment is malformed" in target.log
+        assert "Traceback" not in target.log
 
 
 def test_settings_from_the_environment(sandbox: Sandbox) -> None:
