@@ -2,18 +2,22 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := tap-lucca/tap_lucca target-elimity/target_elimity sandbox scripts bench tests
-PACKAGES := tap-lucca/pyproject.toml target-elimity/pyproject.toml
+SOURCES := tap-lucca/tap_lucca target-elimity/target_elimity lucca-gateway/lucca_gateway sandbox scripts bench tests
+PACKAGES := tap-lucca/pyproject.toml target-elimity/pyproject.toml lucca-gateway/pyproject.toml
 
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo install test check format generate bench lock clean
+.PHONY: demo demo-gateway install test check format generate bench lock clean
 
 ## Carry a made-up company from a sandboxed Lucca into a sandboxed Elimity Insights, through Meltano.
 demo: .meltano/ready
 	$(BIN)/python -m sandbox --employees 250 --seed 1 -- \
 		$(BIN)/meltano --environment=sandbox run --full-refresh tap-lucca target-elimity
+
+## Let a sandboxed Elimity Insights pull a made-up company through lucca-gateway.
+demo-gateway: .venv/ready
+	$(BIN)/python -m sandbox.pulling
 
 ## All that an import needs.
 install: .meltano/ready
@@ -44,6 +48,7 @@ bench: .venv/ready
 ## Bring requirements.lock up to date with what pyproject.toml and the packages ask for.
 lock: .venv/ready
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+		--no-emit-package tap-lucca --no-emit-package target-elimity \
 		--custom-compile-command "make lock" --group dev $(PACKAGES) --output-file requirements.lock
 
 ## Remove what make installed; what Meltano remembers of imports (.meltano/meltano.db) stays.
@@ -54,7 +59,8 @@ clean:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=python3.12 …")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable tap-lucca --editable target-elimity
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
+		--editable tap-lucca --editable target-elimity --editable lucca-gateway
 	touch $@
 
 .meltano/ready: .venv/ready meltano.yml

@@ -6,6 +6,8 @@ Limits and status codes: https://developers.lucca.fr/docs/lucca-legacy ("limits"
 from __future__ import annotations
 
 import logging
+import random
+import time
 from abc import ABC, abstractmethod
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -16,7 +18,6 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-import backoff
 import msgspec
 import requests
 from requests.auth import AuthBase
@@ -33,7 +34,6 @@ from tap_lucca.projection import Projection
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-    from backoff.types import Details
     from singer_sdk.helpers.types import Context
 
     from tap_lucca.tap import TapLucca
@@ -170,26 +170,33 @@ class LuccaStream(RESTStream[Slice], ABC):
             )
         self.log("Lucca times out (408) on pages of %d rows; going on with %d.", limit, paginator.limit)
 
+    def pause(self, seconds: float) -> None:
+        """Wait before another try; to be overridden by whoever can be told to stop meanwhile."""
+        time.sleep(seconds)
+
     def _read_patiently(self, page: Slice, projection: Projection) -> Page:
+        """Read a page, trying again while that may help; a retrying library's pauses could not be interrupted."""
         patience = self.config["max_retry_seconds"]
-        read = backoff.on_exception(
-            _pauses,
-            TRANSIENT_ERRORS,
-            max_time=patience,
-            giveup=_is_permanent,
-            jitter=backoff.random_jitter,  # up to a second on top: never less than Lucca asks for
-            on_backoff=self._tell_pause,
-            logger=None,
-        )(self._read)
-        try:
-            return read(page, projection)
-        except TRANSIENT_ERRORS as error:
-            tried = f", after retrying for up to {patience} seconds"
-            if _is_permanent(error) or not patience:
-                tried = ""
-            raise FatalAPIError(
-                f"'{self.name}' could not be read from row {page.offset} on{tried}: {_describe(error)}."
-            ) from None
+        start = time.monotonic()
+        pauses = _pauses()
+        next(pauses)
+        while True:
+            try:
+                return self._read(page, projection)
+            except TRANSIENT_ERRORS as error:
+                left = patience - (time.monotonic() - start)
+                if _is_permanent(error) or left <= 0:
+                    in_vain = patience and not _is_permanent(error)
+                    tried = f", after retrying for up to {patience} seconds" if in_vain else ""
+                    raise FatalAPIError(
+                        f"'{self.name}' could not be read from row {page.offset} on{tried}: {_describe(error)}."
+                    ) from None
+                # Up to a second on top: never less than Lucca asks for, unless patience ends before.
+                pause = min(pauses.send(error) + random.random(), left)  # noqa: S311 - spreads the tries
+                self.log(
+                    "%s; waiting %.0f seconds before the next try.", _describe(error), pause, level=logging.WARNING
+                )
+            self.pause(pause)
 
     def _read(self, page: Slice, projection: Projection) -> Page:
         request = requests.Request("GET", self.get_url(None), params=self.url_params(page, projection))
@@ -251,14 +258,6 @@ class LuccaStream(RESTStream[Slice], ABC):
         """Log a message, but for the SDK's remark that an error was unhandled: `cli.main` tells each one, once."""
         if not message.startswith("An unhandled error"):
             super().log(message, *args, level=level, **kwargs)
-
-    def _tell_pause(self, details: Details) -> None:
-        self.log(
-            "%s; waiting %.0f seconds before the next try.",
-            _describe(details["exception"]),
-            details["wait"],
-            level=logging.WARNING,
-        )
 
 
 class _LuccaAuth(AuthBase):

@@ -1,0 +1,1 @@
+"""Custom gateway for Elimity Insights: it pulls the employees of Lucca HR."""

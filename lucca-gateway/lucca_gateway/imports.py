@@ -1,0 +1,260 @@
+"""One import: Lucca's users and work contracts, read and checked as tap-lucca does, joined as target-elimity does.
+
+No protocol in it, and nothing asynchronous: a generator that is run in a thread of its own. Lucca is read to its end,
+and every employee made once, before the first of them is given out: what comes after that can hardly fail any more.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from functools import cache
+from http import HTTPStatus
+from importlib.metadata import version
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, SingerSDKError
+from tap_lucca.client import LuccaStream
+from tap_lucca.streams import UsersStream, WorkContractsStream
+from tap_lucca.tap import TapLucca
+from target_elimity.completion import Completion
+from target_elimity.employees import Employee, Rules, new_employee
+from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT
+from target_elimity.sinks import Collection, RecordValidator, UnusableStreamError
+from target_elimity.target import Summary
+from typing_extensions import override
+
+from lucca_gateway.tenants import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    import requests
+    from tap_lucca.pagination import Paginator
+
+    from lucca_gateway.settings import Settings
+    from lucca_gateway.stopping import Stop
+    from lucca_gateway.tenants import Tenants
+
+CONFIGURATION_VALUES = ("host", "api_key")
+# Whoever watches an import, or a proxy that waits for its next byte, hears of it about this often.
+PROGRESS_SECONDS = 10.0
+EMPLOYEES_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A line for the people who look at the import in Elimity Insights."""
+
+    level: Literal["info", "alert"]
+    message: str
+
+
+Item: TypeAlias = Employee | Log
+
+
+class Reason(Enum):
+    """Why an import failed, in the terms of those who can do something about it."""
+
+    CONFIGURATION = auto()  # a configuration value is missing or malformed
+    CREDENTIALS = auto()  # Lucca does not know the key
+    RIGHTS = auto()  # the key may not read what has to be read
+    DATA = auto()  # what Lucca gives is not a whole import
+    UNAVAILABLE = auto()  # Lucca, or the way to it, does not work; later it may
+
+
+class ImportFailedError(Exception):
+    """Nothing is to be imported; the message tells an administrator why, and never holds a value of a record."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def perform_import(
+    configuration: Mapping[str, object], settings: Settings, tenants: Tenants, stop: Stop
+) -> Generator[Sequence[Item], None, None]:
+    """Yield the logs and employees of an import, several at once; nothing before Lucca has accepted the key.
+
+    Raises:
+        ImportFailedError: There is nothing to import, or not all of it: what was yielded must be dropped.
+        StoppedError: The import was told to stop.
+    """
+    with _told_to_administrators():
+        tap = _new_tap(configuration, settings, stop)
+        tenants.check(tap.instance_url)
+        with tenants.session(tap.instance_url, tap.config["api_key"], stop) as session:
+            tap.session = session
+            collection = Collection()
+            completion = Completion(tap.message_writer.records)
+            for stream in tap.streams.values():
+                yield from _collect(cast("_WatchedStream", stream), collection, stop)
+                completion.state_received(tap.state)
+        if problems := completion.missing():
+            raise ImportFailedError(Reason.DATA, " ".join(problems))
+        rules = Rules(datetime.now(settings.timezone).date(), settings.timezone, settings.contract_type_names)
+        summary = _summarize(collection, rules, stop)
+        yield [Log("info", f"Importing {summary}.")]
+        yield [Log("info", f"Warning: {warning}") for warning in _warnings(summary, collection)]
+        employees = (employee for employee, _, _ in _employees(collection, rules, stop))
+        while several := list(islice(employees, EMPLOYEES_AT_ONCE)):
+            yield several
+        yield [Log("info", f"Import complete. {summary}.")]
+
+
+def _new_tap(configuration: Mapping[str, object], settings: Settings, stop: Stop) -> _Tap:
+    values = {name: configuration[name] for name in CONFIGURATION_VALUES if name in configuration}
+    # What is copied out of a mail or a table often has a blank at its end.
+    values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+    tap = _Tap(config={**values, **settings.tap})
+    tap.stop = stop
+    return tap
+
+
+def _collect(stream: _WatchedStream, collection: Collection, stop: Stop) -> Iterator[list[Log]]:
+    """Read a stream to its end into the collection; yield what there is to say of it."""
+    what = stream.name.replace("_", " ")
+    collect = collection.add_user if stream.name == UsersStream.name else collection.add_work_contract
+    validate = _validator(type(stream), stream.name).validate
+    records = stream.tap.message_writer.records
+    told = time.monotonic()
+    for record in stream.get_records(None):
+        stop.check()
+        validate(record)
+        collect(record)
+        records[stream.name] += 1
+        if records.total() == 1:
+            yield [Log("info", f"Import from Lucca started (lucca-gateway {version('lucca-gateway')}).")]
+        if time.monotonic() - told > PROGRESS_SECONDS:
+            told = time.monotonic()
+            yield [Log("info", f"Read {records[stream.name]} of {stream.total} {what}.")]
+    if records.total():
+        yield [Log("info", f"Read {records[stream.name]} of {stream.total} {what}.")]
+
+
+def _summarize(collection: Collection, rules: Rules, stop: Stop) -> Summary:
+    """Make every employee once, so that one who cannot be imported is found before the first is given out."""
+    summary = Summary()
+    for employee, user, contracts in _employees(collection, rules, stop):
+        summary.add(employee, user, contracts)
+    if not summary.end_dates_shown:
+        raise ImportFailedError(
+            Reason.RIGHTS,
+            "Lucca shows no 'dtContractEnd' to this API key, so leavers would look active: "
+            "give its role the right to see it.",
+        )
+    return summary
+
+
+def _employees(
+    collection: Collection, rules: Rules, stop: Stop
+) -> Iterator[tuple[Employee, dict[str, Any], list[dict[str, Any]]]]:
+    for user, contracts in collection.people():
+        stop.check()
+        try:
+            yield new_employee(user, contracts, rules), user, contracts
+        except ValueError as error:
+            raise UnusableStreamError(
+                f"The user {user['id']}, or a work contract of theirs, cannot be imported: {error}."
+            ) from None
+
+
+def _warnings(summary: Summary, collection: Collection) -> Iterator[str]:
+    if ownerless := collection.ownerless_contracts():
+        yield f"{ownerless} work contracts belong to nobody who is imported."
+    if summary.without_contract == summary.employees:
+        yield "nobody has a work contract: may the role of the API key read them?"
+    if summary.active == summary.employees >= SMALLEST_GUARDED_IMPORT:
+        yield "nobody is a former employee: may the role of the API key read them?"
+
+
+@contextmanager
+def _told_to_administrators() -> Iterator[None]:
+    """Turn the errors of tap and target, whose words are fit for administrators, into that of an import."""
+    try:
+        yield
+    except (ConfigValidationError, HostError) as error:
+        flaw = str(error)
+        if isinstance(error, HostError):
+            flaw = f"The setting 'host' cannot be used: {error}."
+        raise ImportFailedError(Reason.CONFIGURATION, flaw) from None
+    except FatalAPIError as error:
+        raise ImportFailedError(Reason.UNAVAILABLE, str(error)) from None
+    except SingerSDKError as error:
+        raise ImportFailedError(Reason.DATA, str(error)) from None
+    except OSError:
+        raise ImportFailedError(
+            Reason.UNAVAILABLE, "The address of Lucca could not be found out. Run it again."
+        ) from None
+
+
+@cache
+def _validator(stream: type[LuccaStream], name: str) -> RecordValidator:
+    return RecordValidator(name, cast("dict[str, Any]", stream.schema))
+
+
+class _WatchedStream(LuccaStream):
+    """A stream whose progress can be seen, which can be stopped, and which says of an answer why it is fatal."""
+
+    _tap: _Tap
+    _paginator: Paginator
+
+    @property
+    def tap(self) -> _Tap:
+        """The tap of this import."""
+        return self._tap
+
+    @property
+    def total(self) -> int:
+        """How many records Lucca has, as it counted last."""
+        return self._paginator.total
+
+    @override
+    def validate_response(self, response: requests.Response) -> None:
+        try:
+            super().validate_response(response)
+        except FatalAPIError as error:
+            raise ImportFailedError(_reason(response), str(error)) from None
+
+    @override
+    def pause(self, seconds: float) -> None:
+        self.tap.stop.pause(seconds)
+
+
+class _Users(_WatchedStream, UsersStream):
+    @override
+    def new_paginator(self) -> Paginator:
+        self._paginator = super().new_paginator()
+        return self._paginator
+
+
+class _WorkContracts(_WatchedStream, WorkContractsStream):
+    @override
+    def new_paginator(self) -> Paginator:
+        self._paginator = super().new_paginator()
+        return self._paginator
+
+
+class _Tap(TapLucca):
+    """The tap, in process: its streams are read one by one, and no message is written."""
+
+    stop: Stop
+
+    @override
+    def discover_streams(self) -> Sequence[LuccaStream]:
+        return [_Users(self), _WorkContracts(self)]
+
+
+def _reason(response: requests.Response) -> Reason:
+    status = response.status_code
+    if status == HTTPStatus.UNAUTHORIZED:
+        return Reason.CREDENTIALS
+    if status == HTTPStatus.FORBIDDEN:
+        return Reason.RIGHTS
+    if status == HTTPStatus.NOT_FOUND or response.is_redirect:
+        return Reason.CONFIGURATION
+    return Reason.UNAVAILABLE

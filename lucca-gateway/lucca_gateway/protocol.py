@@ -1,0 +1,338 @@
+"""The two generations of the custom gateway protocol over the same import: Connect RPC, protobuf.
+
+Services: `elimity.insights.customgateway.v1alpha1` (servers from 3.42 on) and `v1alpha2` (from 3.46 on).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+import time
+import traceback
+from contextlib import aclosing, closing, contextmanager, suppress
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+
+import msgspec
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from elimity.insights.common.v1alpha1.common_pb2 import Entity, Value
+from elimity.insights.customgateway.v1alpha1 import customgateway_connect as v1alpha1
+from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha1_pb2
+from elimity.insights.customgateway.v1alpha2 import customgateway_connect as v1alpha2
+from elimity.insights.customgateway.v1alpha2 import customgateway_pb2 as v1alpha2_pb2
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import NULL_VALUE
+from google.protobuf.struct_pb2 import Value as StructValue
+from google.protobuf.timestamp_pb2 import Timestamp
+from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
+from typing_extensions import override
+
+from lucca_gateway import logs
+from lucca_gateway.imports import ImportFailedError, Log, Reason, perform_import
+from lucca_gateway.stopping import Stop, StoppedError
+from lucca_gateway.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, MutableMapping
+    from datetime import date, datetime
+
+    from connectrpc.request import RequestContext
+    from target_elimity.data_model import Type
+    from target_elimity.employees import Employee
+
+    from lucca_gateway.asgi import Message, MountedApp, Receive, Scope, Send
+    from lucca_gateway.imports import Item
+    from lucca_gateway.settings import Settings
+    from lucca_gateway.tenants import Tenants
+
+# Elimity Insights asks for it with Meta and sends it back with each import: it stands for what a cursor means. Imports
+# are whole ones and have no cursor, so there is only this one.
+VERSION = "1"
+# Configuration values are short; what is longer is not read to its end.
+MOST_BYTES_OF_A_REQUEST = 1 << 16
+# A client that takes nothing for so long is as good as gone.
+SEND_TIMEOUT = 120.0
+END_OF_STREAM = 0b10  # flag of an envelope: https://connectrpc.com/docs/protocol/#streaming-response
+
+CODES = {
+    Reason.CONFIGURATION: Code.INVALID_ARGUMENT,
+    Reason.CREDENTIALS: Code.UNAUTHENTICATED,
+    Reason.RIGHTS: Code.PERMISSION_DENIED,
+    Reason.DATA: Code.FAILED_PRECONDITION,
+    Reason.UNAVAILABLE: Code.UNAVAILABLE,
+}
+
+_logger = logging.getLogger("lucca_gateway")
+_Response = TypeVar("_Response", v1alpha1_pb2.PerformImportResponse, v1alpha2_pb2.PerformImportResponse)
+
+
+class Gateway:
+    """The ASGI application of both services."""
+
+    def __init__(self, settings: Settings, tenants: Tenants) -> None:
+        self._settings = settings
+        self._tenants = tenants
+        self._workers = Workers(settings.max_imports)
+        self._calls: set[_Call] = set()
+
+    def stop(self) -> None:
+        """End all imports with an error: the gateway is being shut down."""
+        for call in list(self._calls):
+            call.end(ConnectError(Code.UNAVAILABLE, "The gateway is being shut down. Run it again."))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one call; both generated applications are made for it, so that they share its state."""
+        call = _Call(self._settings, self._tenants, self._workers)
+        services: tuple[MountedApp, ...] = (
+            v1alpha1.ServiceASGIApplication(_V1Alpha1(call), read_max_bytes=MOST_BYTES_OF_A_REQUEST),
+            v1alpha2.ServiceASGIApplication(_V1Alpha2(call), read_max_bytes=MOST_BYTES_OF_A_REQUEST),
+        )
+        service = next((app for app in services if scope["path"].startswith(f"{app.path}/")), services[0])
+        try:
+            body = await _read_body(receive)
+        except ConnectError as error:
+            await _refuse_body(send, error)
+            return
+        # Entities are small, and compressed one by one they would hardly shrink.
+        headers = [header for header in scope["headers"] if header[0] != b"connect-accept-encoding"]
+        watcher = asyncio.create_task(_watch(receive, call))
+        self._calls.add(call)
+        try:
+            await service({**scope, "headers": headers}, _replay(body), _Sender(send, call))
+        finally:
+            self._calls.discard(call)
+            call.end(ConnectError(Code.CANCELED, "The call is over."))
+            watcher.cancel()
+
+
+class _Call:
+    """One call: the import it asks for, and whether that came to its end."""
+
+    def __init__(self, settings: Settings, tenants: Tenants, workers: Workers) -> None:
+        self.complete = False
+        self.more_at_hand = False
+        """Whether the next message follows at once: then this one need not be sent alone."""
+        self._settings = settings
+        self._tenants = tenants
+        self._workers = workers
+        self._stop = Stop()
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Nobody may be waiting for it.
+        self._ended.add_done_callback(lambda ended: ended.exception())
+
+    def end(self, error: ConnectError) -> None:
+        """Stop the import and end the call with an error, unless it is over."""
+        self._stop.set()
+        if not self._ended.done():
+            self._ended.set_exception(error)
+
+    async def perform_import(
+        self, fields: Mapping[str, StructValue], response: type[_Response], log: Callable[[Log], Any]
+    ) -> AsyncIterator[_Response]:
+        """Yield the responses of an import, or raise a ConnectError that tells why there is none."""
+        configuration = {name: MessageToDict(value) for name, value in fields.items() if value.WhichOneof("kind")}
+        logs.import_id.set(uuid4().hex[:12])
+        employees = 0
+        start = time.monotonic()
+
+        def encoded() -> Generator[list[_Response], None, None]:
+            with (
+                _unforeseen_errors_told(),
+                closing(perform_import(configuration, self._settings, self._tenants, self._stop)) as items,
+            ):
+                for several in items:
+                    yield [_encode(item, response, log) for item in several]
+
+        _logger.info("Import asked for.", extra=logs.fields(waits=self._workers.busy))
+        try:
+            async with aclosing(self._workers.run(encoded, self._stop, self._ended)) as responses:
+                async for several in responses:
+                    for position, message in enumerate(several, 1):
+                        employees += message.HasField("entity")
+                        self.more_at_hand = position < len(several)
+                        yield message
+        except ImportFailedError as error:
+            _logger.warning("Import failed: %s", error, extra=_figures(employees, start))
+            raise ConnectError(CODES[error.reason], str(error)) from None
+        except ConnectError as error:
+            _logger.warning("Import broken off: %s", error, extra=_figures(employees, start))
+            raise
+        except (StoppedError, asyncio.CancelledError, GeneratorExit):
+            _logger.warning("Import broken off.", extra=_figures(employees, start))
+            raise
+        self.complete = True
+        _logger.info("Import complete.", extra=_figures(employees, start))
+
+
+class _V1Alpha1(v1alpha1.Service):
+    def __init__(self, call: _Call) -> None:
+        self._call = call
+
+    @override
+    def perform_import(
+        self, request: v1alpha1_pb2.PerformImportRequest, ctx: RequestContext[Any, Any]
+    ) -> AsyncIterator[v1alpha1_pb2.PerformImportResponse]:
+        return self._call.perform_import(request.fields, v1alpha1_pb2.PerformImportResponse, _log_v1alpha1)
+
+
+class _V1Alpha2(v1alpha2.Service):
+    def __init__(self, call: _Call) -> None:
+        self._call = call
+
+    @override
+    async def meta(self, request: v1alpha2_pb2.MetaRequest, ctx: RequestContext[Any, Any]) -> v1alpha2_pb2.MetaResponse:
+        return v1alpha2_pb2.MetaResponse(initial_cursor=StructValue(null_value=NULL_VALUE), version=VERSION)
+
+    @override
+    def perform_import(
+        self, request: v1alpha2_pb2.PerformImportRequest, ctx: RequestContext[Any, Any]
+    ) -> AsyncIterator[v1alpha2_pb2.PerformImportResponse]:
+        if request.version != VERSION:
+            raise ConnectError(
+                Code.FAILED_PRECONDITION,
+                f"The import is asked for in version {request.version!r}, but this gateway has version {VERSION!r}.",
+            )
+        return self._call.perform_import(request.fields, v1alpha2_pb2.PerformImportResponse, _log_v1alpha2)
+
+
+class _Sender:
+    """Sends what the generated application gives out, in larger pieces, and lets no broken import pass for a whole one.
+
+    The generated application ends the stream of a cancelled call as if all was well: it would be imported.
+    """
+
+    def __init__(self, send: Send, call: _Call) -> None:
+        self._send = send
+        self._call = call
+        self._streams = False
+        self._held = bytearray()
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._streams = dict(message["headers"]).get(b"content-type", b"").startswith(b"application/connect+")
+        elif self._streams:
+            body, more = message["body"], message["more_body"]
+            if not more and not self._call.complete and not _is_error(body):
+                body = _end_with_error("The import was broken off. Run it again.")
+            self._held += body
+            if more and self._call.more_at_hand:
+                return
+            message = {**message, "body": bytes(self._held)}
+            self._held.clear()
+        try:
+            await asyncio.wait_for(self._send(message), SEND_TIMEOUT)
+        except asyncio.TimeoutError:
+            raise ConnectError(Code.DEADLINE_EXCEEDED, "The client takes nothing any more.") from None
+
+
+@contextmanager
+def _unforeseen_errors_told() -> Iterator[None]:
+    """Log where an error happened that nobody foresaw, but not its words: they may quote a record."""
+    try:
+        yield
+    except (ImportFailedError, StoppedError):
+        raise
+    except Exception as error:  # noqa: BLE001 - told here, and raised as another
+        name = type(error).__name__
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        _logger.error("Unexpected error.", extra=logs.fields(error=name, traceback=frames))  # noqa: TRY400
+        words = f"The gateway failed unexpectedly ({name}); its log tells where."
+        raise ConnectError(Code.INTERNAL, words) from None
+
+
+def _encode(item: Item, response: type[_Response], log: Callable[[Log], Any]) -> _Response:
+    return response(log=log(item)) if isinstance(item, Log) else response(entity=_entity(item))
+
+
+def _log_v1alpha1(log: Log) -> v1alpha1_pb2.Log:
+    return v1alpha1_pb2.Log(level=v1alpha1_pb2.Level(**{log.level: Empty()}), message=log.message)
+
+
+def _log_v1alpha2(log: Log) -> v1alpha2_pb2.Log:
+    return v1alpha2_pb2.Log(level=v1alpha2_pb2.Level(**{log.level: Empty()}), message=log.message)
+
+
+def _entity(employee: Employee) -> Entity:
+    return Entity(
+        attribute_assignments={
+            name: encode(value)
+            for (name, encode), value in zip(_ATTRIBUTES, _values(employee), strict=True)
+            if value is not None
+        },
+        id=employee.id,
+        name=employee.name,
+        type=ENTITY_TYPE,
+    )
+
+
+def _string(value: str) -> Value:
+    return Value(string=value)
+
+
+def _date(value: date) -> Value:
+    """Encode a day as its midnight in UTC."""
+    return Value(date=Timestamp(seconds=(value.toordinal() - _EPOCH) * 86_400))
+
+
+def _date_time(value: datetime) -> Value:
+    """Encode a moment that is in UTC."""
+    seconds = (value.hour * 60 + value.minute) * 60 + value.second
+    return Value(date_time=Timestamp(seconds=(value.toordinal() - _EPOCH) * 86_400 + seconds))
+
+
+_EPOCH = 719_163  # 1 January 1970, as an ordinal
+_ENCODE: dict[Type, Callable[[Any], Value]] = {"date": _date, "dateTime": _date_time, "string": _string}
+_ATTRIBUTES = [(attribute.id, _ENCODE[attribute.type]) for attribute in ATTRIBUTE_TYPES]
+_values = attrgetter(*(attribute.field for attribute in ATTRIBUTE_TYPES))
+
+
+async def _read_body(receive: Receive) -> bytes:
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectError(Code.CANCELED, "The client went away.")
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MOST_BYTES_OF_A_REQUEST:
+            raise ConnectError(Code.RESOURCE_EXHAUSTED, "The request is too large.")
+    return body
+
+
+async def _refuse_body(send: Send, error: ConnectError) -> None:
+    with suppress(Exception):
+        await send({"type": "http.response.start", "status": 413, "headers": [(b"connection", b"close")]})
+        await send({"type": "http.response.body", "body": error.message.encode(), "more_body": False})
+
+
+def _replay(body: bytes) -> Receive:
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def _watch(receive: Receive, call: _Call) -> None:
+    """End the call when the client goes away: the generated application would not notice."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    call.end(ConnectError(Code.CANCELED, "The client went away."))
+
+
+def _is_error(body: bytes) -> bool:
+    """Whether the envelope that ends a stream ends it with an error."""
+    return "error" in msgspec.json.decode(body[5:])
+
+
+def _end_with_error(message: str) -> bytes:
+    end = msgspec.json.encode({"error": {"code": Code.UNAVAILABLE.value, "message": message}})
+    return struct.pack(">BI", END_OF_STREAM, len(end)) + end
+
+
+def _figures(employees: int, start: float) -> dict[str, object]:
+    return logs.fields(employees=employees, seconds=round(time.monotonic() - start, 2))

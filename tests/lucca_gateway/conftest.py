@@ -1,0 +1,41 @@
+"""A gateway that runs as a process, and companies in Lucca for it to read."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox.pulling import GatewayProcess, running_gateway
+from tests.harness import CANARY, Sandbox, open_sandbox
+from tests.lucca_gateway.support import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def shared_gateway() -> Iterator[GatewayProcess]:
+    """Run a gateway that waits for nothing, for all tests that need no settings of their own."""
+    with running_gateway(ENVIRONMENT) as gateway:
+        yield gateway
+    assert gateway.process.returncode == 0
+
+
+@pytest.fixture
+def gateway(shared_gateway: GatewayProcess, sandbox: Sandbox) -> Iterator[GatewayProcess]:
+    """Give out the gateway, and make sure that no key and no person gets into its log, whatever a test is about."""
+    before = len(shared_gateway.log)
+    yield shared_gateway
+    log = str(shared_gateway.log[before:])
+    for secret in (sandbox.lucca.api_key, "Authorization", CANARY):
+        assert secret not in log
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Sandbox]:
+    """Serve a second company, of 120."""
+    with ExitStack() as stack:
+        yield open_sandbox(stack, tmp_path, employees=120, seed=2)

@@ -1,0 +1,76 @@
+"""What the tests of the gateway have in common."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from connectrpc.errors import ConnectError
+
+from sandbox.elimity import values_of
+from sandbox.pulling import responses
+from tests.harness import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.elimity import Elimity
+    from sandbox.pulling import Generation, Response
+    from tests.harness import Sandbox
+
+# Nothing waits for the rate limit, or long for a Lucca that is down, unless a test wants it to.
+ENVIRONMENT = {
+    "LUCCA_GATEWAY_ALLOWED_HOSTS": "127.0.0.1",
+    "LUCCA_GATEWAY_REQUESTS_PER_MINUTE": "10000",
+    "LUCCA_GATEWAY_MAX_RETRY_SECONDS": "0",
+    "LUCCA_GATEWAY_PAGE_SIZE": "100",
+}
+
+
+@dataclass
+class Failure:
+    """An import that failed: its error, and what was streamed before."""
+
+    error: ConnectError
+    streamed: list[Response]
+
+    @property
+    def code(self) -> str:
+        """The code of the error."""
+        return str(self.error.code.value)
+
+    @property
+    def message(self) -> str:
+        """The words of the error."""
+        return self.error.message
+
+
+def configuration(sandbox: Sandbox, **changes: Any) -> dict[str, Any]:
+    """Return the configuration values an administrator gives; None leaves one out."""
+    values = {"host": sandbox.lucca_url, "api_key": sandbox.lucca.api_key, **changes}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def failure(url: str, generation: Generation, values: dict[str, Any], token: str | None = None) -> Failure:
+    """Ask for an import that has to fail."""
+    streamed: list[Response] = []
+    with pytest.raises(ConnectError) as caught:
+        streamed.extend(responses(url, generation, values, token))  # what came before the error is in it, too
+    return Failure(caught.value, streamed)
+
+
+def employees_of(elimity: Elimity) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return, by id, the name and the attributes of what the source holds."""
+    entities = elimity.current.body["entities"] if elimity.current else []
+    assert len({entity["id"] for entity in entities}) == len(entities)
+    return {entity["id"]: (entity["name"], values_of(entity)) for entity in entities}
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

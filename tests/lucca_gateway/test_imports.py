@@ -1,0 +1,257 @@
+"""Imports through the gateway, a real process, asked for by the vendor's generated clients in both generations."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.elimity import Elimity
+from sandbox.faults import Fault
+from sandbox.lucca import USERS, WORK_CONTRACTS
+from sandbox.pulling import GENERATIONS, GatewayProcess, Generation, pull, responses, running_gateway
+from tests.e2e.expected import expected_entities
+from tests.harness import Sandbox, open_sandbox
+from tests.lucca_gateway.support import ENVIRONMENT, configuration, employees_of, failure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+both_generations = pytest.mark.parametrize("generation", GENERATIONS)
+
+
+@both_generations
+def test_the_employees_are_those_of_the_agent_based_import(
+    sandbox: Sandbox, gateway: GatewayProcess, generation: Generation
+) -> None:
+    """Attribute by attribute, what tap and target upload for a company is what the gateway streams for it."""
+    sandbox.pipeline()
+    pulled = Elimity()
+    pull(pulled, gateway.url, generation, configuration(sandbox))
+    uploaded = employees_of(sandbox.elimity)
+    assert len(uploaded) == 250
+    assert employees_of(pulled) == uploaded
+    company = sandbox.lucca.company
+    assert uploaded == expected_entities(company.users, sandbox.contracts, company.today)
+
+
+@both_generations
+def test_the_employees_are_the_same_with_a_time_zone_and_labels(
+    sandbox: Sandbox, gateway: GatewayProcess, generation: Generation
+) -> None:
+    """The two settings on which the transform depends, on a company whose contracts carry only a type id."""
+    del gateway
+    sandbox.lucca.embed_contract_types = False
+    sandbox.target_settings = {"timezone": "Pacific/Auckland", "contract_type_names": {"1": "Permanent"}}
+    sandbox.pipeline()
+    settings = {
+        "LUCCA_GATEWAY_TIMEZONE": "Pacific/Auckland",
+        "LUCCA_GATEWAY_CONTRACT_TYPE_NAMES": '{"1": "Permanent"}',
+    }
+    pulled = Elimity()
+    with running_gateway({**ENVIRONMENT, **settings}) as own:
+        pull(pulled, own.url, generation, configuration(sandbox))
+    assert employees_of(pulled) == employees_of(sandbox.elimity)
+    assert "Permanent" in {values.get("contractType") for _, values in employees_of(pulled).values()}
+
+
+@both_generations
+def test_dates_at_the_ends_of_the_calendar_pass_as_they_stand(
+    sandbox: Sandbox, gateway: GatewayProcess, generation: Generation
+) -> None:
+    """They stand for "ever" and "never", and are the first and the last that protobuf can express."""
+    with sandbox.lucca.changing() as company:
+        never, ever = company.users[:2]
+        never["dtContractEnd"], never["modifiedAt"] = "9999-12-31T00:00:00", "9999-12-31T23:59:59.997"
+        ever["seniorityDate"], ever["modifiedAt"] = "0001-01-01T00:00:00", "0001-01-01T00:00:00"
+    sandbox.pipeline()
+    pulled = Elimity()
+    pull(pulled, gateway.url, generation, configuration(sandbox))
+    assert employees_of(pulled) == employees_of(sandbox.elimity)
+    assert "9999-12-31T23:59:59" in {values.get("lastModified") for _, values in employees_of(pulled).values()}
+
+
+@both_generations
+def test_the_logs_tell_start_progress_and_counts(
+    sandbox: Sandbox, gateway: GatewayProcess, generation: Generation
+) -> None:
+    """With totals, and all but the last before the first employee."""
+    streamed = list(responses(gateway.url, generation, configuration(sandbox)))
+    logs = [response.log for response in streamed if response.HasField("log")]
+    assert all(log.level.HasField("info") for log in logs)
+    start, users, contracts, importing, complete = [log.message for log in logs]
+    assert start.startswith("Import from Lucca started (lucca-gateway ")
+    assert users == "Read 250 of 250 users."
+    assert contracts == f"Read {len(sandbox.contracts)} of {len(sandbox.contracts)} work contracts."
+    assert importing.startswith("Importing 250 employees: ")
+    assert complete == importing.replace("Importing", "Import complete.")
+    entities = [response.HasField("entity") for response in streamed]
+    assert entities == [False] * 4 + [True] * 250 + [False]
+
+
+def test_blanks_around_the_values_do_no_harm(sandbox: Sandbox, gateway: GatewayProcess) -> None:
+    """What is copied out of a mail often ends with one."""
+    values = configuration(sandbox, host=f" {sandbox.lucca_url}/ ", api_key=f"{sandbox.lucca.api_key}\n")
+    pull(sandbox.elimity, gateway.url, "v1alpha2", values)
+    assert len(sandbox.entities) == 250
+
+
+@both_generations
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"host": None}, "'host' is missing"),
+        ({"api_key": None}, "'api_key' is missing"),
+        ({"host": "", "api_key": ""}, "'host' is out of range or malformed"),
+        ({"host": 7}, "'host' is out of range or malformed"),
+        ({"api_key": ["a"]}, "'api_key' is out of range or malformed"),
+        ({"api_key": "a key"}, "'api_key' is out of range or malformed"),
+        ({"host": "https://acme.ilucca.net/login"}, "it must not contain a path"),
+        ({"host": "http://acme.ilucca.net"}, "it must be https"),
+        ({"host": "https://me:secret@acme.ilucca.net"}, "it must not contain credentials"),
+    ],
+)
+def test_missing_and_malformed_values_are_named_before_anything_is_streamed(
+    sandbox: Sandbox, gateway: GatewayProcess, generation: Generation, changes: dict[str, Any], words: str
+) -> None:
+    """And without a request to anyone."""
+    failed = failure(gateway.url, generation, configuration(sandbox, **changes))
+    assert failed.streamed == []
+    assert failed.code == "invalid_argument"
+    assert words in failed.message
+    assert sandbox.lucca.requests == []
+
+
+@both_generations
+def test_a_key_that_lucca_refuses_is_told_before_anything_is_streamed(
+    sandbox: Sandbox, gateway: GatewayProcess, generation: Generation
+) -> None:
+    """In words for the administrator."""
+    failed = failure(gateway.url, generation, configuration(sandbox, api_key="Xk3-wrong"))
+    assert failed.streamed == []
+    assert failed.code == "unauthenticated"
+    assert "the API key is wrong or revoked" in failed.message
+    assert "Xk3-wrong" not in failed.message + gateway.log_text
+
+
+@both_generations
+def test_a_lucca_that_is_down_is_told_before_anything_is_streamed(
+    sandbox: Sandbox, gateway: GatewayProcess, generation: Generation
+) -> None:
+    """Nobody listens on the discard port."""
+    failed = failure(gateway.url, generation, configuration(sandbox, host="http://127.0.0.1:9"))
+    assert failed.streamed == []
+    assert failed.code == "unavailable"
+    assert "the connection to Lucca failed" in failed.message
+
+
+@both_generations
+@pytest.mark.parametrize("path", [USERS, WORK_CONTRACTS])
+@pytest.mark.parametrize("fault", [(403, "permission_denied"), (500, "unavailable"), ("cut", "unavailable")])
+def test_a_failure_in_the_middle_ends_the_stream_with_an_error_and_no_employee(
+    sandbox: Sandbox, gateway: GatewayProcess, generation: Generation, path: str, fault: tuple[Any, str]
+) -> None:
+    """The source keeps what it has: Lucca is read to its end before the first employee is streamed."""
+    kind, code = fault
+    sandbox.lucca.faults.add(Fault(path, kind, nth=2, count=None))
+    failed = failure(gateway.url, generation, configuration(sandbox))
+    assert failed.code == code
+    assert not any(response.HasField("entity") for response in failed.streamed)
+
+
+@both_generations
+@pytest.mark.parametrize("field", ["dtContractEnd", "dtContractStart"])
+def test_a_date_that_is_none_stops_the_import_before_the_first_employee(
+    sandbox: Sandbox, gateway: GatewayProcess, generation: Generation, field: str
+) -> None:
+    """Even that of the very last user: everybody is made once beforehand."""
+    with sandbox.lucca.changing() as company:
+        company.users[-1][field] = "soon"  # type: ignore[literal-required]
+    failed = failure(gateway.url, generation, configuration(sandbox))
+    assert failed.code == "failed_precondition"
+    assert f"The user {company.users[-1]['id']}" in failed.message
+    assert "soon" not in failed.message
+    assert not any(response.HasField("entity") for response in failed.streamed)
+
+
+def test_a_record_of_another_form_stops_the_import(sandbox: Sandbox, gateway: GatewayProcess) -> None:
+    """The target's own check of every record is part of the gateway, too."""
+    with sandbox.lucca.changing() as company:
+        company.work_contracts[3]["ownerId"] = "Jane"  # type: ignore[typeddict-item]
+    failed = failure(gateway.url, "v1alpha2", configuration(sandbox))
+    assert failed.code == "failed_precondition"
+    assert "of the stream 'work_contracts' is invalid: ownerId must be integer" in failed.message
+    assert "Jane" not in failed.message
+
+
+@both_generations
+def test_hidden_end_dates_are_refused(sandbox: Sandbox, gateway: GatewayProcess, generation: Generation) -> None:
+    """All leavers would look active."""
+    sandbox.lucca.hidden_fields = frozenset({"dtContractEnd"})
+    failed = failure(gateway.url, generation, configuration(sandbox))
+    assert "Lucca shows no 'dtContractEnd' to this API key" in failed.message
+    assert not any(response.HasField("entity") for response in failed.streamed)
+
+
+@both_generations
+def test_a_company_without_a_user_is_refused(sandbox: Sandbox, gateway: GatewayProcess, generation: Generation) -> None:
+    """It would empty the source."""
+    with sandbox.lucca.changing() as company:
+        company.users.clear()
+    failed = failure(gateway.url, generation, configuration(sandbox))
+    assert failed.streamed == [] or not any(response.HasField("entity") for response in failed.streamed)
+    assert "not a single user" in failed.message
+
+
+@both_generations
+def test_a_redirect_is_not_followed(
+    sandbox: Sandbox, other: Sandbox, gateway: GatewayProcess, generation: Generation
+) -> None:
+    """The key is for one host, and so is the permission to speak to it."""
+    sandbox.lucca.faults.add(Fault("/", "redirect", location=f"{other.lucca_url}{USERS}", count=None))
+    failed = failure(gateway.url, generation, configuration(sandbox))
+    assert failed.streamed == []
+    assert "redirects to" in failed.message
+    assert other.lucca.requests == []
+
+
+def test_warnings_are_streamed(sandbox: Sandbox, gateway: GatewayProcess) -> None:
+    """What is probably a right that is missing is imported, and told."""
+    sandbox.lucca.allow_former = False
+    with sandbox.lucca.changing() as company:
+        company.work_contracts.clear()
+    pull(sandbox.elimity, gateway.url, "v1alpha1", configuration(sandbox))
+    warnings = [log.message for log in sandbox.elimity.connector_logs if log.message.startswith("Warning: ")]
+    assert len(warnings) == 2
+
+
+def test_people_who_come_and_go_meanwhile_are_neither_lost_nor_doubled(
+    sandbox: Sandbox, gateway: GatewayProcess
+) -> None:
+    """The tap's walk through pages that move is the gateway's."""
+    sandbox.lucca.faults.add(Fault(USERS, "mutate", nth=2, changes=3))
+    before = {str(user["id"]) for user in sandbox.lucca.company.users}
+    pull(sandbox.elimity, gateway.url, "v1alpha2", configuration(sandbox))
+    after = {str(user["id"]) for user in sandbox.lucca.company.users}
+    assert before & after <= employees_of(sandbox.elimity).keys()
+
+
+def test_the_version_must_be_the_one_of_the_gateway(gateway: GatewayProcess, sandbox: Sandbox) -> None:
+    """A cursor of another version would mean something else."""
+    from elimity.insights.customgateway.v1alpha2 import customgateway_connect, customgateway_pb2  # noqa: PLC0415
+
+    with customgateway_connect.ServiceClientSync(gateway.url) as client:
+        stream = client.perform_import(customgateway_pb2.PerformImportRequest(version="0"))
+        with pytest.raises(Exception, match="this gateway has version '1'"):
+            list(stream)
+    assert sandbox.lucca.requests == []
+
+
+def test_a_company_of_2345_is_streamed_in_pages(tmp_path: Path, gateway: GatewayProcess) -> None:
+    """Many pages of both streams, attribute by attribute."""
+    with ExitStack() as stack:
+        large = open_sandbox(stack, tmp_path, employees=2345, seed=7)
+        pull(large.elimity, gateway.url, "v1alpha2", configuration(large))
+        company = large.lucca.company
+        assert employees_of(large.elimity) == expected_entities(company.users, large.contracts, company.today)

@@ -1,0 +1,66 @@
+"""Twenty companies at once."""
+
+from __future__ import annotations
+
+import gc
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.pulling import GENERATIONS, pull, running_gateway
+from tests.harness import PATIENCE, open_sandbox
+from tests.lucca_gateway.support import ENVIRONMENT, configuration
+
+if TYPE_CHECKING:
+    import pytest
+
+    from sandbox.pulling import Generation
+    from tests.harness import Sandbox
+
+IMPORTS, EMPLOYEES = 20, 5000
+
+
+def test_twenty_imports_of_5000_employees_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each of another tenant, in either generation: nobody is lost or mixed up, and the memory stays bounded."""
+    with ExitStack() as stack:
+        companies = [open_sandbox(stack, tmp_path, EMPLOYEES, seed) for seed in range(IMPORTS)]
+        settings = {**ENVIRONMENT, "LUCCA_GATEWAY_PAGE_SIZE": "1000"}
+        # Millions of rows that are no garbage, and that the collector would look at again and again.
+        gc.freeze()
+        stack.callback(gc.unfreeze)
+        gateway = stack.enter_context(running_gateway(settings))
+        idle = _memory(gateway.process.pid, "VmRSS")
+        start = time.monotonic()
+
+        def run(company: Sandbox, generation: Generation) -> float:
+            pull(company.elimity, gateway.url, generation, configuration(company))
+            return time.monotonic() - start
+
+        with ThreadPoolExecutor(IMPORTS) as pool:
+            seconds = sorted(pool.map(run, companies, GENERATIONS * (IMPORTS // 2)))
+        peak = _memory(gateway.process.pid, "VmHWM")
+        for company in companies:
+            arrived = company.elimity.current.body["entities"] if company.elimity.current else []
+            assert len(arrived) == EMPLOYEES
+            # The login is the first attribute, and everybody has one.
+            logins = {entity["id"]: entity["attributeAssignments"][0]["value"]["value"] for entity in arrived}
+            assert logins == {str(user["id"]): user["login"] for user in company.lucca.company.users}
+    with capsys.disabled():
+        print(  # noqa: T201 - the figures are what one wants to see
+            f"\n{IMPORTS} imports of {EMPLOYEES} employees at once: {seconds[-1]:.1f} s in all "
+            f"({IMPORTS * EMPLOYEES / seconds[-1]:.0f} employees/s), first done after {seconds[0]:.1f} s; "
+            f"memory of the gateway {idle} MB before, {peak} MB at most"
+        )
+    assert seconds[-1] < PATIENCE
+    assert peak - idle < 300
+
+
+def _memory(pid: int, name: str) -> int:
+    """Return a figure of a process's memory, in MB; 0 where the system does not tell."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith(f"{name}:"))

@@ -1,0 +1,122 @@
+"""The settings, the command line and what the gateway says at its start."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pytest
+from lucca_gateway.settings import ListedHost, SettingsError, read_settings
+
+from sandbox.pulling import GatewayProcess, running_gateway
+from tests.harness import run
+
+URLS = {
+    "LUCCA_GATEWAY_JWT_VALIDATION_BASE_URL": "https://acme.elimity.com",
+    "LUCCA_GATEWAY_JWT_VALIDATION_GATEWAY_URL": "https://gateway.acme.example",
+}
+
+
+def test_nothing_has_to_be_set() -> None:
+    """The defaults are the tap's and the vendor's."""
+    settings = read_settings({})
+    assert settings.tap == {
+        "page_size": 1000,
+        "requests_per_minute": 40,
+        "request_timeout": 30,
+        "max_retry_seconds": 300,
+    }
+    assert (settings.allowed_hosts, settings.timezone, settings.tokens) == ((), ZoneInfo("UTC"), None)
+    tokens = read_settings(URLS).tokens
+    assert tokens
+    assert (tokens.audiences, tokens.issuer, tokens.optional) == (("gateway",), "https://auth.elimity.com/", False)
+    assert tokens.jwks_url == "https://auth.elimity.com/.well-known/jwks.json"
+
+
+def test_lists_and_blanks() -> None:
+    """An empty variable counts as not set, as container platforms have them."""
+    settings = read_settings(
+        {
+            "LUCCA_GATEWAY_ALLOWED_HOSTS": " 127.0.0.1:8000, lucca.internal ,[::1]:80,",
+            "LUCCA_GATEWAY_TIMEZONE": "",
+            "LUCCA_GATEWAY_JWT_VALIDATION_BASE_URL": " ",
+        }
+    )
+    assert settings.allowed_hosts == (
+        ListedHost("127.0.0.1", 8000),
+        ListedHost("lucca.internal", None),
+        ListedHost("::1", 80),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALLOWED_HOSTS", "https://lucca.internal"),
+        ("ALLOWED_HOSTS", "*.internal"),
+        ("ALLOWED_HOSTS", "me@lucca.internal"),
+        ("ALLOWED_HOSTS", "lucca.internal:http"),
+        ("CONTRACT_TYPE_NAMES", "[1]"),
+        ("JWT_VALIDATION_ISSUER", "http://auth.elimity.com/"),
+        ("JWT_VALIDATION_ISSUER", "file:///etc/passwd"),
+        ("JWT_VALIDATION_AUDIENCES", ","),
+        ("JWT_VALIDATION_BASE_URL", "acme.elimity.com"),
+        ("JWT_VALIDATION_OPTIONAL", "perhaps"),
+        ("LOG_LEVEL", "loud"),
+        ("MAX_IMPORTS", "0"),
+        ("PAGE_SIZE", "1001"),
+        ("REQUESTS_PER_MINUTE", "-1"),
+        ("TIMEZONE", "Europe/Atlantis"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named(name: str, value: str) -> None:
+    """In one sentence, without its value."""
+    with pytest.raises(SettingsError, match=f"LUCCA_GATEWAY_{name} ") as caught:
+        read_settings({**URLS, f"LUCCA_GATEWAY_{name}": value})
+    assert value not in str(caught.value) or value == ","
+
+
+@pytest.mark.parametrize("alone", [*URLS, "LUCCA_GATEWAY_JWT_VALIDATION_AUDIENCES"])
+def test_half_a_validation_is_none(alone: str) -> None:
+    """Whoever sets one of the two URLs wants tokens validated: to start without would be a surprise."""
+    with pytest.raises(SettingsError, match="JWT_VALIDATION_"):
+        read_settings({alone: "https://acme.elimity.com"})
+
+
+def test_the_command_tells_what_is_wrong_and_ends() -> None:
+    """With the code that shells use for a wrong invocation, and without a traceback."""
+    ended = run("lucca-gateway", env={"LUCCA_GATEWAY_TIMEZONE": "Europe/Atlantis"})
+    assert ended.exit_code == 2
+    assert ended.log.startswith("lucca-gateway: The setting LUCCA_GATEWAY_TIMEZONE ")
+    assert run("lucca-gateway", "--port", "many").exit_code == 2
+    assert "lucca-gateway 0.1.0" in run("lucca-gateway", "--version").stdout
+
+
+def test_the_port_of_the_environment_is_the_default(gateway: GatewayProcess) -> None:
+    """A port that is taken ends the gateway with an error, which tells which one it tried."""
+    port = gateway.url.rpartition(":")[2]
+    ended = run("lucca-gateway", env={"PORT": port})
+    assert ended.exit_code == 3
+    assert port in ended.log
+
+
+def test_what_an_operator_must_not_overlook_is_said_at_the_start() -> None:
+    """No validation of tokens, hosts that are allowed, and a proxy that is not used, each as a warning."""
+    environment = {
+        "LUCCA_GATEWAY_ALLOWED_HOSTS": "127.0.0.1",
+        "HTTPS_PROXY": "http://user:secret@proxy.internal:3128",
+    }
+    with running_gateway(environment) as gateway:
+        pass
+    warnings = [line["message"] for line in gateway.log if line["level"] == "warning"]
+    assert [warning.split()[0] for warning in warnings] == ["NO", "Hosts", "HTTPS_PROXY"]
+    assert "secret" not in gateway.log_text
+
+
+def test_tokens_that_are_validated_are_nothing_to_warn_of() -> None:
+    """Unless they are optional."""
+    with running_gateway(URLS) as gateway:
+        pass
+    assert all(line["level"] == "info" for line in gateway.log)
+    with running_gateway({**URLS, "LUCCA_GATEWAY_JWT_VALIDATION_OPTIONAL": "TRUE"}) as gateway:
+        pass
+    assert "Tokens are optional" in gateway.log_text

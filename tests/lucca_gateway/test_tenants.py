@@ -1,0 +1,263 @@
+"""To which hosts and addresses the gateway speaks, and how often."""
+
+from __future__ import annotations
+
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+import trustme
+from lucca_gateway import tenants
+from lucca_gateway.imports import ImportFailedError, Reason, perform_import
+from lucca_gateway.settings import ListedHost, read_settings
+from lucca_gateway.stopping import Stop
+from lucca_gateway.tenants import HostError, Tenants, is_public
+
+from sandbox.server import serve
+from tests.harness import PATIENCE
+from tests.lucca_gateway.support import ENVIRONMENT, configuration, failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sandbox.pulling import GatewayProcess
+    from tests.harness import Sandbox
+
+PUBLIC, METADATA = "93.184.215.14", "169.254.169.254"
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Make every host have these addresses, one after the other; gives out the addresses that are connected to."""
+
+    def change(*addresses: str) -> list[str]:
+        left = list(addresses)
+        connected: list[str] = []
+
+        def look_up(*_: object, **__: object) -> list[Any]:
+            address = left.pop(0) if len(left) > 1 else left[0]
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443))]
+
+        def connect(address: tuple[str, int], *_: object, **__: object) -> None:
+            connected.append(address[0])
+            raise ConnectionRefusedError("nobody connects anywhere in this test")
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+        return connected
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "acme.ilucca.net",
+        "acme.ilucca.ch",
+        "acme.ilucca-test.net",
+        "acme.ilucca-test.ch",
+        "acme.ilucca-demo.net",
+        "acme.ilucca-demo.ch",
+        "acme-dev.sandbox.eu1.luccasoftware.com",
+        "acme.ilucca.net:443",
+    ],
+)
+def test_hosts_of_lucca_are_allowed(host: str, answer: Callable[..., list[str]]) -> None:
+    """Production, test, demo and sandboxes, in both regions, at a public address."""
+    answer(PUBLIC)
+    Tenants((), 40).check(f"https://{host}")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "ilucca.net",
+        "acme.ilucca.net.attacker.example",
+        "acme.ilucca.net.",
+        "acme-ilucca.net",
+        "attackerilucca.net",
+        "acme.ilucca.net:8443",
+        "acme.ilucca.com",
+        "a_b.ilucca.net",
+        "acme%2eattacker.example%2f.ilucca.net",
+        "accounts.world.luccasoftware.com.attacker.example",
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+        METADATA,
+        "2130706433",
+        "metadata.google.internal",
+        PUBLIC,
+    ],
+)
+def test_all_other_hosts_are_refused(host: str, answer: Callable[..., list[str]]) -> None:
+    """Whatever their name resembles, and wherever it leads."""
+    answer(PUBLIC)
+    with pytest.raises(HostError, match="is not a host of Lucca"):
+        Tenants((), 40).check(f"https://{host}")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        METADATA,
+        "0.0.0.0",  # noqa: S104 - an address to refuse
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fd00:ec2::254",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:169.254.169.254",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::7f00:1",
+        "::127.0.0.1",
+        "100.100.100.200",
+        "192.0.0.192",
+        "2002:7f00:1::",
+    ],
+)
+def test_addresses_that_are_not_public(address: str, answer: Callable[..., list[str]]) -> None:
+    """Loopback, private, link-local, metadata, multicast; and IPv6 addresses in which one of them hides."""
+    assert not is_public(address)
+    answer(address)
+    with pytest.raises(HostError, match="not on the public internet"):
+        Tenants((), 40).check("https://acme.ilucca.net")
+
+
+@pytest.mark.parametrize("address", [PUBLIC, "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::5db8:d70e"])
+def test_addresses_that_are_public(address: str) -> None:
+    """In both versions of the internet protocol, and through a translator between them."""
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", METADATA, "10.1.2.3"])
+def test_a_name_that_leads_elsewhere_the_second_time_is_not_followed(
+    address: str, answer: Callable[..., list[str]]
+) -> None:
+    """The address is checked where it is connected to, not only beforehand."""
+    connected = answer(PUBLIC, address)
+    values = {"host": "acme.ilucca.net", "api_key": "key"}
+    settings = read_settings({"LUCCA_GATEWAY_MAX_RETRY_SECONDS": "0"})
+    with pytest.raises(ImportFailedError, match="not on the public internet") as caught:
+        list(perform_import(values, settings, Tenants((), 40), Stop()))
+    assert caught.value.reason is Reason.CONFIGURATION
+    assert connected == []
+
+
+def test_the_address_that_was_checked_is_the_one_connected_to(answer: Callable[..., list[str]]) -> None:
+    """The name is not looked up once more in between."""
+    connected = answer(PUBLIC, PUBLIC, METADATA)
+    values = {"host": "acme.ilucca.net", "api_key": "key"}
+    settings = read_settings({"LUCCA_GATEWAY_MAX_RETRY_SECONDS": "0"})
+    with pytest.raises(ImportFailedError, match="the connection to Lucca failed") as caught:
+        list(perform_import(values, settings, Tenants((), 40), Stop()))
+    assert caught.value.reason is Reason.UNAVAILABLE
+    assert connected == [PUBLIC]
+
+
+def test_the_certificate_must_be_for_the_name(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the connection is made to an address."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with ExitStack() as stack:
+        urls = []
+        for name in ("acme.ilucca.net", "other.ilucca.net"):
+            issued = authority.issue_cert(name)
+            issued.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+            issued.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+            certificate, key = tmp_path / f"{name}.pem", tmp_path / f"{name}.key"
+            urls.append(stack.enter_context(serve(sandbox.lucca.app, certfile=certificate, keyfile=key)))
+        look_up = socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", lambda _, port, *a, **k: look_up("127.0.0.1", port, *a, **k))
+        monkeypatch.setattr(tenants, "is_public", lambda _: True)
+        right, wrong = (url.replace("127.0.0.1", "acme.ilucca.net") for url in urls)
+        own = Tenants((), 1000, str(tmp_path / "ca.pem"))
+        with own.session(right, sandbox.lucca.api_key, Stop()) as session:
+            assert session.get(f"{right}/api/v3/users?paging=0,1", timeout=PATIENCE).status_code == 200
+        with (
+            own.session(wrong, sandbox.lucca.api_key, Stop()) as session,
+            pytest.raises(requests.exceptions.SSLError, match="Hostname mismatch"),
+        ):
+            session.get(wrong, timeout=PATIENCE)
+
+
+def test_a_listed_host_is_allowed_on_its_port_only() -> None:
+    """With a port on that port, without one on any; and nothing is looked up."""
+    own = Tenants((ListedHost("127.0.0.1", 8000), ListedHost("lucca.internal", None)), 40)
+    own.check("http://127.0.0.1:8000")
+    own.check("https://lucca.internal")
+    own.check("https://lucca.internal:8443")
+    for url in ("http://127.0.0.1:8001", "http://localhost:8000", "https://other.internal"):
+        with pytest.raises(HostError):
+            own.check(url)
+
+
+@pytest.mark.parametrize(
+    "host", [f"https://{METADATA}", "https://127.0.0.2", "https://[::1]", "http://localhost:22", "https://10.0.0.1"]
+)
+def test_the_gateway_is_no_proxy_into_its_network(sandbox: Sandbox, gateway: GatewayProcess, host: str) -> None:
+    """Before anything is streamed, and in the same words whether something listens there or not."""
+    failed = failure(gateway.url, "v1alpha2", configuration(sandbox, host=host))
+    assert (failed.streamed, failed.code) == ([], "invalid_argument")
+    assert "is not a host of Lucca" in failed.message
+
+
+def test_a_proxy_of_the_environment_is_not_used(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would look up, and choose, the address itself."""
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    settings = read_settings(ENVIRONMENT)
+    items = perform_import(configuration(sandbox), settings, Tenants(settings.allowed_hosts, 1000), Stop())
+    assert sum(map(len, items)) > 250
+
+
+def test_the_imports_of_a_tenant_share_its_budget(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three at once keep to it together, whatever their keys are, and each is whole."""
+    monkeypatch.setattr(tenants, "WINDOW", 1.0)
+    sandbox.lucca.window_seconds, sandbox.lucca.requests_per_window = 0.9, 6
+    settings = read_settings({**ENVIRONMENT, "LUCCA_GATEWAY_PAGE_SIZE": "200"})
+    own = Tenants(settings.allowed_hosts, 6)
+
+    def read() -> int:
+        return sum(map(len, perform_import(configuration(sandbox), settings, own, Stop())))
+
+    with ThreadPoolExecutor(3) as pool:
+        counts = {pool.submit(read) for _ in range(3)}
+        assert len({count.result(PATIENCE) for count in counts}) == 1
+    times = [request.time for request in sandbox.lucca.requests]
+    assert len(times) == 18  # a request that was turned away would have ended its import
+    assert all(later - earlier > 0.9 for earlier, later in zip(times, times[6:], strict=False))
+
+
+def test_the_budget_of_a_tenant_outlives_its_imports(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second import right after the first waits; a tenant that nobody reads is forgotten after its window."""
+    monkeypatch.setattr(tenants, "WINDOW", 1.0)
+    own = Tenants((ListedHost("127.0.0.1", None),), 2)
+    start = time.monotonic()
+    for _ in range(2):
+        with own.session(sandbox.lucca_url, sandbox.lucca.api_key, Stop()) as session:
+            for _ in range(2):
+                session.get(sandbox.lucca_url, timeout=PATIENCE)
+    assert time.monotonic() - start > 0.9
+    time.sleep(1.1)
+    with own.session("http://127.0.0.1:9", "key", Stop()):
+        pass
+    with own.session("http://127.0.0.1:9", "key", Stop()):
+        assert list(own._tenants) == [("127.0.0.1", 9)]  # noqa: SLF001 - nothing else shows it

@@ -1,0 +1,256 @@
+"""Tokens with real keys and a real JWKS endpoint, sent to the real process by the generated clients."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from sandbox.pulling import GENERATIONS, GatewayProcess, Generation, pull, running_gateway
+from sandbox.server import serve
+from tests.lucca_gateway.support import ENVIRONMENT, configuration, failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from tests.harness import Sandbox
+
+BASE_URL, GATEWAY_URL = "https://acme.elimity.com", "https://gateway.acme.example"
+SERVICE = "/elimity.insights.customgateway.v1alpha2.Service"
+
+
+@dataclass
+class Issuer:
+    """What auth.elimity.com is in production: it signs tokens and publishes its keys."""
+
+    keys: dict[str, rsa.RSAPrivateKey] = field(default_factory=dict)
+    url: str = ""
+    status: int = 200
+    requests: int = 0
+
+    def rotate(self, kid: str) -> None:
+        """Sign with a new key from now on; it is published together with the older ones."""
+        self.keys[kid] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    def jwks(self, request: Request) -> Response:
+        """Answer with the public keys."""
+        del request
+        self.requests += 1
+        algorithm = jwt.algorithms.RSAAlgorithm
+        keys = [
+            {**algorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig", "alg": "RS256"}
+            for kid, key in self.keys.items()
+        ]
+        return JSONResponse({"keys": keys}, self.status)
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        """Return the claims of a good token, changed; None leaves one out."""
+        claims = {
+            "aud": "gateway",
+            "base_url": BASE_URL,
+            "exp": int(time.time()) + 300,
+            "gateway_url": GATEWAY_URL,
+            "iss": self.url,
+            "source_id": "7",
+            **changes,
+        }
+        return {name: value for name, value in claims.items() if value is not None}
+
+    def token(self, **changes: Any) -> str:
+        """Return a token that is signed with the newest key."""
+        kid = list(self.keys)[-1]
+        return jwt.encode(self.claims(**changes), self.keys[kid], "RS256", {"kid": kid})
+
+
+def _settings(issuer: Issuer, **more: str) -> dict[str, str]:
+    return {
+        **ENVIRONMENT,
+        "LUCCA_GATEWAY_JWT_VALIDATION_BASE_URL": BASE_URL,
+        "LUCCA_GATEWAY_JWT_VALIDATION_GATEWAY_URL": GATEWAY_URL,
+        "LUCCA_GATEWAY_JWT_VALIDATION_ISSUER": issuer.url,
+        **more,
+    }
+
+
+def _serve(stack: ExitStack) -> Issuer:
+    issuer = Issuer()
+    issuer.rotate("first")
+    issuer.url = stack.enter_context(serve(Starlette(routes=[Route("/.well-known/jwks.json", issuer.jwks)]))) + "/"
+    return issuer
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    """Serve the keys of an issuer."""
+    with ExitStack() as stack:
+        yield _serve(stack)
+
+
+@pytest.fixture(scope="module")
+def protected(issuer: Issuer) -> Iterator[GatewayProcess]:
+    """Run a gateway that wants tokens."""
+    with running_gateway(_settings(issuer)) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def lenient(issuer: Issuer) -> Iterator[GatewayProcess]:
+    """Run a gateway for which tokens are optional, and which accepts two audiences."""
+    more = {
+        "LUCCA_GATEWAY_JWT_VALIDATION_OPTIONAL": "true",
+        "LUCCA_GATEWAY_JWT_VALIDATION_AUDIENCES": "gateway, acme-gateway",
+    }
+    with running_gateway(_settings(issuer, **more)) as gateway:
+        yield gateway
+
+
+def _unsigned(issuer: Issuer) -> str:
+    return jwt.encode(issuer.claims(), "", "none", {"kid": "first"})
+
+
+def _signed_with_the_public_key(issuer: Issuer) -> str:
+    """The old trick: HS256, with the public key that everybody knows as the secret."""
+    secret = (
+        issuer.keys["first"]
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    parts = [{"alg": "HS256", "typ": "JWT", "kid": "first"}, issuer.claims()]
+    signed = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts)
+    signature = hmac.new(secret, signed, hashlib.sha256).digest()
+    return (signed + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+def _foreign(issuer: Issuer, kid: str) -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return jwt.encode(issuer.claims(), key, "RS256", {"kid": kid})
+
+
+def _other_algorithm(issuer: Issuer) -> str:
+    return jwt.encode(issuer.claims(), issuer.keys["first"], "RS512", {"kid": "first"})
+
+
+def _tampered(issuer: Issuer) -> str:
+    head, _, signature = issuer.token().split(".")
+    claims = base64.urlsafe_b64encode(json.dumps(issuer.claims(source_id="8")).encode()).decode().rstrip("=")
+    return f"{head}.{claims}.{signature}"
+
+
+def _without(claim: str) -> Callable[[Issuer], str]:
+    return lambda issuer: issuer.token(**{claim: None})
+
+
+WRONG: dict[str, Callable[[Issuer], str]] = {
+    "nonsense": lambda _: "nonsense",
+    "empty parts": lambda _: "..",
+    "unsigned": _unsigned,
+    "signed with the public key": _signed_with_the_public_key,
+    "another algorithm": _other_algorithm,
+    "another key of the same name": lambda issuer: _foreign(issuer, "first"),
+    "an unknown key": lambda issuer: _foreign(issuer, "unknown"),
+    "tampered": _tampered,
+    "expired": lambda issuer: issuer.token(exp=int(time.time()) - 60),
+    "not valid yet": lambda issuer: issuer.token(nbf=int(time.time()) + 600),
+    "for another audience": lambda issuer: issuer.token(aud="insights"),
+    "from another issuer": lambda issuer: issuer.token(iss="https://auth.attacker.example/"),
+    "for another server": lambda issuer: issuer.token(base_url="https://other.elimity.com"),
+    "for another gateway": lambda issuer: issuer.token(gateway_url=f"{GATEWAY_URL}.attacker.example"),
+    "for a list of servers": lambda issuer: issuer.token(base_url=[BASE_URL]),
+    "for no source": lambda issuer: issuer.token(source_id=""),
+    **{f"without {claim}": _without(claim) for claim in ("aud", "base_url", "exp", "gateway_url", "iss", "source_id")},
+}
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_good_token_lets_an_import_through(
+    sandbox: Sandbox, issuer: Issuer, protected: GatewayProcess, lenient: GatewayProcess, generation: Generation
+) -> None:
+    """One for several audiences, too, and one whose URLs end with a slash."""
+    for token in (issuer.token(), issuer.token(aud=["gateway", "x"], base_url=f"{BASE_URL}/", source_id=7)):
+        pull(sandbox.elimity, protected.url, generation, configuration(sandbox), token)
+    pull(sandbox.elimity, lenient.url, generation, configuration(sandbox), issuer.token(aud="acme-gateway"))
+    assert [len(snapshot.body["entities"]) for snapshot in sandbox.elimity.snapshots] == [250] * 3
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_token_is_refused(
+    sandbox: Sandbox, issuer: Issuer, protected: GatewayProcess, lenient: GatewayProcess, wrong: str
+) -> None:
+    """In both generations, by a gateway for which tokens are optional too; and no token gets into a log."""
+    for gateway in (protected, lenient):
+        for generation in GENERATIONS:
+            token = WRONG[wrong](issuer)
+            failed = failure(gateway.url, generation, configuration(sandbox), token)
+            assert (failed.code, failed.streamed) == ("unauthenticated", [])
+            assert "Token refused: " in gateway.log_text
+            assert token not in gateway.log_text or token == ".."
+    assert sandbox.lucca.requests == []
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_missing_token_is_refused_unless_tokens_are_optional(
+    sandbox: Sandbox, protected: GatewayProcess, lenient: GatewayProcess, generation: Generation
+) -> None:
+    """Health is answered without one."""
+    failed = failure(protected.url, generation, configuration(sandbox))
+    assert (failed.code, failed.streamed) == ("unauthenticated", [])
+    assert httpx.get(f"{protected.url}/healthz").status_code == 200
+    pull(sandbox.elimity, lenient.url, generation, configuration(sandbox))
+    assert len(sandbox.entities) == 250
+
+
+def test_a_refusal_is_401_and_tells_why(issuer: Issuer, protected: GatewayProcess) -> None:
+    """For proxies and people the status, for either kind of call its own form of an error."""
+    for method, content_type in (("Meta", "application/proto"), ("PerformImport", "application/connect+proto")):
+        headers = {"Content-Type": content_type, "Authorization": f"Bearer {issuer.token(exp=1)}"}
+        answer = httpx.post(f"{protected.url}{SERVICE}/{method}", headers=headers)
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert b"it has expired" in answer.content
+
+
+@pytest.mark.parametrize("headers", [[("Authorization", "Basic QTpC")], [("Authorization", "Bearer")]])
+def test_other_credentials_are_no_token(lenient: GatewayProcess, headers: list[tuple[str, str]]) -> None:
+    """Even where tokens are optional."""
+    answer = httpx.post(f"{lenient.url}{SERVICE}/Meta", headers=[*headers, ("Content-Type", "application/proto")])
+    assert answer.status_code == 401
+
+
+def test_two_tokens_are_refused(issuer: Issuer, lenient: GatewayProcess) -> None:
+    """Nobody could say which of them counts."""
+    headers = [("Authorization", f"Bearer {issuer.token()}")] * 2
+    assert httpx.post(f"{lenient.url}{SERVICE}/Meta", headers=headers).status_code == 401
+
+
+def test_the_keys_are_fetched_anew_when_they_rotate_and_refused_when_they_cannot_be(sandbox: Sandbox) -> None:
+    """Unknown keys do not make the gateway ask the issuer each time."""
+    with ExitStack() as stack:
+        issuer = _serve(stack)
+        issuer.status = 503
+        gateway = stack.enter_context(running_gateway(_settings(issuer)))
+        failed = failure(gateway.url, "v1alpha1", configuration(sandbox), issuer.token())
+        assert failed.code == "unauthenticated"
+        assert "keys of the issuer cannot be read" in gateway.log_text
+        issuer.status = 200
+        pull(sandbox.elimity, gateway.url, "v1alpha1", configuration(sandbox), issuer.token())
+        asked = issuer.requests
+        for number in range(5):
+            failure(gateway.url, "v1alpha1", configuration(sandbox), _foreign(issuer, f"unknown {number}"))
+        assert issuer.requests <= asked + 1
