@@ -22,10 +22,9 @@ from tap_lucca.client import LuccaStream
 from tap_lucca.streams import UsersStream, WorkContractsStream
 from tap_lucca.tap import TapLucca
 from target_elimity.completion import Completion
-from target_elimity.employees import Employee, Rules, new_employee
-from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT
-from target_elimity.sinks import Collection, RecordValidator, UnusableStreamError
-from target_elimity.target import Summary
+from target_elimity.employees import Employee, Rules
+from target_elimity.sinks import Collection, RecordValidator
+from target_elimity.workforce import Workforce
 from typing_extensions import override
 
 from lucca_gateway.tenants import HostError
@@ -97,13 +96,19 @@ def perform_import(
         if problems := completion.missing():
             raise ImportFailedError(Reason.DATA, " ".join(problems))
         rules = Rules(datetime.now(settings.timezone).date(), settings.timezone, settings.contract_type_names)
-        summary = _summarize(collection, rules, stop)
-        yield [Log("info", f"Importing {summary}.")]
-        yield [Log("info", f"Warning: {warning}") for warning in _warnings(summary, collection)]
-        employees = (employee for employee, _, _ in _employees(collection, rules, stop))
+        workforce = Workforce(collection, rules)
+        # Once for nobody, so that one who cannot be imported is found before the first is given out.
+        for _ in workforce.employees():
+            stop.check()
+        if objection := workforce.objection():
+            raise ImportFailedError(Reason.RIGHTS, objection)
+        yield [Log("info", f"Importing {workforce.summary}.")]
+        yield [Log("info", f"Warning: {warning}") for warning in workforce.warnings()]
+        employees = workforce.employees()
         while several := list(islice(employees, EMPLOYEES_AT_ONCE)):
+            stop.check()
             yield several
-        yield [Log("info", f"Import complete. {summary}.")]
+        yield [Log("info", f"Import complete. {workforce.summary}.")]
 
 
 def _new_tap(configuration: Mapping[str, object], settings: Settings, stop: Stop) -> _Tap:
@@ -134,42 +139,6 @@ def _collect(stream: _WatchedStream, collection: Collection, stop: Stop) -> Iter
             yield [Log("info", f"Read {records[stream.name]} of {stream.total} {what}.")]
     if records.total():
         yield [Log("info", f"Read {records[stream.name]} of {stream.total} {what}.")]
-
-
-def _summarize(collection: Collection, rules: Rules, stop: Stop) -> Summary:
-    """Make every employee once, so that one who cannot be imported is found before the first is given out."""
-    summary = Summary()
-    for employee, user, contracts in _employees(collection, rules, stop):
-        summary.add(employee, user, contracts)
-    if not summary.end_dates_shown:
-        raise ImportFailedError(
-            Reason.RIGHTS,
-            "Lucca shows no 'dtContractEnd' to this API key, so leavers would look active: "
-            "give its role the right to see it.",
-        )
-    return summary
-
-
-def _employees(
-    collection: Collection, rules: Rules, stop: Stop
-) -> Iterator[tuple[Employee, dict[str, Any], list[dict[str, Any]]]]:
-    for user, contracts in collection.people():
-        stop.check()
-        try:
-            yield new_employee(user, contracts, rules), user, contracts
-        except ValueError as error:
-            raise UnusableStreamError(
-                f"The user {user['id']}, or a work contract of theirs, cannot be imported: {error}."
-            ) from None
-
-
-def _warnings(summary: Summary, collection: Collection) -> Iterator[str]:
-    if ownerless := collection.ownerless_contracts():
-        yield f"{ownerless} work contracts belong to nobody who is imported."
-    if summary.without_contract == summary.employees:
-        yield "nobody has a work contract: may the role of the API key read them?"
-    if summary.active == summary.employees >= SMALLEST_GUARDED_IMPORT:
-        yield "nobody is a former employee: may the role of the API key read them?"
 
 
 @contextmanager

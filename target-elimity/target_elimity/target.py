@@ -6,7 +6,6 @@ import copy
 import shutil
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -24,13 +23,14 @@ from typing_extensions import override
 
 from target_elimity.completion import REQUIRED_STREAMS, Completion
 from target_elimity.data_model import ATTRIBUTE_TYPES, export_file, misfits
-from target_elimity.employees import ACTIVE, Employee, Rules, new_employee
+from target_elimity.employees import Rules
 from target_elimity.insights import Insights, InsightsError
 from target_elimity.messages import InvalidMessageError, MessageReader
-from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT, Headcount, objection
+from target_elimity.safeguard import Headcount, objection
 from target_elimity.settings import readable_environment, settings_errors
 from target_elimity.sinks import Collection, EmployeeSink, IgnoringSink, UnusableStreamError
 from target_elimity.snapshot import write_compressed, write_json
+from target_elimity.workforce import Workforce
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,38 +40,14 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.sinks import Sink
 
+    from target_elimity.workforce import Summary
+
 # Where the target keeps what it remembers of the last upload, among the bookmarks of the tap's STATE.
 BOOKMARK = "target-elimity"
 
 
 class ImportRefusedError(FatalSyncError):
     """What arrived is not to replace what the source holds; the message says why."""
-
-
-@dataclass(slots=True)
-class Summary:
-    """What there is to say of the employees of an import."""
-
-    employees: int = 0
-    active: int = 0
-    without_contract: int = 0
-    end_dates_shown: bool = False
-    """Whether any user came with an end date, be it null: Lucca leaves out the fields that a key may not see."""
-
-    def add(self, employee: Employee, user: dict[str, Any], contracts: list[dict[str, Any]]) -> None:
-        """Count an employee."""
-        self.employees += 1
-        self.active += employee.status == ACTIVE
-        self.without_contract += not contracts
-        self.end_dates_shown |= "dtContractEnd" in user
-
-    @override
-    def __str__(self) -> str:
-        """Return the counts for the people who read logs."""
-        return (
-            f"{self.employees} employees: {self.active} active, {self.employees - self.active} inactive, "
-            f"{self.without_contract} without contract"
-        )
 
 
 class TargetElimity(Target):
@@ -246,18 +222,22 @@ class TargetElimity(Target):
         """
         if missing := self._completion.missing():
             raise ImportRefusedError(" ".join(missing))
-        summary = Summary()
+        zone = ZoneInfo(self.config["timezone"])
+        rules = Rules(datetime.now(zone).date(), zone, self.config.get("contract_type_names") or {})
+        workforce = Workforce(self.collection, rules)
         with TemporaryFile() as snapshot:
             write = write_compressed if self._insights else write_json
-            write(self._employees(summary), snapshot)
-            self._refuse_unlikely(summary)
+            write(workforce.employees(), snapshot)
+            summary = workforce.summary
+            if reason := workforce.objection() or self._objection_of_safeguard(summary):
+                raise ImportRefusedError(reason)
             if self._insights is None:
                 self._save(snapshot, summary)
                 return
             self._insights.upload(snapshot)
         self._accepted = True
         self._tell("info", f"Import complete. {summary}.")
-        for warning in self._warnings(summary):
+        for warning in workforce.warnings():
             self._tell("info", f"Warning: {warning}")
         self._latest_state = copy.deepcopy(self._state)
         self._latest_state.setdefault("bookmarks", {})[BOOKMARK] = {
@@ -266,43 +246,16 @@ class TargetElimity(Target):
         }
         super().process_endofpipe()
 
-    def _employees(self, summary: Summary) -> Iterator[Employee]:
-        zone = ZoneInfo(self.config["timezone"])
-        rules = Rules(datetime.now(zone).date(), zone, self.config.get("contract_type_names") or {})
-        for user, contracts in self.collection.people():
-            try:
-                employee = new_employee(user, contracts, rules)
-            except ValueError as error:
-                raise UnusableStreamError(
-                    f"The user {user['id']}, or a work contract of theirs, cannot be imported: {error}."
-                ) from None
-            summary.add(employee, user, contracts)
-            yield employee
-
-    def _refuse_unlikely(self, summary: Summary) -> None:
-        if not summary.end_dates_shown:
-            raise ImportRefusedError(
-                "Lucca shows no 'dtContractEnd' to this API key, so leavers would look active: "
-                "give its role the right to see it."
-            )
+    def _objection_of_safeguard(self, summary: Summary) -> str | None:
         previous = (self._state.get("bookmarks") or {}).get(BOOKMARK)
-        if previous and (
-            reason := objection(
-                Headcount(previous["employees"], previous["active"]),
-                Headcount(summary.employees, summary.active),
-                self.config["max_removed_percent"],
-                self.config["max_deactivated_percent"],
-            )
-        ):
-            raise ImportRefusedError(reason)
-
-    def _warnings(self, summary: Summary) -> Iterator[str]:
-        if ownerless := self.collection.ownerless_contracts():
-            yield f"{ownerless} work contracts belong to nobody who was imported."
-        if summary.without_contract == summary.employees:
-            yield "nobody has a work contract: may the role of the API key read them?"
-        if summary.active == summary.employees >= SMALLEST_GUARDED_IMPORT:
-            yield "nobody is a former employee: may the role of the API key read them?"
+        if not previous:
+            return None
+        return objection(
+            Headcount(previous["employees"], previous["active"]),
+            Headcount(summary.employees, summary.active),
+            self.config["max_removed_percent"],
+            self.config["max_deactivated_percent"],
+        )
 
     def _save(self, snapshot: BinaryIO, summary: Summary) -> None:
         folder = Path(self.config["output_path"])
