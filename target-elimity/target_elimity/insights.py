@@ -139,7 +139,8 @@ class Insights:
                 HTTPStatus.TOO_MANY_REQUESTS,
             }:
                 raise _UnavailableError(f"{response.status_code} {response.reason}{_words(response)}")
-            if response.ok and "html" in response.headers.get("Content-Type", ""):
+            # By its body, not its type: an empty answer is good, whatever type a server gives it.
+            if response.ok and response.content.lstrip().startswith(b"<"):
                 raise _UnavailableError("a proxy, it seems, answers with a page of its own")
             return response
 

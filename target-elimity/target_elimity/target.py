@@ -71,7 +71,7 @@ class TargetElimity(Target):
         ),
         th.Property(
             "source_id",
-            th.CustomType({"type": ["string", "integer"], "pattern": "^[0-9A-Za-z_-]+$"}),
+            th.CustomType({"type": ["string", "integer"], "pattern": "^[0-9A-Za-z_][0-9A-Za-z._-]*$"}),
             title="Source id",
             description="Id of the custom source; required, unless `output_path` is set",
         ),
