@@ -311,8 +311,11 @@ class TargetElimity(Target):
             outcome = "Imported, but the run failed afterwards" if self._accepted else "Nothing was imported"
             self.logger.error("%s.", outcome)  # noqa: TRY400 - the error itself is told where it is caught
             if self._insights:
-                # An error that nobody foresaw may quote a record; the words of ours never do.
-                reason = str(error) if isinstance(error, SingerSDKError) else type(error).__name__
+                if isinstance(error, SystemExit):
+                    reason = "the run was interrupted."
+                else:
+                    # An error that nobody foresaw may quote a record; the words of ours never do.
+                    reason = str(error) if isinstance(error, SingerSDKError) else type(error).__name__
                 self._insights.log("alert", f"{outcome}: {reason}")
             raise
 
