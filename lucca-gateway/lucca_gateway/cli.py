@@ -90,12 +90,18 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on, 127.0.0.1 by default")
     parser.add_argument(
         "--port",
-        type=int,
-        default=environment.get("PORT") or "8080",
+        type=_port,
+        default=environment.get("PORT", "").strip() or "8080",
         help="port to listen on, that of the variable PORT or 8080 by default; 0 takes a free one",
     )
     parser.add_argument("--version", action="version", version=f"lucca-gateway {version('lucca-gateway')}")
     return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= len("65535")) or int(text) > 65535:  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port, a number from 0 to 65535")
+    return int(text)
 
 
 def _tell(settings: Settings) -> None:

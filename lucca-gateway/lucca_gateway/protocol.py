@@ -24,7 +24,6 @@ from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha
 from elimity.insights.customgateway.v1alpha2 import customgateway_connect as v1alpha2
 from elimity.insights.customgateway.v1alpha2 import customgateway_pb2 as v1alpha2_pb2
 from google.protobuf.empty_pb2 import Empty
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import NULL_VALUE
 from google.protobuf.struct_pb2 import Value as StructValue
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -32,7 +31,7 @@ from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
 from typing_extensions import override
 
 from lucca_gateway import logs
-from lucca_gateway.imports import ImportFailedError, Log, Reason, perform_import
+from lucca_gateway.imports import CONFIGURATION_VALUES, ImportFailedError, Log, Reason, perform_import
 from lucca_gateway.stopping import Stop, StoppedError
 from lucca_gateway.workers import Workers
 
@@ -93,6 +92,7 @@ class Gateway:
         )
         service = next((app for app in services if scope["path"].startswith(f"{app.path}/")), services[0])
         try:
+            _refuse_compressed(scope)
             body = await _read_body(receive)
         except ConnectError as error:
             await _refuse_body(send, error)
@@ -134,7 +134,12 @@ class _Call:
         self, fields: Mapping[str, StructValue], response: type[_Response], log: Callable[[Log], Any]
     ) -> AsyncIterator[_Response]:
         """Yield the responses of an import, or raise a ConnectError that tells why there is none."""
-        configuration = {name: MessageToDict(value) for name, value in fields.items() if value.WhichOneof("kind")}
+        configuration = {
+            # What is no text is malformed whatever it is; the tap tells which value it was.
+            name: value.string_value if value.HasField("string_value") else None
+            for name, value in fields.items()
+            if name in CONFIGURATION_VALUES
+        }
         logs.import_id.set(uuid4().hex[:12])
         employees = 0
         start = time.monotonic()
@@ -302,6 +307,14 @@ async def _read_body(receive: Receive) -> bytes:
         if len(body) > MOST_BYTES_OF_A_REQUEST:
             raise ConnectError(Code.RESOURCE_EXHAUSTED, "The request is too large.")
     return body
+
+
+def _refuse_compressed(scope: Scope) -> None:
+    """Refuse a compressed request: the generated application unpacks it to its end before it looks at its size."""
+    headers = dict(scope["headers"])
+    for name in (b"content-encoding", b"connect-content-encoding"):
+        if headers.get(name, b"identity").strip().lower() not in {b"", b"identity"}:
+            raise ConnectError(Code.UNIMPLEMENTED, "Compressed requests are not supported.")
 
 
 async def _refuse_body(send: Send, error: ConnectError) -> None:

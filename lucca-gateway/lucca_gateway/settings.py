@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 PREFIX = "LUCCA_GATEWAY_"
 # Settings of the tap that the gateway hands on, with the tap's own defaults and limits.
 TAP_SETTINGS = ("page_size", "requests_per_minute", "request_timeout", "max_retry_seconds")
+MOST_DIGITS = 9
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -88,7 +90,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         max_imports=_number(values, "max_imports", 8, 1),
         shutdown_seconds=_number(values, "shutdown_seconds", 8, 0),
         # Under the name that requests, and with it the tap, reads too.
-        ca_bundle=environment.get("REQUESTS_CA_BUNDLE") or None,
+        ca_bundle=_file(environment, "REQUESTS_CA_BUNDLE"),
         log_level=_choice(values, "log_level", "info", LOG_LEVELS).upper(),
         tokens=_token_rules(values),
     )
@@ -152,9 +154,20 @@ def _entries(text: str) -> list[str]:
 
 def _number(values: Mapping[str, str], name: str, default: int, least: int, most: int | None = None) -> int:
     text = values.get(name, str(default))
-    if not (text.isascii() and text.isdecimal()) or int(text) < least or (most is not None and int(text) > most):
+    if (
+        not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS)
+        or int(text) < least
+        or (most is not None and int(text) > most)
+    ):
         raise _error(name, f"is not a whole number from {least}" + (f" to {most}" if most is not None else ""))
     return int(text)
+
+
+def _file(environment: Mapping[str, str], name: str) -> str | None:
+    path = environment.get(name) or None
+    if path is not None and not Path(path).exists():
+        raise SettingsError(f"The setting {name} names a file that does not exist.")
+    return path
 
 
 def _choice(values: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:

@@ -45,8 +45,16 @@ WINDOW = 60.0  # seconds, as Lucca counts
 _LUCCA_HOST = re.compile(rf"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?:{'|'.join(map(re.escape, LUCCA_DOMAINS))})")
 # https://www.rfc-editor.org/rfc/rfc6052: an IPv4 address in the last 32 bits, reached through a translator.
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Not public either, which not every supported Python knows: RFC 6890 (some clouds have their metadata there), RFC 8215.
-_NOT_PUBLIC = (IPv4Network("192.0.0.0/24"), IPv6Network("64:ff9b:1::/48"))
+# Not public either, which not every supported Python knows: RFC 6890 (some clouds have their metadata there), 7526,
+# 8215, 9637 and 3879; and the address at which one cloud serves its machines.
+_NOT_PUBLIC = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv4Network("168.63.129.16/32"),
+    IPv6Network("64:ff9b:1::/48"),
+    IPv6Network("3fff::/20"),
+    IPv6Network("fec0::/10"),
+)
 
 
 class HostError(Exception):
@@ -75,7 +83,8 @@ class Tenants:
             return
         if not _LUCCA_HOST.fullmatch(name) or port != HTTPSConnection.default_port:
             raise HostError(
-                f"{name} is not a host of Lucca, such as acme.ilucca.net. Only the operator of the gateway can "
+                # Not quoted: who swaps the two configuration values has the key here.
+                "it is not a host of Lucca, such as acme.ilucca.net. Only the operator of the gateway can "
                 "allow another one, with the setting LUCCA_GATEWAY_ALLOWED_HOSTS"
             )
         try:

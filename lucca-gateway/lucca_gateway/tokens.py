@@ -61,7 +61,8 @@ class TokenValidator:
         for claim, expected in (("base_url", self._rules.base_url), ("gateway_url", self._rules.gateway_url)):
             if not _is_same_url(claims[claim], expected):
                 raise TokenError(f"its {claim} is not the one of this gateway")
-        if not isinstance(claims["source_id"], (str, int)) or claims["source_id"] in {"", False, True}:
+        source_id = claims["source_id"]
+        if isinstance(source_id, bool) or not isinstance(source_id, (str, int)) or not str(source_id).strip():
             raise TokenError("its source_id is not one")
 
 
@@ -96,7 +97,7 @@ def _bearer_token(given: list[bytes]) -> str:
 
 
 async def _refuse(scope: Scope, send: Send, message: str) -> None:
-    """Answer with 401, in a form that clients of either kind of call understand."""
+    """Answer with 401, of which the words reach the clients of unary calls; those of streams see the code alone."""
     content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
     body = msgspec.json.encode({"code": "unauthenticated", "message": message})
     if content_type.startswith("application/connect+"):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import sys
 
 from simplejson import JSONDecodeError  # what the SDK reads its files with
 from singer_sdk.exceptions import SingerSDKError
 
-from tap_lucca.tap import TapLucca
-
 
 def main() -> None:
     """Run the tap; an error that was foreseen is told in one sentence, without a traceback, and exits with 1."""
+    # Until the plugin sets its own handler: Ctrl-C while modules are loaded, which takes its time, is no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from tap_lucca.tap import TapLucca  # noqa: PLC0415 - see above
+
     try:
         TapLucca.cli()
     except SingerSDKError as error:
@@ -23,5 +27,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    TapLucca.logger.critical(message)
+    logging.getLogger("tap-lucca").critical(message)
     sys.exit(1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 from abc import ABC, abstractmethod
 from datetime import datetime, timezone
@@ -66,7 +67,7 @@ def instance_url(host: str) -> str:
         port = parts.port
     except ValueError:
         raise ValueError("its port is not a number from 0 to 65535") from None
-    if not parts.hostname or any(character.isspace() for character in host):
+    if not parts.hostname or not _is_name(parts.hostname):
         raise ValueError("it names no host")
     if parts.username is not None or parts.password is not None:
         raise ValueError("it must not contain credentials; the key belongs into 'api_key'")
@@ -251,7 +252,9 @@ class LuccaStream(RESTStream[Slice], ABC):
         if response.is_redirect:
             elsewhere = urlsplit(response.headers["Location"]).netloc
             return f"{self.url_base} redirects to {elsewhere}; check the setting 'host'"
-        return f"it says {response.text[:500]!r}" if response.text else "it does not say why"
+        # Whoever echoes the request echoes the key.
+        words = response.text[:500].replace(self.config["api_key"], "…")
+        return f"it says {words!r}" if words else "it does not say why"
 
     @override
     def log(self, message: str, *args: object, level: int = logging.INFO, **kwargs: Any) -> None:
@@ -308,6 +311,11 @@ def _describe(error: Exception) -> str:
     while (deeper := root.__cause__ or root.__context__) is not None:
         root = deeper
     return f"the connection to Lucca failed ({root})"
+
+
+def _is_name(hostname: str) -> bool:
+    """Whether it can be the name of a host, or an address: labels of up to 63 characters, none of them empty."""
+    return ":" in hostname or re.fullmatch(r"(?!-)[\w-]{1,63}(\.(?!-)[\w-]{1,63})*\.?", hostname) is not None
 
 
 def _is_loopback(hostname: str) -> bool:

@@ -38,7 +38,9 @@ def _fields(schema: Mapping[str, object], selected: Mapping[str, object]) -> _Fi
         return None
     properties = cast("Mapping[str, Mapping[str, object]]", schema["properties"])
     chosen = cast("Mapping[str, Mapping[str, object]]", selected.get("properties", {}))
-    return {name.lower(): (name, _fields(properties[name], chosen[name])) for name in properties if name in chosen}
+    fields = {name.lower(): (name, _fields(properties[name], chosen[name])) for name in properties if name in chosen}
+    # An object of which every field was deselected is not asked for at all: no fields, in contrast to no object.
+    return {key: (name, inner) for key, (name, inner) in fields.items() if inner is None or inner}
 
 
 def _object_in(schema: Mapping[str, object]) -> Mapping[str, object]:

@@ -34,3 +34,15 @@ def readable_environment(parsed: bool) -> Iterator[None]:
             raise
         message = f"The setting parsed last from the environment is malformed: {error}."
         raise ConfigValidationError(message, errors=[message]) from None
+
+
+@contextmanager
+def readable_files(*files: object) -> Iterator[None]:
+    """Tell of a catalog or a state that is JSON, but not of the form that Singer gives it."""
+    try:
+        yield
+    except (AttributeError, KeyError, RuntimeError, TypeError):
+        if not any(file is not None for file in files):
+            raise
+        message = "The catalog or the state is JSON, but not of the form that Singer gives it."
+        raise ConfigValidationError(message, errors=[message]) from None

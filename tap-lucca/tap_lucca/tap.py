@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from tap_lucca import client
 from tap_lucca.completion import COMPLETION, CountingWriter
-from tap_lucca.settings import readable_environment, settings_errors
+from tap_lucca.settings import readable_environment, readable_files, settings_errors
 from tap_lucca.streams import UsersStream, WorkContractsStream
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ class TapLucca(Tap):
         ),
         th.Property(
             "request_timeout",
-            th.IntegerType(minimum=1),
+            th.IntegerType(minimum=1, maximum=3600),
             default=30,
             title="Request timeout",
-            description="Seconds to wait for an answer, 1 or more; Lucca itself gives up after 5",
+            description="Seconds to wait for an answer, 1 to 3600; Lucca itself gives up after 5",
         ),
         th.Property(
             "max_retry_seconds",
@@ -99,7 +99,7 @@ class TapLucca(Tap):
     ).to_dict()
 
     def __init__(self, *, parse_env_config: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
-        with readable_environment(parse_env_config):
+        with readable_environment(parse_env_config), readable_files(kwargs.get("catalog"), kwargs.get("state")):
             super().__init__(parse_env_config=parse_env_config, **kwargs)
 
     @cached_property

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import sys
 
 from simplejson import JSONDecodeError  # what the SDK reads its files with
 from singer_sdk.exceptions import SingerSDKError
 
-from target_elimity.target import TargetElimity
-
 
 def main() -> None:
     """Run the target; an error that was foreseen is told in one sentence, without a traceback, and exits with 1."""
+    # Until the plugin sets its own handler: Ctrl-C while modules are loaded, which takes its time, is no traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from target_elimity.target import TargetElimity  # noqa: PLC0415 - see above
+
     try:
         TargetElimity.cli()
     except SingerSDKError as error:
@@ -23,5 +27,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    TargetElimity.logger.critical(message)
+    logging.getLogger("target-elimity").critical(message)
     sys.exit(1)

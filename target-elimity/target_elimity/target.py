@@ -140,10 +140,10 @@ class TargetElimity(Target):
         ),
         th.Property(
             "request_timeout",
-            th.IntegerType(minimum=1),
+            th.IntegerType(minimum=1, maximum=3600),
             default=60,
             title="Request timeout",
-            description="Seconds to wait for an answer, 1 or more",
+            description="Seconds to wait for an answer, 1 to 3600",
         ),
         th.Property(
             "max_retry_seconds",

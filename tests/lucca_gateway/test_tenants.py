@@ -129,6 +129,10 @@ def test_all_other_hosts_are_refused(host: str, answer: Callable[..., list[str]]
         "100.100.100.200",
         "192.0.0.192",
         "2002:7f00:1::",
+        "168.63.129.16",
+        "192.88.99.1",
+        "3fff::1",
+        "fec0::1",
     ],
 )
 def test_addresses_that_are_not_public(address: str, answer: Callable[..., list[str]]) -> None:

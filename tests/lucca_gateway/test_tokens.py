@@ -173,7 +173,8 @@ WRONG: dict[str, Callable[[Issuer], str]] = {
     "for another server": lambda issuer: issuer.token(base_url="https://other.elimity.com"),
     "for another gateway": lambda issuer: issuer.token(gateway_url=f"{GATEWAY_URL}.attacker.example"),
     "for a list of servers": lambda issuer: issuer.token(base_url=[BASE_URL]),
-    "for no source": lambda issuer: issuer.token(source_id=""),
+    "for no source": lambda issuer: issuer.token(source_id=" "),
+    "for a source that is none": lambda issuer: issuer.token(source_id=True),
     **{f"without {claim}": _without(claim) for claim in ("aud", "base_url", "exp", "gateway_url", "iss", "source_id")},
 }
 
@@ -183,10 +184,14 @@ def test_a_good_token_lets_an_import_through(
     sandbox: Sandbox, issuer: Issuer, protected: GatewayProcess, lenient: GatewayProcess, generation: Generation
 ) -> None:
     """One for several audiences, too, and one whose URLs end with a slash."""
-    for token in (issuer.token(), issuer.token(aud=["gateway", "x"], base_url=f"{BASE_URL}/", source_id=7)):
+    for token in (
+        issuer.token(),
+        issuer.token(aud=["gateway", "x"], base_url=f"{BASE_URL}/", source_id=7),
+        issuer.token(source_id=1),
+    ):
         pull(sandbox.elimity, protected.url, generation, configuration(sandbox), token)
     pull(sandbox.elimity, lenient.url, generation, configuration(sandbox), issuer.token(aud="acme-gateway"))
-    assert [len(snapshot.body["entities"]) for snapshot in sandbox.elimity.snapshots] == [250] * 3
+    assert [len(snapshot.body["entities"]) for snapshot in sandbox.elimity.snapshots] == [250] * 4
 
 
 @pytest.mark.parametrize("wrong", WRONG)

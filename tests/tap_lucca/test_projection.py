@@ -27,6 +27,14 @@ def test_only_selected_fields_are_asked_for() -> None:
     assert Projection(SCHEMA, selected).to_v3() == "id,department[code]"
 
 
+def test_an_object_without_a_selected_field_is_not_asked_for() -> None:
+    """`department[]` would be no field."""
+    selected: dict[str, Any] = {"properties": {"id": {}, "department": {"properties": {}}}}
+    projection = Projection(SCHEMA, selected)
+    assert projection.to_v3() == "id"
+    assert projection.apply({"id": 1, "department": {"id": 3}}) == {"id": 1}
+
+
 def test_names_are_met_without_regard_to_case() -> None:
     """Some answers spell id fields `managerID`."""
     row = {"ID": 1, "managerID": 2, "Department": {"Id": 3, "CODE": "X"}, "habilitedRoles": [{"NAME": "R", "url": ""}]}

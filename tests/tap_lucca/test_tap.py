@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.faults import Fault
 from sandbox.lucca import USERS, WORK_CONTRACTS
 from tests.harness import ROOT, run
 
@@ -258,6 +259,24 @@ def test_a_configuration_file_that_is_none(sandbox: Sandbox, content: str) -> No
         assert tap.exit_code == 1
         assert told in tap.log
         assert "Traceback" not in tap.log
+
+
+@pytest.mark.parametrize("option", ["--state", "--catalog"])
+@pytest.mark.parametrize(
+    "content", [{"bookmarks": None, "streams": None}, {"bookmarks": {"users": []}, "streams": [{}]}]
+)
+def test_a_file_of_another_form(sandbox: Sandbox, option: str, content: dict[str, Any]) -> None:
+    """JSON that is no state or catalog is told in one sentence."""
+    tap = sandbox.tap(option, sandbox.file("odd.json", content))
+    assert tap.exit_code == 1
+    assert "not of the form that Singer gives it" in tap.log
+    assert "Traceback" not in tap.log
+
+
+def test_an_error_that_echoes_the_key_is_told_without_it(sandbox: Sandbox) -> None:
+    """Some servers answer a bad request with the request; the harness looks for the key."""
+    sandbox.lucca.faults.add(Fault(USERS, 400, body=f"bad: lucca application={sandbox.lucca.api_key}"))
+    assert "it says 'bad: lucca application=…'" in sandbox.tap().log
 
 
 def test_settings_from_the_environment(sandbox: Sandbox) -> None:
