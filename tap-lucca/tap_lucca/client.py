@@ -154,13 +154,13 @@ class LuccaStream(RESTStream[Slice], ABC):
                 counter.increment()
                 try:
                     page = self._read_patiently(paginator.next_slice, projection)
-                    rows = paginator.take(page)
+                    rows = paginator.take(Page([projection.apply(row) for row in page.rows], page.total))
                 except SlowPageError:
                     self._shrink(paginator)
                 except UnstableCollectionError as error:
                     raise FatalAPIError(f"'{self.name}' could not be read completely: {error}. Run it again.") from None
                 else:
-                    yield from map(projection.apply, rows)
+                    yield from rows
 
     def _shrink(self, paginator: Paginator) -> None:
         limit = paginator.limit
@@ -197,6 +197,8 @@ class LuccaStream(RESTStream[Slice], ABC):
                 self.log(
                     "%s; waiting %.0f seconds before the next try.", _describe(error), pause, level=logging.WARNING
                 )
+            except requests.exceptions.RequestException as error:
+                raise FatalAPIError(f"'{self.name}' could not be read: {_describe(error)}.") from None
             self.pause(pause)
 
     def _read(self, page: Slice, projection: Projection) -> Page:
@@ -216,7 +218,7 @@ class LuccaStream(RESTStream[Slice], ABC):
             return self.read_page(response.content)
         except msgspec.ValidationError as error:
             raise FatalAPIError(f"Lucca's answer for '{self.name}' is not of the documented form: {error}.") from None
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise RetriableAPIError(
                 f"{self.url_base} answers with something that is not JSON (is 'host' right? is there a proxy?)",
                 response,
@@ -250,7 +252,7 @@ class LuccaStream(RESTStream[Slice], ABC):
         if response.status_code == HTTPStatus.NOT_FOUND:
             return f"there is no Lucca API at {self.url_base}; check the setting 'host'"
         if response.is_redirect:
-            elsewhere = urlsplit(response.headers["Location"]).netloc
+            elsewhere = response.headers["Location"].partition("://")[2].partition("/")[0] or "elsewhere"
             return f"{self.url_base} redirects to {elsewhere}; check the setting 'host'"
         # Whoever echoes the request echoes the key.
         words = response.text[:500].replace(self.config["api_key"], "…")
@@ -292,7 +294,7 @@ def _retry_after(response: requests.Response | None) -> float | None:
         return float(value)
     try:
         return max((parsedate_to_datetime(value) - datetime.now(timezone.utc)).total_seconds(), 0.0)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return RATE_LIMIT_WINDOW if response.status_code == HTTPStatus.TOO_MANY_REQUESTS else None
 
 

@@ -78,8 +78,9 @@ class Paginator(ABC):
             UnstableCollectionError: The collection does not hold still, or Lucca's count contradicts its rows.
         """
         self._first_total = self._first_total if self._first_total is not None else page.total
-        if page.total > 2 * self._first_total + MOST_ROWS_OF_A_PAGE:
-            raise UnstableCollectionError(f"it grew from {self._first_total} to {page.total} rows while it was read")
+        most = max(page.total, len(self._seen))
+        if most > 2 * self._first_total + MOST_ROWS_OF_A_PAGE:
+            raise UnstableCollectionError(f"it grew from {self._first_total} to {most} rows while it was read")
         fresh = {_id(row): row for row in page.rows if _id(row) not in self._seen}
         self._seen.add(fresh)
         self._advance(page)
@@ -158,12 +159,19 @@ class PageNumberPaginator(Paginator):
     the front, which is read last, and new rows (their ids are larger than all others) are appended behind it.
     Should the count grow nevertheless, a row may have come in between: then the walk is repeated.
     One request more than there are pages.
+
+    Lucca does not promise the order. Where it is not that of the ids, new rows may come in anywhere, and a walk counts
+    only if the next one finds the very same rows.
     """
 
     def __init__(self, page_size: int) -> None:
         super().__init__(page_size)
         self._frontier: int | None = None  # rows from here on were read; None before the first page
         self._grown = False
+        self._ordered = True
+        self._walked: set[int] = set()  # in this walk, once rows were seen not to be in the order of ids
+        self._walked_before: set[int] | None = None
+        self._lowest: int | None = None  # the first id of the page read before, which is behind the page at hand
 
     @property
     @override
@@ -175,6 +183,7 @@ class PageNumberPaginator(Paginator):
     @override
     def _advance(self, page: Page) -> None:
         offset, received = self.next_slice.offset, len(page.rows)
+        self._look_at_order([_id(row) for row in page.rows])
         if self._frontier is None:
             frontier = page.total
         else:
@@ -189,11 +198,22 @@ class PageNumberPaginator(Paginator):
             self._frontier = frontier
         elif offset > 0:
             self._frontier = offset
-        elif self._grown or len(self._seen) < page.total:
+        elif self._grown or len(self._seen) < page.total or not self._is_confirmed(page):
             self._try_again(f"rows keep coming while they are read ({len(self._seen)} of {page.total} were given)")
             self._frontier, self._grown = page.total, False
+            self._walked_before, self._walked, self._lowest = self._walked, set(), None
         else:
             self.finished = True
+
+    def _look_at_order(self, ids: list[int]) -> None:
+        self._ordered &= ids == sorted(ids) and (self._lowest is None or not ids or ids[0] < self._lowest)
+        if ids and self._frontier is not None:
+            self._lowest = ids[0]
+        if not self._ordered:
+            self._walked.update(ids)
+
+    def _is_confirmed(self, page: Page) -> bool:
+        return self._ordered or len(page.rows) >= page.total or self._walked == self._walked_before
 
 
 class _Ids:

@@ -52,7 +52,7 @@ class TapLucca(Tap):
         ),
         th.Property(
             "api_key",
-            th.StringType(min_length=1, pattern=r"^[!-~]+$"),
+            th.StringType(min_length=1, pattern=r"^[!-~]+$(?!\n)"),
             required=True,
             secret=True,
             title="API key",

@@ -97,4 +97,4 @@ def _misfit(expected: AttributeType, actual: dict[str, Any] | None) -> str | Non
         return "is missing"
     if actual["type"] != expected.type:
         return f"has the type {actual['type']} instead of {expected.type}"
-    return "is archived" if actual["archived"] else None
+    return "is archived" if actual.get("archived") else None

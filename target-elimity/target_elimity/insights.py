@@ -42,6 +42,7 @@ TRANSIENT_ERRORS = (
     requests.exceptions.Timeout,
     requests.exceptions.ConnectionError,
     requests.exceptions.ChunkedEncodingError,
+    requests.exceptions.ContentDecodingError,
 )
 
 
@@ -111,8 +112,9 @@ class Insights:
         """Write a line to the Logs tab of the source; a line that cannot be written is only told in the local log."""
         line = {"level": level, "message": message, "timestamp": datetime.now(timezone.utc).isoformat()}
         try:
-            response = self._send("POST", "connector-logs", timeout=LOG_TIMEOUT, json=[line])
-            flaw = "" if response.ok else f"{response.status_code} {response.reason}"
+            # The status is enough: a body that drips in would hold up the import.
+            with self._send("POST", "connector-logs", timeout=LOG_TIMEOUT, json=[line], stream=True) as response:
+                flaw = "" if _is_success(response) else f"{response.status_code} {response.reason}"
         except (requests.exceptions.RequestException, OSError) as error:
             flaw = _describe(error)
         if flaw:
@@ -151,7 +153,9 @@ class Insights:
             if _is_permanent(error) or not self._patience:
                 tried = ""
             raise InsightsError(f"{self._server} cannot be used{tried}: {_describe(error)}.") from None
-        if not response.ok or response.is_redirect:
+        except requests.exceptions.RequestException as error:
+            raise InsightsError(f"{self._server} cannot be used: {_describe(error)}.") from None
+        if not _is_success(response):
             raise InsightsError(
                 f"{self._server} answers {response.status_code}: {self._advice(response)}{_words(response)}."
             )
@@ -177,6 +181,10 @@ class Insights:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the snapshot is larger than the server, or a proxy before it, allows",
         }
         return advice.get(response.status_code, "check the setting 'url'")
+
+
+def _is_success(response: requests.Response) -> bool:
+    return HTTPStatus.OK <= response.status_code < HTTPStatus.MULTIPLE_CHOICES
 
 
 def _words(response: requests.Response) -> str:

@@ -29,7 +29,7 @@ class MessageReader(GenericSingerReader[bytes]):  # 0.88 times as long as with t
             return _decoder.decode(line)
         except msgspec.ValidationError:
             raise InvalidMessageError("A line of the input is JSON, but not a Singer message.") from None
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidMessageError(
                 "A line of the input is not valid JSON: the tap was stopped in the middle of it, or is none."
             ) from None

@@ -156,11 +156,16 @@ class RecordValidator(BaseJSONSchemaValidator):
         except fastjsonschema.JsonSchemaValueException as error:
             flaw = error.message.replace("data.", "", 1)
         else:
-            wrong = [field for field in self._ids if not isinstance(record.get(field), int)]
+            wrong = [field for field in self._ids if not _is_id(record.get(field))]
             if not wrong:
                 return
             flaw = f"{wrong[0]} must be integer"
         raise UnusableStreamError(f"The record {record.get('id')} of the stream '{self._stream}' is invalid: {flaw}.")
+
+
+def _is_id(value: object) -> bool:
+    """Whether it is a whole number that the database can hold."""
+    return isinstance(value, int) and abs(value) < 2**63
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -71,13 +71,13 @@ class TargetElimity(Target):
         ),
         th.Property(
             "source_id",
-            th.CustomType({"type": ["string", "integer"], "pattern": "^[0-9A-Za-z_][0-9A-Za-z._-]*$"}),
+            th.CustomType({"type": ["string", "integer"], "pattern": r"^[0-9A-Za-z_][0-9A-Za-z._-]*$(?!\n)"}),
             title="Source id",
             description="Id of the custom source; required, unless `output_path` is set",
         ),
         th.Property(
             "source_token",
-            th.StringType(min_length=1, pattern=r"^[!-~]+$"),
+            th.StringType(min_length=1, pattern=r"^[!-~]+$(?!\n)"),
             secret=True,
             title="Source token",
             description="Token of the custom source; required, unless `output_path` is set",
@@ -161,7 +161,7 @@ class TargetElimity(Target):
         self.collection = Collection()
         self._completion = Completion()
         self._state: dict[str, Any] = {}
-        self._accepted = False
+        self._uploading = self._accepted = False
 
     # The run
 
@@ -234,6 +234,7 @@ class TargetElimity(Target):
             if self._insights is None:
                 self._save(snapshot, summary)
                 return
+            self._uploading = True
             self._insights.upload(snapshot)
         self._accepted = True
         self._tell("info", f"Import complete. {summary}.")
@@ -247,11 +248,13 @@ class TargetElimity(Target):
         super().process_endofpipe()
 
     def _objection_of_safeguard(self, summary: Summary) -> str | None:
-        previous = (self._state.get("bookmarks") or {}).get(BOOKMARK)
-        if not previous:
+        try:
+            remembered = self._state["bookmarks"][BOOKMARK]
+            previous = Headcount(int(remembered["employees"]), int(remembered["active"]))
+        except (KeyError, TypeError, ValueError):  # nothing is remembered, or nothing that can be read
             return None
         return objection(
-            Headcount(previous["employees"], previous["active"]),
+            previous,
             Headcount(summary.employees, summary.active),
             self.config["max_removed_percent"],
             self.config["max_deactivated_percent"],
@@ -290,7 +293,13 @@ class TargetElimity(Target):
         return str(self.config["source_id"])
 
     def _check_data_model(self, insights: Insights) -> None:
-        if found := misfits(insights.data_model()):
+        try:
+            found = misfits(insights.data_model())
+        except (AttributeError, KeyError, TypeError):
+            raise InsightsError(
+                f"{self.config['url']} answers with something that is no data model; check the setting 'url'."
+            ) from None
+        if found:
             raise InsightsError(
                 f"The data model of source {self._source} does not fit: {'; '.join(found)}. "
                 "Correct it in Elimity Insights under Data model, or make a new custom source from the export file "
@@ -308,7 +317,11 @@ class TargetElimity(Target):
         try:
             yield
         except BaseException as error:
-            outcome = "Imported, but the run failed afterwards" if self._accepted else "Nothing was imported"
+            outcome = "Nothing was imported"
+            if self._accepted:
+                outcome = "Imported, but the run failed afterwards"
+            elif self._uploading and isinstance(error, SystemExit):
+                outcome = "It is unknown whether the import was accepted"
             self.logger.error("%s.", outcome)  # noqa: TRY400 - the error itself is told where it is caught
             if self._insights:
                 if isinstance(error, SystemExit):

@@ -6,10 +6,12 @@ import logging
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tap_lucca.client import instance_url, new_session
+from tap_lucca.pagination import Page
+from tap_lucca.streams import UsersStream
 from tap_lucca.tap import TapLucca
 from typing_extensions import override
 
@@ -119,3 +121,19 @@ def test_hosts_that_are_refused(host: str) -> None:
     """Nothing but an https instance URL gets the key."""
     with pytest.raises(ValueError, match=r"^its? "):
         instance_url(host)
+
+
+def test_ids_in_another_case_are_ids(sandbox: Sandbox) -> None:
+    """Field names are compared without regard to case, keys too."""
+    original = UsersStream.read_page
+
+    def shouting(self: UsersStream, body: bytes) -> Page:
+        page = original(self, body)
+        return Page([{key.upper(): value for key, value in row.items()} for row in page.rows], page.total)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(UsersStream, "read_page", shouting)
+        tap = TapLucca(config=sandbox.tap_config)
+        rows: list[Any] = list(tap.streams["users"].get_records(None))
+    assert len(rows) == 250
+    assert all(isinstance(row["id"], int) and "lastName" in row for row in rows)

@@ -221,6 +221,7 @@ def test_the_host_is_accepted_as_people_write_it(sandbox: Sandbox, host: str) ->
         ({"host": ""}, "'host' is out of range or malformed"),
         ({"api_key": ""}, "'api_key' is out of range or malformed"),
         ({"api_key": 123456789}, "'api_key' is out of range or malformed"),
+        ({"api_key": "a newline behind\n"}, "'api_key' is out of range or malformed"),
         ({"api_key": "two\nlines"}, "'api_key' is out of range or malformed"),
         ({"page_size": 0}, "'page_size' is out of range or malformed"),
         ({"page_size": 1001}, "'page_size' is out of range or malformed"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.faults import Fault
 from tests.harness import run
 
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ def record(stream: str, row: dict[str, Any]) -> dict[str, Any]:
     return {"type": "RECORD", "stream": stream, "record": row}
 
 
-def state(run_id: str = "run", bookmark: dict[str, int] | None = None, **counts: int) -> dict[str, Any]:
+def state(run_id: str = "run", bookmark: Any = None, **counts: int) -> dict[str, Any]:
     """Return a STATE message with completion marks."""
     bookmarks: dict[str, Any] = {
         stream: {"completion": {"run_id": run_id, "records": count}} for stream, count in counts.items()
     }
-    if bookmark:
+    if bookmark is not None:
         bookmarks["target-elimity"] = bookmark
     return {"type": "STATE", "value": {"bookmarks": bookmarks}}
 
@@ -298,10 +299,32 @@ def test_check(sandbox: Sandbox) -> None:
     assert sandbox.elimity.connector_logs == []
 
 
+@pytest.mark.parametrize("model", [{}, [], None, "x", {"entityTypes": [{}]}])
+def test_a_data_model_that_is_none(sandbox: Sandbox, model: Any) -> None:
+    """An answer of another form asks whether the URL is right."""
+    sandbox.elimity.data_model = model
+    target = sandbox.target("", "--check")
+    assert target.exit_code == 1
+    assert "answers with something that is no data model; check the setting 'url'" in target.log
+    assert "Traceback" not in target.log
+
+
+@pytest.mark.parametrize("bookmark", ["x", {"employees": 50}, {"employees": None, "active": 1}, []])
+def test_a_bookmark_that_cannot_be_read_compares_nothing(sandbox: Sandbox, bookmark: Any) -> None:
+    """As if nothing had been imported before."""
+    assert sandbox.target(lines([*WHOLE[:-1], state(bookmark=bookmark, users=2, work_contracts=1)])).exit_code == 0
+
+
+def test_only_2xx_is_success(sandbox: Sandbox) -> None:
+    """A redirect without an address, too, means that nothing was stored."""
+    sandbox.elimity.faults.add(Fault("/api/sources/1/snapshots", "redirect", location=""))
+    target = sandbox.target(lines(WHOLE))
+    assert (target.exit_code, target.stdout) == (1, "")
+    assert "answers 302" in target.log
+
+
 def test_a_log_line_that_cannot_be_written_fails_nothing(sandbox: Sandbox) -> None:
     """The Logs tab is a convenience; the import is what counts."""
-    from sandbox.faults import Fault  # noqa: PLC0415
-
     sandbox.elimity.faults.add(Fault("/api/sources/1/connector-logs", 500, count=None))
     target = sandbox.target(lines(WHOLE))
     assert target.exit_code == 0
