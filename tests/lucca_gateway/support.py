@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.elimity import Elimity
-    from sandbox.pulling import Generation, Response
+    from sandbox.pulling import GatewayProcess, Generation, Response
     from tests.harness import Sandbox
 
 # Nothing waits for the rate limit, or long for a Lucca that is down, unless a test wants it to.
@@ -74,3 +74,8 @@ def wait_until(holds: Callable[[], object]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def wait_for_words(gateway: GatewayProcess, words: str) -> None:
+    """Wait until the gateway's log has some words: a line may come later than the answer it is about."""
+    wait_until(lambda: words in gateway.log_text)
