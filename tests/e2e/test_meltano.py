@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
+import shlex
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,52 +13,33 @@ from sandbox.elimity import values_of
 from sandbox.faults import Fault
 from sandbox.lucca import WORK_CONTRACTS
 from tests.e2e.expected import expected_entities
-from tests.harness import PATIENCE, ROOT, SCRIPTS, Run, Sandbox, open_sandbox
+from tests.harness import open_sandbox
+from tests.project import new_project, settings, shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.harness import Run, Sandbox
+
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Sandbox]:
     """Serve a company that takes several pages, beside a Meltano project like the repository's, with its plugins."""
-    shutil.copy(ROOT / "meltano.yml", tmp_path)
-    for name in ("requirements.lock", "tap-lucca", "target-elimity"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / ".meltano").mkdir()
-    for kind in ("extractors", "loaders"):
-        (tmp_path / ".meltano" / kind).symlink_to(ROOT / ".meltano" / kind)
+    new_project(tmp_path)
     with ExitStack() as stack:
         yield open_sandbox(stack, tmp_path, employees=2345, seed=2)
 
 
-def meltano(sandbox: Sandbox, *arguments: str, **settings: Any) -> Run:
+def meltano(sandbox: Sandbox, *arguments: str, **environment: str) -> Run:
     """Run Meltano, with settings from the environment."""
-    process = subprocess.run(
-        [SCRIPTS / "meltano", "--environment=sandbox", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-        cwd=sandbox.folder,
-        env={
-            **os.environ,
-            "TAP_LUCCA_HOST": sandbox.lucca_url,
-            "TAP_LUCCA_API_KEY": sandbox.lucca.api_key,
-            "TAP_LUCCA_REQUESTS_PER_MINUTE": "10000",
-            "TARGET_ELIMITY_URL": sandbox.elimity_url,
-            "TARGET_ELIMITY_SOURCE_ID": sandbox.elimity.source_id,
-            "TARGET_ELIMITY_SOURCE_TOKEN": sandbox.elimity.source_token,
-            **settings,
-        },
-    )
-    return Run(process.returncode, process.stdout, process.stderr)
+    command = shlex.join(["meltano", "--environment=sandbox", *arguments])
+    return shell(command, sandbox.folder, {**settings(sandbox), **environment})
 
 
-def import_company(sandbox: Sandbox, **settings: Any) -> Run:
+def import_company(sandbox: Sandbox, **environment: str) -> Run:
     """Do the main job."""
-    return meltano(sandbox, "run", "tap-lucca", "target-elimity", **settings)
+    return meltano(sandbox, "run", "tap-lucca", "target-elimity", **environment)
 
 
 def remembered(sandbox: Sandbox) -> dict[str, int] | None:

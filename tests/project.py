@@ -1,0 +1,89 @@
+"""A checkout as its users have it: the Meltano project, and the pages of the documentation with their commands."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+from tests.harness import PATIENCE, ROOT, SCRIPTS, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.harness import Sandbox
+
+# A block of commands: what is marked as `bash` is run, whatever else is shown is not.
+_BLOCK = re.compile(r"^( *)```bash\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def new_project(folder: Path) -> Path:
+    """Make a Meltano project like the repository's, with its installed plugins but a memory of its own."""
+    for original in ROOT.iterdir():
+        if original.name in {"meltano.yml", "deploy"}:  # what people edit
+            copy = shutil.copytree if original.is_dir() else shutil.copy
+            copy(original, folder / original.name)
+        elif original.name not in {".git", ".meltano", ".env", "output"}:
+            (folder / original.name).symlink_to(original)
+    (folder / ".meltano").mkdir()
+    for installed in (ROOT / ".meltano").iterdir():
+        if installed.name in {"ready", "extractors", "loaders", "mappers"}:
+            (folder / ".meltano" / installed.name).symlink_to(installed)
+    return folder
+
+
+def settings(sandbox: Sandbox) -> dict[str, str]:
+    """Return the variables that point the plugins to the sandbox."""
+    return {
+        "TAP_LUCCA_HOST": sandbox.lucca_url,
+        "TAP_LUCCA_API_KEY": sandbox.lucca.api_key,
+        "TAP_LUCCA_REQUESTS_PER_MINUTE": "10000",
+        "TARGET_ELIMITY_URL": sandbox.elimity_url,
+        "TARGET_ELIMITY_SOURCE_ID": sandbox.elimity.source_id,
+        "TARGET_ELIMITY_SOURCE_TOKEN": sandbox.elimity.source_token,
+    }
+
+
+def shell(command: str, folder: Path, environment: Mapping[str, str], patience: int = PATIENCE) -> Run:
+    """Run a command as a person types it, with the commands of the checkout at hand."""
+    process = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=patience,
+        cwd=folder,
+        env={**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", **environment},
+    )
+    return Run(process.returncode, process.stdout, process.stderr)
+
+
+def commands(page: str) -> list[str]:
+    """Return the blocks of commands on a page of the documentation."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [re.sub(rf"^{match[1]}", "", match[2], flags=re.MULTILINE) for match in _BLOCK.finditer(text)]
+
+
+def run_page(
+    page: str, folder: Path, environment: Mapping[str, str], replaced: Mapping[str, str] | None = None
+) -> list[Run]:
+    """Run every command on a page, in order, and return what each block left behind; all of them must succeed.
+
+    Args:
+        page: The page, as a path from the root of the repository.
+        folder: The project to run it in.
+        environment: Variables on top of those of the process.
+        replaced: What stands for an example on the page, and what takes its place.
+    """
+    runs = []
+    for block in commands(page):
+        command = block
+        for example, value in (replaced or {}).items():
+            command = command.replace(example, value)
+        run = shell(command, folder, environment)
+        assert run.exit_code == 0, f"{command}\n{run.stdout}\n{run.log}"
+        runs.append(run)
+    return runs
