@@ -23,7 +23,7 @@ demo-gateway: .venv/ready
 install: .meltano/ready
 
 ## All that CI runs.
-test: check .meltano/ready
+test: check .meltano/ready .venv/browser
 	$(BIN)/pytest
 
 ## Lint, format, types, and that generated files are up to date.
@@ -61,6 +61,12 @@ clean:
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
 		--editable tap-lucca --editable target-elimity --editable lucca-gateway
+	touch $@
+
+# The report is tested in Chromium: the system's, or one of its own.
+.venv/browser: .venv/ready
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+		$(BIN)/playwright install chromium-headless-shell
 	touch $@
 
 .meltano/ready: .venv/ready meltano.yml

@@ -1,7 +1,11 @@
 """Whether what arrived is a whole import. Pure: messages are reported to it, and it says what is missing.
 
 The end of the input proves nothing: when a tap crashes, Meltano just closes the target's input. What proves it is the
-tap's completion mark in STATE, under the bookmark of the stream: `{"completion": {"run_id": "…", "records": 2345}}`.
+tap's completion mark in STATE, under the bookmark of the stream:
+`{"completion": {"run_id": "…", "records": 2345, "read": 2345}}`. `records` were passed on, of those that were `read`.
+
+A stream that a stream map or a mapper has filtered is whole in itself, but a snapshot of it removes everybody else. It
+counts as incomplete unless that is wanted.
 """
 
 from __future__ import annotations
@@ -23,6 +27,12 @@ class Completion:
     received: Counter[str] = field(default_factory=Counter)
     """RECORD messages by stream."""
 
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Those of them that a stream map of the target left out."""
+
+    accept_filtered: bool = False
+    """Whether a part of a stream, filtered on purpose, will do."""
+
     _marks: dict[str, _Mark] = field(default_factory=dict)
 
     def state_received(self, state: Mapping[str, Any]) -> None:
@@ -30,7 +40,7 @@ class Completion:
         bookmarks = state.get("bookmarks") or {}
         for stream in REQUIRED_STREAMS:
             content = (bookmarks.get(stream) or {}).get("completion") or {}
-            mark = _Mark(content.get("run_id"), content.get("records"), self.received[stream])
+            mark = _Mark(content.get("run_id"), content.get("records"), content.get("read"), self.received[stream])
             if not mark.repeats(self._marks.get(stream)):
                 self._marks[stream] = mark
 
@@ -50,13 +60,21 @@ class Completion:
                 f"The stream '{stream}' is incomplete: after {received} records the tap stopped, or left it out; "
                 "its log says why."
             )
-        if mark.seen_after != mark.records:
+        if mark.seen_after != mark.records and not (self.accept_filtered and mark.exceeds(mark.seen_after)):
             return (
                 f"The stream '{stream}' is incomplete: it was marked complete with {mark.records} records "
-                f"when {mark.seen_after} had been received."
+                f"when {mark.seen_after} had been received. If a mapper left them out on purpose, "
+                "set 'accept_filtered'."
             )
-        if received != mark.records:
+        if received != mark.seen_after:
             return f"The stream '{stream}' went on after it was marked complete: {received} instead of {mark.records}."
+        kept = received - self.dropped[stream]
+        read = received if mark.read is None else mark.read
+        if kept != read and not self.accept_filtered:
+            return (
+                f"The stream '{stream}' is filtered: a stream map left {kept} of {read} records, and a snapshot "
+                "of them would remove all others. If only these are to be in the source, set 'accept_filtered'."
+            )
         return None
 
 
@@ -64,6 +82,7 @@ class Completion:
 class _Mark:
     run_id: str | None
     records: int | None
+    read: int | None
     seen_after: int
     """How many records of the stream had been received when the mark was first seen: a mark that comes before its
     records is that of an earlier run."""
@@ -71,3 +90,7 @@ class _Mark:
     def repeats(self, other: _Mark | None) -> bool:
         """Whether this is the same mark, seen once more: every STATE carries the marks of all before it."""
         return other is not None and (self.run_id, self.records) == (other.run_id, other.records)
+
+    def exceeds(self, count: int) -> bool:
+        """Whether the tap passed on more records than this."""
+        return isinstance(self.records, int) and self.records > count

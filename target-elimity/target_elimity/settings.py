@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 CREDENTIALS = ("url", "source_id", "source_token")
-FILES = ("client_certificate", "client_private_key", "ca_bundle")
+FILES = ("client_certificate", "client_private_key", "ca_bundle", "previous_snapshot")
 
 
 def settings_errors(schema: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:

@@ -39,6 +39,8 @@ class Collection:
     """
 
     def __init__(self) -> None:
+        self.added = 0
+        """How many records were added, replaced ones included."""
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         # From whichever thread drops it last; at the end of the process the file is gone anyway.
         weakref.finalize(self, self._database.close).atexit = False
@@ -51,10 +53,12 @@ class Collection:
 
     def add_user(self, user: dict[str, Any]) -> None:
         """Add a user; a later one with the same id replaces it."""
+        self.added += 1
         self._database.execute("INSERT OR REPLACE INTO users VALUES (?, ?)", (user["id"], _encode(user)))
 
     def add_work_contract(self, contract: dict[str, Any]) -> None:
         """Add a work contract; a later one with the same id replaces it."""
+        self.added += 1
         self._database.execute(
             "INSERT OR REPLACE INTO work_contracts VALUES (?, ?, ?)",
             (contract["id"], contract["ownerId"], _encode(contract)),
@@ -71,6 +75,11 @@ class Collection:
             (_, user, contract), *further = group
             contracts = [contract, *(contract for _, _, contract in further)] if contract is not None else []
             yield _decode(user), [_decode(contract) for contract in contracts]
+
+    def count_users(self) -> int:
+        """Return the number of users."""
+        ((count,),) = self._database.execute("SELECT count(*) FROM users")
+        return int(count)
 
     def ownerless_contracts(self) -> int:
         """Return the number of work contracts whose owner is no user of this import."""

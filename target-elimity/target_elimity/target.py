@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 import sys
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,7 +10,7 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 import click
@@ -21,11 +20,17 @@ from singer_sdk.exceptions import ConfigValidationError, FatalSyncError, SingerS
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from typing_extensions import override
 
+from target_elimity.changes import Changes
 from target_elimity.completion import REQUIRED_STREAMS, Completion
 from target_elimity.data_model import ATTRIBUTE_TYPES, export_file, misfits
+from target_elimity.dry_run import REPORT, write_folder
 from target_elimity.employees import Rules
 from target_elimity.insights import Insights, InsightsError
 from target_elimity.messages import InvalidMessageError, MessageReader
+from target_elimity.previous_snapshot import read_employees
+from target_elimity.progress import Progress
+from target_elimity.report import Preview
+from target_elimity.roster import Roster
 from target_elimity.safeguard import Headcount, objection
 from target_elimity.settings import readable_environment, settings_errors
 from target_elimity.sinks import Collection, EmployeeSink, IgnoringSink, UnusableStreamError
@@ -40,10 +45,13 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.sinks import Sink
 
+    from target_elimity.employees import Employee
     from target_elimity.workforce import Summary
 
 # Where the target keeps what it remembers of the last upload, among the bookmarks of the tap's STATE.
 BOOKMARK = "target-elimity"
+# To ask for the time after each record would take longer than to collect it.
+RECORDS_BETWEEN_WORDS = 100
 
 
 class ImportRefusedError(FatalSyncError):
@@ -86,7 +94,20 @@ class TargetElimity(Target):
             "output_path",
             th.StringType(min_length=1),
             title="Output path",
-            description="Dry run: write the snapshot into this folder and upload nothing",
+            description="Dry run: write the snapshot and a report about it into this folder, and upload nothing",
+        ),
+        th.Property(
+            "previous_snapshot",
+            th.StringType(min_length=1),
+            title="Previous snapshot",
+            description="`snapshot.json` of an earlier dry run, or gzipped: to tell who joined, left and moved since",
+        ),
+        th.Property(
+            "accept_filtered",
+            th.BooleanType,
+            default=False,
+            title="Accept filtered streams",
+            description="Whether to import what a stream map or mapper has left of a company; all others are removed",
         ),
         th.Property(
             "timezone",
@@ -159,7 +180,7 @@ class TargetElimity(Target):
             super().__init__(parse_env_config=parse_env_config, **kwargs)
         self.max_parallelism = 1
         self.collection = Collection()
-        self._completion = Completion()
+        self._completion = Completion(accept_filtered=self.config["accept_filtered"])
         self._state: dict[str, Any] = {}
         self._uploading = self._accepted = False
 
@@ -188,11 +209,14 @@ class TargetElimity(Target):
             target.listen(file_input)
 
     def start(self) -> None:
-        """Make sure, before the first record, that an import will be accepted.
+        """Make sure, before the first record, that an import will be accepted, and read what it is compared with.
 
         Raises:
+            ConfigValidationError: The previous snapshot cannot be read.
             InsightsError: The server, the credentials or the data model are not as they must be.
         """
+        if self._compares:
+            self._roster.add_previous(read_employees(Path(self.config["previous_snapshot"])))
         if self._insights is None:
             return
         self._check_data_model(self._insights)
@@ -222,30 +246,48 @@ class TargetElimity(Target):
         """
         if missing := self._completion.missing():
             raise ImportRefusedError(" ".join(missing))
-        zone = ZoneInfo(self.config["timezone"])
-        rules = Rules(datetime.now(zone).date(), zone, self.config.get("contract_type_names") or {})
-        workforce = Workforce(self.collection, rules)
+        now = datetime.now(ZoneInfo(self.config["timezone"]))
+        dry_run = self._insights is None
+        workforce = Workforce(
+            self.collection,
+            Rules(now.date(), ZoneInfo(self.config["timezone"]), self.config.get("contract_type_names") or {}),
+            self._roster if dry_run or self._compares else None,
+        )
         with TemporaryFile() as snapshot:
-            write = write_compressed if self._insights else write_json
-            write(workforce.employees(), snapshot)
-            summary = workforce.summary
-            if reason := workforce.objection() or self._objection_of_safeguard(summary):
+            write = write_json if dry_run else write_compressed
+            write(self._watched(workforce.employees()), snapshot)
+            if reason := workforce.objection() or self._objection_of_safeguard(workforce.summary):
                 raise ImportRefusedError(reason)
-            if self._insights is None:
-                self._save(snapshot, summary)
-                return
-            self._uploading = True
-            self._insights.upload(snapshot)
-        self._accepted = True
-        self._tell("info", f"Import complete. {summary}.")
-        for warning in workforce.warnings():
-            self._tell("info", f"Warning: {warning}")
+            changes = Changes(self._roster) if self._compares else None
+            if self._insights:
+                self._uploading = True
+                self._insights.upload(snapshot)
+                self._accepted = True
+            else:
+                preview = Preview(self._roster, workforce.summary, changes, now)
+                write_folder(Path(self.config["output_path"]), snapshot, preview)
+        self._tell_outcome(workforce, changes)
+        if dry_run:  # nothing was imported, so there is nothing to remember
+            return
         self._latest_state = copy.deepcopy(self._state)
         self._latest_state.setdefault("bookmarks", {})[BOOKMARK] = {
-            "employees": summary.employees,
-            "active": summary.active,
+            "employees": workforce.summary.employees,
+            "active": workforce.summary.active,
         }
         super().process_endofpipe()
+
+    def _tell_outcome(self, workforce: Workforce, changes: Changes | None) -> None:
+        if self._insights:
+            self._tell("info", f"Import complete. {workforce.summary}.")
+        else:
+            self._tell(
+                "info",
+                f"Dry run: nothing was uploaded. {workforce.summary}. Open {REPORT} in {self.config['output_path']}.",
+            )
+        if changes:
+            self._tell("info", f"Since the previous snapshot: {changes.counts}.")
+        for warning in workforce.warnings():
+            self._tell("info", f"Warning: {warning}")
 
     def _objection_of_safeguard(self, summary: Summary) -> str | None:
         try:
@@ -260,15 +302,16 @@ class TargetElimity(Target):
             self.config["max_deactivated_percent"],
         )
 
-    def _save(self, snapshot: BinaryIO, summary: Summary) -> None:
-        folder = Path(self.config["output_path"])
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / "snapshot.json.partial"
-        snapshot.seek(0)
-        with partial.open("wb") as file:
-            shutil.copyfileobj(snapshot, file)
-        partial.replace(folder / "snapshot.json")
-        self.logger.info("Dry run: nothing was uploaded; %s are in %s.", summary, folder / "snapshot.json")
+    # The comparison with an earlier run
+
+    @property
+    def _compares(self) -> bool:
+        return "previous_snapshot" in self.config
+
+    @cached_property
+    def _roster(self) -> Roster:
+        """The employees to look into, with those of the previous snapshot, if there is one."""
+        return Roster()
 
     # Elimity Insights
 
@@ -332,6 +375,18 @@ class TargetElimity(Target):
                 self._insights.log("alert", f"{outcome}: {reason}")
             raise
 
+    @cached_property
+    def _progress(self) -> Progress:
+        """Tells how far the run is."""
+        return Progress(self.logger)
+
+    def _watched(self, employees: Iterator[Employee]) -> Iterator[Employee]:
+        total = self.collection.count_users()
+        for number, employee in enumerate(employees):
+            if number % RECORDS_BETWEEN_WORDS == 0:
+                self._progress.tell("employees", number, total)
+            yield employee
+
     # The messages
 
     @override
@@ -345,8 +400,13 @@ class TargetElimity(Target):
 
     @override
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        added = self.collection.added
         super()._process_record_message(message_dict)
-        self._completion.received[message_dict["stream"]] += 1
+        stream = message_dict["stream"]
+        self._completion.received[stream] += 1
+        self._completion.dropped[stream] += self.collection.added == added
+        if added % RECORDS_BETWEEN_WORDS == 0:
+            self._progress.tell(f"{stream.replace('_', ' ')} received", self._completion.received[stream])
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:

@@ -14,6 +14,8 @@ from target_elimity.sinks import Collection, UnusableStreamError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from target_elimity.roster import Roster
+
 
 @dataclass(slots=True)
 class Summary:
@@ -44,9 +46,11 @@ class Summary:
 class Workforce:
     """The people of a collection as employees, by the rules of one day."""
 
-    def __init__(self, collection: Collection, rules: Rules) -> None:
+    def __init__(self, collection: Collection, rules: Rules, roster: Roster | None = None) -> None:
+        """Make employees of a collection, and enter them into a roster too, if there is one."""
         self._collection = collection
         self._rules = rules
+        self._roster = roster
         self.summary = Summary()
 
     def employees(self) -> Iterator[Employee]:
@@ -64,6 +68,8 @@ class Workforce:
                     f"The user {user['id']}, or a work contract of theirs, cannot be imported: {error}."
                 ) from None
             self.summary.add(employee, user, contracts)
+            if self._roster is not None:
+                self._roster.add(employee, has_contract=bool(contracts))
             yield employee
 
     def objection(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -18,9 +19,9 @@ def state(**marks: tuple[str, int]) -> dict[str, Any]:
     }
 
 
-def played(*events: str | dict[str, Any]) -> list[str]:
+def played(*events: str | dict[str, Any], accept_filtered: bool = False, dropped: int = 0) -> list[str]:
     """Return what is missing after records (`u` a user, `c` a contract) and states."""
-    completion = Completion()
+    completion = Completion(accept_filtered=accept_filtered, dropped=Counter(users=dropped))
     for event in events:
         if isinstance(event, dict):
             completion.state_received(event)
@@ -74,3 +75,43 @@ def test_a_mark_that_comes_before_its_records_is_an_earlier_runs() -> None:
     problems = played(BOTH_DONE, "uu", BOTH_DONE, "ccc", BOTH_DONE)
     assert len(problems) == 2
     assert "when 0 had been received" in problems[0]
+
+
+def read(count: int, **marks: tuple[str, int]) -> dict[str, Any]:
+    """Return a STATE whose marks say that so many records were read."""
+    content = state(**marks)
+    for bookmark in content["bookmarks"].values():
+        bookmark["completion"]["read"] = count
+    return content
+
+
+@pytest.mark.parametrize(
+    ("events", "dropped", "told"),
+    [
+        (("uu", "ccc", read(3, users=("run", 2), work_contracts=("run", 3))), 0, "a stream map left 2 of 3 records"),
+        (("uu", "ccc", read(1, users=("run", 2), work_contracts=("run", 3))), 0, "a stream map left 2 of 1 records"),
+        (("uu", "ccc", BOTH_DONE), 1, "a stream map left 1 of 2 records"),
+        (("u", "ccc", BOTH_DONE), 0, "If a mapper left them out on purpose, set 'accept_filtered'"),
+    ],
+)
+def test_a_filtered_stream(events: tuple[str | dict[str, Any], ...], dropped: int, told: str) -> None:
+    """Whether tap, mapper or target filters it: it is refused, and told how to accept it; accepted, it is whole."""
+    assert told in " ".join(played(*events, dropped=dropped))
+    assert played(*events, dropped=dropped, accept_filtered=True) == []
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        ("u",),
+        ("u", "ccc", USERS_DONE),
+        ("uuu", "ccc", BOTH_DONE),
+        (BOTH_DONE, "uu", "ccc", BOTH_DONE),
+        ("u", USERS_DONE, "u", "ccc", BOTH_DONE),
+        (BOTH_DONE,),
+        ("uu", USERS_DONE, "ccc", state(users=("run", 2), work_contracts=("other", 3))),
+    ],
+)
+def test_accepting_filtered_streams_accepts_nothing_else(events: tuple[str | dict[str, Any], ...]) -> None:
+    """No mark, one before its records, more records than it says, two runs, nobody: all of it stays refused."""
+    assert played(*events, accept_filtered=True)

@@ -169,6 +169,15 @@ def test_a_partial_import_is_refused(sandbox: Sandbox, messages: list[dict[str, 
     refused(sandbox, lines(messages), told)
 
 
+def test_a_stream_that_the_target_filters_is_a_choice(sandbox: Sandbox) -> None:
+    """A stream map in the target's own settings is refused like any other, until `accept_filtered` says it is meant."""
+    sandbox.target_settings = {"stream_maps": {"users": {"__filter__": "id == 1"}}}
+    refused(sandbox, lines(WHOLE), "'users' is filtered: a stream map left 1 of 2 records")
+    sandbox.target_settings["accept_filtered"] = True
+    assert sandbox.target(lines(WHOLE)).exit_code == 0
+    assert [entity["id"] for entity in sandbox.entities] == ["1"]
+
+
 def test_an_incremental_stream_is_refused(sandbox: Sandbox) -> None:
     """A partial set is not an import, even if it is complete in itself."""
     incremental = schema("users", USERS, bookmark_properties=["modifiedAt"])
@@ -254,7 +263,7 @@ def test_a_dry_run_writes_the_snapshot_and_uploads_nothing(sandbox: Sandbox) -> 
     assert sandbox.elimity.current
     assert snapshot == sandbox.elimity.current.body
     assert run("target-elimity", "--config", config, text=lines(WHOLE[:-1])).exit_code == 1
-    assert [path.name for path in folder.iterdir()] == ["snapshot.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["employees.csv", "report.html", "snapshot.json"]
 
 
 def test_the_data_model_is_checked_before_the_first_record(sandbox: Sandbox) -> None:

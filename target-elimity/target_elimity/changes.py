@@ -1,0 +1,166 @@
+"""Who joined, who left and who moved between an earlier snapshot and this import, in the order of ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from typing_extensions import override
+
+from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.employees import ACTIVE, INACTIVE
+from target_elimity.roster import IN_ORDER_OF_IDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
+
+    from target_elimity.roster import Roster, Row
+
+# Somebody moved if one of these changed; the name of the manager alone only where no id is known.
+MANAGER_NAME = "manager_name"
+MOVING_FIELDS = (
+    "job_title",
+    "department",
+    "department_code",
+    "legal_entity",
+    "manager_id",
+    MANAGER_NAME,
+    "primary_role",
+    "secondary_roles",
+    "contract_type",
+)
+_ATTRIBUTES = {attribute.field: attribute for attribute in ATTRIBUTE_TYPES}
+
+
+class Joiner(msgspec.Struct, frozen=True):
+    """Somebody who was not there before, or was no longer active."""
+
+    id: str
+    name: str
+    status: str
+    reason: Literal["new", "returned"]
+
+
+class Leaver(msgspec.Struct, frozen=True):
+    """Somebody who is no longer active, or no longer in Lucca."""
+
+    id: str
+    name: str
+    reason: Literal["inactive", "removed"]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What an attribute was and is; None stands for no value."""
+
+    attribute: str
+    before: str | None
+    after: str | None
+
+    @property
+    def name(self) -> str:
+        """The attribute's name, as administrators see it."""
+        return next(attribute.name for attribute in ATTRIBUTE_TYPES if attribute.id == self.attribute)
+
+
+class Mover(msgspec.Struct, frozen=True):
+    """Somebody who is in both, and of whom something that matters to access reviews changed."""
+
+    id: str
+    name: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many joined, left and moved."""
+
+    joined: int
+    left: int
+    moved: int
+
+    @override
+    def __str__(self) -> str:
+        """Return the counts for the people who read logs."""
+        return f"{self.joined} joined, {self.left} left, {self.moved} moved"
+
+
+class Changes:
+    """The differences between the two tables of a roster. A person can have left and moved at once."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+
+    @cached_property
+    def counts(self) -> Counts:
+        """How many joined, left and moved."""
+        return Counts(*(self._count(query) for query in (_JOINED, _LEFT, _MOVED)))
+
+    def joined(self) -> Iterator[Joiner]:
+        """Yield who joined."""
+        for row in self._roster.select(f"{_JOINED} {IN_ORDER_OF_IDS}"):
+            yield Joiner(row["id"], row["name"], row["status"], row["reason"])
+
+    def left(self) -> Iterator[Leaver]:
+        """Yield who left; the name is the last one known."""
+        for row in self._roster.select(f"{_LEFT} {IN_ORDER_OF_IDS}"):
+            yield Leaver(row["id"], row["name"], row["reason"])
+
+    def moved(self) -> Iterator[Mover]:
+        """Yield who moved, with what changed."""
+        for row in self._roster.select(f"{_MOVED} {IN_ORDER_OF_IDS}"):
+            yield Mover(row["id"], row["name"], tuple(_changes(row)))
+
+    def _count(self, query: str) -> int:
+        ((count,),) = self._roster.select(f"SELECT count(*) FROM ({query})")
+        return int(count)
+
+
+def write_changes(changes: Changes, file: BinaryIO) -> None:
+    """Write the changes as JSON, a person a line: two of these files can be compared line by line."""
+    counts = {"joined": changes.counts.joined, "left": changes.counts.left, "moved": changes.counts.moved}
+    file.write(b'{"counts":' + _encode(counts))
+    people: tuple[tuple[bytes, Iterable[msgspec.Struct]], ...] = (
+        (b"joined", changes.joined()),
+        (b"left", changes.left()),
+        (b"moved", changes.moved()),
+    )
+    for name, group in people:
+        file.write(b',\n"%b":[' % name)
+        file.writelines((b",\n" if position else b"\n") + _encode(person) for position, person in enumerate(group))
+        file.write(b"]")
+    file.write(b"}\n")
+
+
+def _changes(row: Row) -> Iterator[Change]:
+    for field in MOVING_FIELDS:
+        before, after = row[f"previous_{field}"], row[field]
+        renamed = field == MANAGER_NAME and row["manager_id"] and row["manager_id"] == row["previous_manager_id"]
+        if before != after and not renamed:
+            yield Change(_ATTRIBUTES[field].id, before, after)
+
+
+_encode = msgspec.json.Encoder().encode
+
+_DECIDING_FIELDS = [field for field in MOVING_FIELDS if field != MANAGER_NAME]
+_JOINED = f"""
+    SELECT id, employees.name, employees.status, iif(previous.id IS NULL, 'new', 'returned') AS reason
+    FROM employees LEFT JOIN previous USING (id)
+    WHERE previous.id IS NULL OR (previous.status = '{INACTIVE}' AND employees.status = '{ACTIVE}')
+"""
+_LEFT = f"""
+    SELECT id, coalesce(employees.name, previous.name) AS name,
+        iif(employees.id IS NULL, 'removed', 'inactive') AS reason
+    FROM previous LEFT JOIN employees USING (id)
+    WHERE employees.id IS NULL OR (previous.status = '{ACTIVE}' AND employees.status = '{INACTIVE}')
+"""
+_MOVED = f"""
+    SELECT id, employees.name, {", ".join(f"employees.{field}" for field in MOVING_FIELDS)},
+        {", ".join(f"previous.{field} AS previous_{field}" for field in MOVING_FIELDS)}
+    FROM employees JOIN previous USING (id)
+    WHERE {" OR ".join(f"employees.{field} IS NOT previous.{field}" for field in _DECIDING_FIELDS)}
+        OR (coalesce(employees.manager_id, previous.manager_id) IS NULL
+            AND employees.{MANAGER_NAME} IS NOT previous.{MANAGER_NAME})
+"""

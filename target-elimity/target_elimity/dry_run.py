@@ -1,0 +1,50 @@
+"""What a dry run leaves in its folder, for people to look at before anything is uploaded."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, BinaryIO
+
+from target_elimity.changes import write_changes
+from target_elimity.manual_import import write_csv
+from target_elimity.report import Preview, write_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SNAPSHOT, REPORT, CSV, CHANGES = "snapshot.json", "report.html", "employees.csv", "changes.json"
+
+
+def write_folder(folder: Path, snapshot: BinaryIO, preview: Preview) -> None:
+    """Write the files of a dry run; those of an earlier one are replaced when all the new ones are there.
+
+    Args:
+        folder: Where to; it is made, for its owner alone, if it is not there.
+        snapshot: What an import would upload, as JSON.
+        preview: What there is to look at.
+
+    Raises:
+        OSError: A file cannot be written; the earlier ones are as they were.
+    """
+    snapshot.seek(0)
+    writers: dict[str, Callable[[BinaryIO], object]] = {
+        SNAPSHOT: lambda file: shutil.copyfileobj(snapshot, file),
+        REPORT: lambda file: write_report(preview, file),
+        CSV: lambda file: write_csv(preview.roster, file),
+    }
+    if changes := preview.changes:
+        writers[CHANGES] = lambda file: write_changes(changes, file)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = {name: folder / f"{name}.partial" for name in writers}
+    try:
+        for name, write in writers.items():
+            with partial[name].open("wb") as file:
+                write(file)
+        for name in writers:
+            partial[name].replace(folder / name)
+    finally:
+        for path in partial.values():
+            path.unlink(missing_ok=True)
+    if not changes:  # those of an earlier run would be taken for this one's
+        (folder / CHANGES).unlink(missing_ok=True)

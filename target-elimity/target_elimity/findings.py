@@ -1,0 +1,86 @@
+"""What an HR administrator should look into before an import: gaps and contradictions in the data, person by person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from target_elimity.employees import ACTIVE, INACTIVE
+from target_elimity.roster import FIELDS, IN_ORDER_OF_IDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_elimity.roster import Roster, Row
+
+
+class Check(NamedTuple):
+    """Something that may be wrong with an employee."""
+
+    name: str
+    why: str
+    condition: str
+    """In SQL; `e` is the employee, `m` the manager, if that is an employee too."""
+
+
+CHECKS = (
+    Check("no manager", "Nobody to ask in an access review.", "e.manager_id IS NULL"),
+    Check(
+        "manager inactive", "Reviews would go to someone who has left.", f"m.status = '{INACTIVE}' AND m.id IS NOT e.id"
+    ),
+    Check("manager unknown", "The manager is not among the employees.", "e.manager_id IS NOT NULL AND m.id IS NULL"),
+    Check("no contract", "No work contract in Lucca, so no contract type.", "NOT e.has_contract"),
+    Check("no mail", "Accounts of other applications are often matched by mail.", "e.email IS NULL"),
+    Check("duplicate login", "Several employees have the same login.", "casefold(e.login) IN logins"),
+    Check("duplicate mail", "Several employees have the same mail address.", "casefold(e.email) IN mails"),
+    Check("end before start", "The last day lies before the first one.", "e.end_date < e.contract_start_date"),
+    Check("no department code", "Departments of one name cannot be told apart.", "e.department_code IS NULL"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How many employees a check concerns, and some of them: the active ones first."""
+
+    check: Check
+    employees: int
+    active: int
+    examples: tuple[Row, ...]
+
+
+class Findings:
+    """The checks, carried out on the employees of a roster."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        for name, field in (("logins", "login"), ("mails", "email")):
+            roster.define(
+                name,
+                f"SELECT casefold({field}) AS value FROM employees WHERE {field} IS NOT NULL "
+                "GROUP BY value HAVING count(*) > 1",
+            )
+        verdicts = ", ".join(f"ifnull({check.condition}, 0) AS check_{n}" for n, check in enumerate(CHECKS))
+        roster.define(
+            "checked",
+            f"SELECT e.*, {verdicts} FROM employees e LEFT JOIN employees m ON m.id = e.manager_id",
+        )
+
+    def summary(self, examples: int) -> Iterator[Finding]:
+        """Yield what each check found, with no more than so many examples."""
+        for number, check in enumerate(CHECKS):
+            column = f"check_{number}"
+            ((total, active),) = self._roster.select(
+                f"SELECT count(*), count(*) FILTER (WHERE status = ?) FROM checked WHERE {column}",
+                (ACTIVE,),
+            )
+            shown = self._roster.select(
+                f"SELECT id, name, status FROM checked WHERE {column} "
+                f"ORDER BY status, {IN_ORDER_OF_IDS.removeprefix('ORDER BY ')} LIMIT ?",
+                (examples,),
+            )
+            yield Finding(check, total, active, tuple(shown))
+
+    def employees(self) -> Iterator[tuple[Row, list[str]]]:
+        """Yield every employee with the names of the checks that concern them, in the order of ids."""
+        for row in self._roster.select(f"SELECT * FROM checked {IN_ORDER_OF_IDS}"):
+            yield row, [check.name for check, hit in zip(CHECKS, row[len(FIELDS) + 1 :], strict=True) if hit]

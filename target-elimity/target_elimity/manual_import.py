@@ -1,0 +1,35 @@
+"""The CSV file for *Import from CSV* in a source's Imports tab, for administrators who load by hand first.
+
+Its form: https://support.elimity.com/hc/en-us/articles/6839654667538.
+"""
+
+from __future__ import annotations
+
+import csv
+from io import TextIOWrapper
+from typing import TYPE_CHECKING
+
+from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
+from target_elimity.roster import FIELDS, IN_ORDER_OF_IDS
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from target_elimity.roster import Roster
+
+COLUMNS = [f"{ENTITY_TYPE}: {column}" for column in ("id", "name", *(attribute.id for attribute in ATTRIBUTE_TYPES))]
+_DATES = [number for number, attribute in enumerate(ATTRIBUTE_TYPES, start=2) if attribute.type != "string"]
+
+
+def write_csv(roster: Roster, file: BinaryIO) -> None:
+    """Write the employees of a roster; dates as `2026/01/31`, timestamps as `2026/01/31 08:30:00`, in UTC."""
+    text = TextIOWrapper(file, encoding="utf-8", newline="")
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    for row in roster.select(f"SELECT {', '.join(FIELDS)} FROM employees {IN_ORDER_OF_IDS}"):
+        values = list(row)
+        for number in _DATES:
+            if values[number] is not None:
+                values[number] = values[number].replace("-", "/").replace("T", " ")
+        writer.writerow(values)
+    text.detach()

@@ -1,0 +1,73 @@
+"""Reading the snapshot of an earlier run back, employee by employee: what this import is compared with."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import ijson
+from singer_sdk.exceptions import ConfigValidationError
+
+from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from typing import BinaryIO
+
+_GZIP = b"\x1f\x8b"
+_FIELDS = {attribute.id: attribute.field for attribute in ATTRIBUTE_TYPES}
+
+
+def read_employees(path: Path) -> Iterator[dict[str, str]]:
+    """Yield the employees of a `snapshot.json`, plain or compressed by gzip, in the order of the file.
+
+    Each has `id`, `name` and the fields of an `Employee` that have a value, as text (see `roster`).
+
+    Raises:
+        ConfigValidationError: The file is not such a snapshot, or not a whole one.
+    """
+    found = False
+    try:
+        with _open(path) as file:
+            for entity in ijson.items(file, "entities.item"):
+                if entity["type"] == ENTITY_TYPE:
+                    found = True
+                    yield _row(entity)
+    except (EOFError, gzip.BadGzipFile, zlib.error, ijson.JSONError, UnicodeError):
+        raise _unreadable(path, "is damaged or no JSON") from None
+    except (KeyError, TypeError, ValueError):
+        raise _unreadable(path, "holds something that is no employee") from None
+    if not found:
+        raise _unreadable(path, "holds no employees")
+
+
+def _open(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        compressed = file.read(len(_GZIP)) == _GZIP
+    return gzip.open(path) if compressed else path.open("rb")  # type: ignore[return-value] # a binary file all the same
+
+
+def _unreadable(path: Path, flaw: str) -> ConfigValidationError:
+    message = (
+        f"The setting 'previous_snapshot' names a file that {flaw} ({path.name}): "
+        "give the snapshot.json of an earlier dry run, or leave the setting out."
+    )
+    return ConfigValidationError(message, errors=[message])
+
+
+def _row(entity: Mapping[str, Any]) -> dict[str, str]:
+    row = {"id": str(entity["id"]), "name": str(entity["name"])}
+    for assignment in entity["attributeAssignments"]:
+        field = _FIELDS.get(assignment["attributeTypeId"])  # an attribute of another version is left out
+        if field is not None:
+            row[field] = _text(assignment["value"]["value"])
+    return row
+
+
+def _text(value: str | Mapping[str, int]) -> str:
+    if isinstance(value, str):
+        return value
+    day = "{year:04}-{month:02}-{day:02}".format_map(value)
+    return f"{day}T{{hour:02}}:{{minute:02}}:{{second:02}}".format_map(value) if "hour" in value else day

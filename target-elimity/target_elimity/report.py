@@ -1,0 +1,131 @@
+"""The report of a dry run: one page for an HR or identity administrator, which needs no network and no other file."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.employees import ACTIVE
+from target_elimity.findings import CHECKS, Findings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from target_elimity.changes import Changes
+    from target_elimity.roster import Roster, Row
+    from target_elimity.workforce import Summary
+
+CHARTS = ("status", "contract_type", "department", "legal_entity")
+# What a browser lays out at once, and what it lays out only when somebody scrolls there.
+ROWS_OF_A_BLOCK = 200
+BARS_AT_FIRST_SIGHT = 20
+EXAMPLES_OF_A_FINDING = 50
+# Characters that are not to be seen, or that steer terminals and editors, are shown by pictures of them.
+_VISIBLE = {
+    **{code: 0x2400 + code for code in range(0x20)},
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What there is to look at before an import."""
+
+    roster: Roster
+    """The employees."""
+
+    summary: Summary
+    """What there is to count of them."""
+
+    changes: Changes | None
+    """What changed since an earlier snapshot, if there is one to compare with."""
+
+    moment: datetime
+    """When they were made, in the time zone that decides who is active."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of a chart: how many employees share a value, and how long its two parts are, in percent."""
+
+    label: str | None
+    active: int
+    inactive: int
+    active_percent: float
+    inactive_percent: float
+
+
+def write_report(preview: Preview, file: BinaryIO) -> None:
+    """Write the page, in UTF-8, as it is made, block by block."""
+    findings = Findings(preview.roster)
+    attributes = {attribute.field: attribute for attribute in ATTRIBUTE_TYPES}
+    page = _environment.get_template("report.html.jinja").stream(
+        style=_style,
+        script=_script,
+        policy=f"default-src 'none'; style-src {_source(_style)}; script-src {_source(_script)}",
+        preview=preview,
+        checks=CHECKS,
+        findings=findings.summary(EXAMPLES_OF_A_FINDING),
+        charts=[(attributes[field].name, _bars(preview.roster, field)) for field in CHARTS],
+        bars_at_first_sight=BARS_AT_FIRST_SIGHT,
+        attributes=ATTRIBUTE_TYPES,
+        blocks=_blocks(findings.employees()),
+    )
+    page.enable_buffering(100)
+    page.dump(file, encoding="utf-8")
+
+
+def _bars(roster: Roster, field: str) -> list[Bar]:
+    groups = list(
+        roster.select(
+            f"SELECT {field} AS label, count(*) AS total, count(*) FILTER (WHERE status = ?) AS active "
+            "FROM employees GROUP BY label ORDER BY total DESC, label",
+            (ACTIVE,),
+        )
+    )
+    longest = max((group["total"] for group in groups), default=1)
+    return [
+        Bar(
+            group["label"],
+            group["active"],
+            group["total"] - group["active"],
+            round(100 * group["active"] / longest, 2),
+            round(100 * (group["total"] - group["active"]) / longest, 2),
+        )
+        for group in groups
+    ]
+
+
+def _blocks(employees: Iterator[tuple[Row, list[str]]]) -> Iterator[list[tuple[Row, str]]]:
+    rows = ((row, ", ".join(hits)) for row, hits in employees)
+    while block := list(islice(rows, ROWS_OF_A_BLOCK)):
+        yield block
+
+
+def _shown(value: object) -> object:
+    """Return what is shown of a value; Jinja escapes it afterwards."""
+    if value is None:
+        return ""
+    return value.translate(_VISIBLE) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _source(content: str) -> str:
+    """Return what allows a page to use this style or script, and no other."""
+    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
+
+
+_loader = PackageLoader("target_elimity")
+_environment = Environment(
+    loader=_loader, autoescape=True, finalize=_shown, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+_style = Markup(_loader.get_source(_environment, "report.css")[0])  # noqa: S704 - files of this package
+_script = Markup(_loader.get_source(_environment, "report.js")[0])  # noqa: S704 - files of this package

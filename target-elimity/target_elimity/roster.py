@@ -1,0 +1,75 @@
+"""The employees of this import, and those of an earlier snapshot, as rows to look into: what a person looks at first.
+
+A temporary database like that of `sinks.Collection`, so that a report of a large company takes no more memory.
+Every value is text as ISO 8601 has it: a date is `2026-01-31`, a timestamp `2026-01-31T08:30:00`, in UTC.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import weakref
+from operator import attrgetter
+from typing import TYPE_CHECKING, TypeAlias
+
+from target_elimity.data_model import ATTRIBUTE_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import date
+
+    from target_elimity.employees import Employee
+
+# An employee: `id`, `name`, and the value of each attribute under its field's name; None where there is no value.
+Row: TypeAlias = sqlite3.Row
+
+FIELDS = ("id", "name", *(attribute.field for attribute in ATTRIBUTE_TYPES))
+# Ids are those of Lucca, numbers as text.
+IN_ORDER_OF_IDS = "ORDER BY length(id), id"
+
+
+class Roster:
+    """The tables `employees`, of this import, and `previous`, of the earlier snapshot."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        weakref.finalize(self, self._database.close).atexit = False
+        self._database.row_factory = sqlite3.Row
+        self._database.create_function("casefold", 1, _casefold, deterministic=True)
+        columns = ", ".join(f"{field} TEXT" for field in FIELDS if field != "id")
+        self._database.executescript(f"""
+            PRAGMA journal_mode = OFF;
+            BEGIN;
+            CREATE TABLE employees (id TEXT PRIMARY KEY, {columns}, has_contract INTEGER) WITHOUT ROWID;
+            CREATE TABLE previous (id TEXT PRIMARY KEY, {columns}) WITHOUT ROWID;
+        """)
+
+    def add(self, employee: Employee, *, has_contract: bool) -> None:
+        """Add an employee of this import."""
+        values = [None if value is None else _iso(value) for value in _values(employee)]
+        self._database.execute(_INSERT.format("employees", ", ?"), (*values, has_contract))
+
+    def add_previous(self, rows: Iterable[Mapping[str, str]]) -> None:
+        """Add the employees of the earlier snapshot, each by `id`, `name` and the fields that have a value."""
+        self._database.executemany(
+            _INSERT.format("previous", ""), ([row.get(field) for field in FIELDS] for row in rows)
+        )
+
+    def select(self, query: str, parameters: tuple[object, ...] = ()) -> Iterator[Row]:
+        """Yield what a query finds, row by row."""
+        yield from self._database.execute(query, parameters)
+
+    def define(self, view: str, query: str) -> None:
+        """Give a query a name, for others to build on."""
+        self._database.execute(f"CREATE TEMPORARY TABLE {view} AS {query}")
+
+
+def _iso(value: str | date) -> str:
+    return value if isinstance(value, str) else value.isoformat()[: len("2026-01-31T08:30:00")]
+
+
+def _casefold(text: str | None) -> str | None:
+    return None if text is None else text.casefold()
+
+
+_values = attrgetter(*FIELDS)
+_INSERT = f"INSERT OR REPLACE INTO {{}} VALUES ({', '.join('?' * len(FIELDS))}{{}})"

@@ -1,0 +1,249 @@
+"""What a dry run leaves in its folder, and the comparison with an earlier snapshot, by the real processes."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from target_elimity.data_model import ATTRIBUTE_TYPES
+
+from sandbox.elimity import values_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.harness import Run, Sandbox
+
+EMPLOYEE = (
+    b'{"entities":[{"type":"employee","id":"1","name":"x","attributeAssignments":'
+    b'[{"attributeTypeId":"endDate","value":{"type":"date","value":%b}}]}]}'
+)
+
+
+def dry_run(sandbox: Sandbox, **settings: Any) -> tuple[Path, Run]:
+    """Run both processes without an upload; return the folder and what the target left behind."""
+    folder = sandbox.folder / "output"
+    sandbox.target_settings = {"output_path": str(folder), **settings}
+    tap, target = sandbox.pipeline()
+    assert (tap.exit_code, target.exit_code) == (0, 0), target.log
+    return folder, target
+
+
+def keep_snapshot(sandbox: Sandbox, name: str = "previous.json") -> Path:
+    """Make a dry run and keep its snapshot elsewhere; a name with .gz compresses it."""
+    folder, _ = dry_run(sandbox)
+    content = (folder / "snapshot.json").read_bytes()
+    previous = sandbox.folder / name
+    previous.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    return previous
+
+
+def change(sandbox: Sandbox, position: int, **fields: object) -> str:
+    """Change somebody in Lucca and return their id."""
+    with sandbox.lucca.changing() as company:
+        user = company.users[position]
+        cast("dict[str, object]", user).update(fields)
+    return str(user["id"])
+
+
+def by_id(people: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return people by their ids."""
+    return {person["id"]: person for person in people}
+
+
+def test_the_csv_file_is_what_import_from_csv_takes(sandbox: Sandbox) -> None:
+    """A row for each entity of the snapshot, with the same values; dates with slashes, no value where there is none."""
+    folder, _ = dry_run(sandbox)
+    with (folder / "employees.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header[:3] == ["employee: id", "employee: name", "employee: login"]
+    assert header == [f"employee: {column}" for column in ("id", "name", *(row.id for row in ATTRIBUTE_TYPES))]
+    entities = json.loads((folder / "snapshot.json").read_bytes())["entities"]
+    assert len(rows) == len(entities) == 250
+    times = {f"employee: {row.id}" for row in ATTRIBUTE_TYPES if row.type != "string"}
+    for row, entity in zip(rows, entities, strict=True):
+        told = {name: value for name, value in zip(header, row, strict=True) if value}
+        expected = {"employee: id": entity["id"], "employee: name": entity["name"]}
+        for name, value in values_of(entity).items():
+            column = f"employee: {name}"
+            expected[column] = value.replace("-", "/").replace("T", " ") if column in times else value
+        assert told == expected
+    assert {"0001/01/01", "9999/12/31"} <= {value for row in rows for value in row}
+
+
+def test_the_same_data_leave_the_same_files(sandbox: Sandbox) -> None:
+    """But for the time in the report: two runs can be compared byte by byte."""
+    names = ("snapshot.json", "employees.csv", "changes.json")
+    previous = keep_snapshot(sandbox)
+    change(sandbox, 5, jobTitle="Astronaut")
+    first = {name: (dry_run(sandbox, previous_snapshot=str(previous))[0] / name).read_bytes() for name in names}
+    second = {name: (dry_run(sandbox, previous_snapshot=str(previous))[0] / name).read_bytes() for name in names}
+    assert first == second
+
+
+@pytest.mark.parametrize("name", ["previous.json", "previous.json.gz"])
+def test_joiners_movers_and_leavers(sandbox: Sandbox, name: str) -> None:
+    """Who is new or back, who left or is gone, and of whom what changed, before and after."""
+    users = sandbox.lucca.company.users
+    boss, other = ({"id": user["id"], "name": user["name"], "mail": None, "url": "…"} for user in users[60:62])
+    for position in (10, 11, 12, 13, 14, 15, 16, 17, 18, 30):
+        change(sandbox, position, dtContractEnd=None, manager=boss, department={"id": 1, "name": "IT", "code": "A"})
+    change(sandbox, 31, dtContractEnd="2020-01-31T00:00:00")
+    previous = keep_snapshot(sandbox, name)
+    moved: dict[str, list[tuple[str, object, object]]] = {
+        change(sandbox, 10, department={"id": 2, "name": "Lab", "code": "A"}): [("department", "IT", "Lab")],
+        change(sandbox, 11, department={"id": 2, "name": "IT", "code": "B"}): [("departmentCode", "A", "B")],
+        change(sandbox, 12, manager=other): [
+            ("managerId", str(boss["id"]), str(other["id"])),
+            ("managerName", boss["name"], other["name"]),
+        ],
+        change(sandbox, 13, jobTitle=None): [("jobTitle", users[13]["jobTitle"], None)],
+        change(sandbox, 14, legalEntity={"id": 7, "name": "New SA"}): [("legalEntity", None, "New SA")],
+        change(sandbox, 15, rolePrincipal={"id": 7, "name": "Boss"}): [("primaryRole", None, "Boss")],
+        change(sandbox, 16, habilitedRoles=[{"id": 7, "name": "B, b"}]): [("secondaryRoles", None, "B, b")],
+    }
+    change(sandbox, 17, name="Renamed", login="renamed", mail="renamed@acme.example")  # which moves nobody
+    change(sandbox, 18, manager={**boss, "name": "Renamed", "mail": "new@acme.example"})  # nor does this
+    returned, left = change(sandbox, 31, dtContractEnd=None), change(sandbox, 30, dtContractEnd="2020-01-31T00:00:00")
+    gone = users[40]
+    removed = str(gone["id"])
+    sandbox.lucca.delete_users({int(removed)})
+    with sandbox.lucca.changing() as company:
+        joined = str(company.last_user_id + 5)
+        company.users.append({**company.users[1], "id": int(joined), "name": "New"})
+
+    folder, target = dry_run(sandbox, previous_snapshot=str(previous))
+
+    changes = json.loads((folder / "changes.json").read_bytes())
+    assert changes["counts"] == {"joined": 2, "left": 2, "moved": len(moved)}
+    assert {id_: person["reason"] for id_, person in by_id(changes["joined"]).items()} == {
+        returned: "returned",
+        joined: "new",
+    }
+    assert by_id(changes["left"])[removed] == {"id": removed, "name": gone["name"], "reason": "removed"}
+    assert by_id(changes["left"])[left]["reason"] == "inactive"
+    told = {id_: person["changes"] for id_, person in by_id(changes["moved"]).items()}
+    assert set(told) == set(moved)
+    for id_, expected in moved.items():
+        assert [(row["attribute"], row["after"]) for row in told[id_]] == [(row[0], row[2]) for row in expected]
+        assert all(row["before"] == before for row, (_, before, _) in zip(told[id_], expected, strict=True) if before)
+    for group in ("joined", "left", "moved"):
+        assert [int(person["id"]) for person in changes[group]] == sorted(int(row["id"]) for row in changes[group])
+    assert f"Since the previous snapshot: 2 joined, 2 left, {len(moved)} moved." in target.log
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Joined: 2" in report
+    assert f"Moved: {len(moved)}" in report
+
+
+def test_nothing_changed(sandbox: Sandbox) -> None:
+    """The file says so too."""
+    folder, target = dry_run(sandbox, previous_snapshot=str(keep_snapshot(sandbox)))
+    assert json.loads((folder / "changes.json").read_bytes()) == {
+        "counts": {"joined": 0, "left": 0, "moved": 0},
+        "joined": [],
+        "left": [],
+        "moved": [],
+    }
+    assert "Since the previous snapshot: 0 joined, 0 left, 0 moved." in target.log
+
+
+def test_a_folder_can_be_compared_with_itself(sandbox: Sandbox) -> None:
+    """The snapshot of yesterday is read before it is replaced; changes of an earlier run do not stay around."""
+    folder, _ = dry_run(sandbox)
+    change(sandbox, 10, jobTitle="Astronaut")
+    dry_run(sandbox, previous_snapshot=str(folder / "snapshot.json"))
+    assert json.loads((folder / "changes.json").read_bytes())["counts"]["moved"] == 1
+    dry_run(sandbox)
+    assert sorted(path.name for path in folder.iterdir()) == ["employees.csv", "report.html", "snapshot.json"]
+
+
+def test_an_upload_tells_the_counts(sandbox: Sandbox) -> None:
+    """In the log and in the Logs tab, after the import was accepted; nobody is named."""
+    previous = keep_snapshot(sandbox)
+    change(sandbox, 10, jobTitle="Astronaut")
+    sandbox.target_settings = {"previous_snapshot": str(previous)}
+    _, target = sandbox.pipeline()
+    assert target.exit_code == 0
+    told = "Since the previous snapshot: 0 joined, 0 left, 1 moved."
+    assert told in target.log
+    assert told in [log.message for log in sandbox.elimity.connector_logs]
+    assert len(sandbox.elimity.snapshots) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "flaw"),
+    [
+        (b"", "is damaged or no JSON"),
+        (b"not json", "is damaged or no JSON"),
+        (b'{"entities":[{"id":"1"', "is damaged or no JSON"),
+        (b"\x1f\x8b\x08broken", "is damaged or no JSON"),
+        (gzip.compress(b'{"entities":[]}', mtime=0)[:-9], "is damaged or no JSON"),
+        (b"\xff\xfe", "is damaged or no JSON"),
+        (b"{}", "holds no employees"),
+        (b"[1, 2]", "holds no employees"),
+        (b'{"entities":[]}', "holds no employees"),
+        (b'{"entities":[1]}', "holds something that is no employee"),
+        (b'{"entities":[{"type":"employee","id":"1"}]}', "holds something that is no employee"),
+        (EMPLOYEE % b'{"year":"x"}', "holds something that is no employee"),
+        (EMPLOYEE % b"7", "holds something that is no employee"),
+    ],
+    ids=str,
+)
+def test_a_previous_snapshot_that_is_none(sandbox: Sandbox, content: bytes, flaw: str) -> None:
+    """It is told at the start, before an hour of reading Lucca, in one sentence that names the setting."""
+    previous = sandbox.folder / "previous.json"
+    previous.write_bytes(content)
+    sandbox.target_settings = {"previous_snapshot": str(previous)}
+    target = sandbox.target("this is never read")
+    assert target.exit_code == 1
+    assert f"The setting 'previous_snapshot' names a file that {flaw} (previous.json)" in target.log
+    assert "Traceback" not in target.log
+    assert sandbox.elimity.snapshots == []
+
+
+def test_attributes_of_another_version_are_left_out(sandbox: Sandbox) -> None:
+    """A snapshot that has other entities or attributes beside the employees can be compared with all the same."""
+    previous = keep_snapshot(sandbox)
+    snapshot = json.loads(previous.read_bytes())
+    extra = {"attributeTypeId": "shoeSize", "value": {"type": "number", "value": 42}}
+    snapshot["entities"][0]["attributeAssignments"].append(extra)
+    snapshot["entities"].append({"type": "department", "id": "1", "name": "IT", "attributeAssignments": []})
+    previous.write_text(json.dumps(snapshot))
+    _, target = dry_run(sandbox, previous_snapshot=str(previous))
+    assert "Since the previous snapshot: 0 joined, 0 left, 0 moved." in target.log
+
+
+def test_what_cannot_be_written_leaves_the_folder_as_it_was(sandbox: Sandbox) -> None:
+    """One sentence; the files of the run before are whole, and nothing half written is left."""
+    folder, _ = dry_run(sandbox)
+    before = contents(folder)
+    change(sandbox, 10, jobTitle="Astronaut")
+    (folder / "report.html.partial").mkdir()
+    _, target = sandbox.pipeline()
+    assert target.exit_code == 1
+    assert "A file could not be used" in target.log
+    assert "Traceback" not in target.log
+    (folder / "report.html.partial").rmdir()
+    assert contents(folder) == before
+
+
+def contents(folder: Path) -> Mapping[str, bytes]:
+    """Return the files of a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_new_folder_is_for_its_owner_alone(sandbox: Sandbox) -> None:
+    """It holds personal data."""
+    folder, _ = dry_run(sandbox)
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_warnings_are_told_before_anything_is_uploaded(sandbox: Sandbox) -> None:
+    """A dry run is where they are looked for."""
+    sandbox.lucca.allow_former = False
+    _, target = dry_run(sandbox)
+    assert "Warning: nobody is a former employee" in target.log

@@ -1,0 +1,297 @@
+"""The report of a dry run, opened in headless Chromium as an administrator opens it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+from target_elimity.data_model import ATTRIBUTE_TYPES
+
+from sandbox.company import generate_company
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+    from sandbox.rows import User
+    from tests.harness import Sandbox
+
+# A browser of the system's; without one, that of `playwright install`.
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+CASES: dict[str, dict[str, object]] = {
+    "no manager": {"manager": None},
+    "manager unknown": {"manager": {"id": 1, "name": "Nobody", "mail": None, "url": "…"}},
+    "no mail": {"mail": " "},
+    "duplicate login": {"login": "TWICE"},
+    "duplicate mail": {"mail": "Twice@acme.example"},
+    "end before start": {"dtContractStart": "2020-02-01T00:00:00", "dtContractEnd": "2020-01-31T00:00:00"},
+    "no department code": {"department": {"id": 9, "name": "Lab", "code": None, "url": "…"}},
+}
+HOSTILE = (
+    "<script>document.title = 'hacked'</script>",
+    "<img src=x onerror=\"document.title = 'hacked'\">",
+    '"><svg onload="document.title = \'hacked\'">',
+    "{{ 7 * 7 }}{% raw %}",
+    "</table></main></body><h1>end</h1>",
+    "</script><script>document.title = 'hacked'</script>",
+    "&lt;b&gt; &amp;",
+    "right-to-left \u202e override",
+    "شركة 王小明 🦊",
+    "x" * 3000,
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start Chromium."""
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's sandbox does not work for root
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+def dry_run(sandbox: Sandbox, **settings: Any) -> Path:
+    """Run both processes, without an upload, and return the report."""
+    folder = sandbox.folder / "output"
+    sandbox.target_settings = {"output_path": str(folder), **settings}
+    tap, target = sandbox.pipeline()
+    assert (tap.exit_code, target.exit_code) == (0, 0), target.log
+    return folder / "report.html"
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open reports; a request for anything else, an error, or a script or style that is blocked fails the test."""
+    problems: list[str] = []
+
+    def open_report(report: Path, *, javascript: bool = True) -> Page:
+        context = browser.new_context(java_script_enabled=javascript, viewport={"width": 1280, "height": 900})
+        page = context.new_page()
+        page.on("request", lambda request: problems.append(request.url) if request.url != report.as_uri() else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text))
+        page.goto(report.as_uri())
+        return page
+
+    yield open_report
+    assert problems == []
+
+
+def alter(user: User, **fields: object) -> None:
+    """Change fields of somebody in Lucca."""
+    cast("dict[str, object]", user).update(fields)
+
+
+def assert_found(page: Page, count: int | str, total: str = "250") -> None:
+    """Wait until the search says that it found so many employees."""
+    expect(page.locator("#outcome")).to_have_text(f"{count} of {total} employees")
+
+
+def found(page: Page) -> list[str]:
+    """Return the ids of the employees that are shown."""
+    return page.locator(".block tbody tr:not([hidden]) td:nth-child(2)").all_text_contents()
+
+
+def figures(page: Page) -> dict[str, str]:
+    """Return the headline counts."""
+    names, values = (page.locator(f".figures {tag}").all_inner_texts() for tag in ("dt", "dd"))
+    return dict(zip(names, values, strict=True))
+
+
+def test_everything_but_the_search_works_without_javascript(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
+    """Counts, charts, findings, and a table with all 20 attributes of everybody, as they are in the snapshot."""
+    report = dry_run(sandbox)
+    page = opened(report, javascript=False)
+    entities = json.loads((report.parent / "snapshot.json").read_bytes())["entities"]
+    inactive = sum(user["dtContractEnd"] is not None for user in sandbox.lucca.company.users)
+    shown = figures(page)
+    assert shown["Employees"] == "250"
+    assert int(shown["Active"]) + int(shown["Inactive"]) == 250
+    assert 0 < int(shown["Inactive"]) <= inactive
+    assert not page.locator("#filters").is_visible()
+    assert page.locator("noscript p").is_visible()
+    assert page.locator(".block").first.is_visible()
+    headings = page.locator(".block").first.locator("thead th").all_text_contents()
+    assert set(headings) == {"Name", "Id", "Findings", *(attribute.name for attribute in ATTRIBUTE_TYPES)}
+    rows = page.locator(".block tbody tr").all()
+    assert len(rows) == len(entities)
+    for row, entity in list(zip(rows, entities, strict=True))[::25]:
+        cells = dict(zip(headings, row.locator("th, td").all_text_contents(), strict=True))
+        assert cells["Id"].strip() == entity["id"]
+        values = {row["attributeTypeId"]: row["value"]["value"] for row in entity["attributeAssignments"]}
+        for attribute in ATTRIBUTE_TYPES:
+            value = values.get(attribute.id, "")
+            if isinstance(value, dict):
+                value = "{year:04}-{month:02}-{day:02}".format_map(value)
+                assert cells[attribute.name].startswith(value)
+            else:
+                visible = [char if char.isprintable() else "" for char in value]
+                assert all(char in cells[attribute.name] for char in visible)
+    for chart in ("Status", "Contract Type", "Department", "Legal Entity"):
+        table = page.locator("table.chart").filter(has=page.locator("caption", has_text=chart))
+        counts = [int(cell.replace(",", "")) for cell in table.locator("tbody .number").all_inner_texts()]
+        assert sum(counts) == 250
+        assert table.locator("tbody svg rect").count() == len(counts)
+
+
+def test_findings_are_those_of_the_data(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
+    """Each check finds the people it is about, in the overview, beside their names, and by the filter."""
+    company = sandbox.lucca.company
+    last = company.users[-1]["id"]
+    with sandbox.lucca.changing():
+        clean = company.users[100]
+        for number, user in enumerate(company.users):
+            alter(
+                user,
+                login=f"user{number}",
+                mail=f"user{number}@acme.example",
+                manager={"id": clean["id"], "name": "Boss", "mail": "boss@acme.example", "url": "…"},
+                department={"id": 1, "name": "IT", "code": "IT", "url": "…"},
+                dtContractStart="2020-01-01T00:00:00",
+                dtContractEnd=None,
+            )
+        chosen = iter(company.users[10:90:2])
+        expected: dict[str, set[str]] = {}
+        for name, change in CASES.items():
+            for user in (next(chosen), next(chosen)):
+                alter(user, **change)
+                expected.setdefault(name, set()).add(str(user["id"]))
+        boss, report_ = next(chosen), next(chosen)
+        boss["dtContractEnd"] = "2021-01-31T00:00:00"
+        report_["manager"] = {"id": boss["id"], "name": "Former boss", "mail": None, "url": "…"}
+        expected["manager inactive"] = {str(report_["id"])}
+        company.delete_contracts({row["id"] for row in company.work_contracts if row["ownerId"] == last})
+        without = {str(user["id"]) for user in company.users}
+        without -= {str(row["ownerId"]) for row in sandbox.contracts}
+        expected["no contract"] = without
+    assert str(last) in without
+    page = opened(dry_run(sandbox))
+    assert page.locator("select[name=finding] option").count() == len(expected) + 1
+    for name, ids in expected.items():
+        row = page.locator(".findings tbody tr").filter(has_text=name.capitalize()).first
+        assert row.locator("td.number").first.inner_text() == str(len(ids)), name
+        row.locator("summary").click()
+        assert row.locator("li a").count() == len(ids)
+        page.select_option("select[name=finding]", name)
+        assert_found(page, len(ids))
+        assert set(found(page)) == ids
+        page.select_option("select[name=finding]", "")
+        assert_found(page, 250)
+
+
+def test_search_finds_by_words_without_case_and_accents(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
+    """Any words of any attribute, all of which must be there; with the status on top."""
+    page = opened(dry_run(sandbox))
+    assert_found(page, 250)
+    page.fill("input[name=search]", "NUNEZ zoe")
+    assert_found(page, 1)
+    page.fill("input[name=search]", "no such person")
+    assert_found(page, 0)
+    page.fill("input[name=search]", "")
+    page.select_option("select[name=status]", "inactive")
+    assert_found(page, figures(page)["Inactive"])
+    page.keyboard.press("Enter")  # which must not reload the page
+    assert_found(page, figures(page)["Inactive"])
+
+
+def test_hostile_strings_are_only_shown(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
+    """Whatever people are called, and wherever it is shown, nothing of it runs, breaks the page or asks the network."""
+    previous = sandbox.folder / "previous.json"
+    users = sandbox.lucca.company.users
+    with sandbox.lucca.changing():
+        for user, text in zip(users, HOSTILE, strict=False):
+            alter(user, name=text, firstName=text, login=text, mail=text, jobTitle=text, employeeNumber=text)
+            alter(user, department={"id": 1, "name": text, "code": text, "url": "…"}, manager=None)
+            alter(user, legalEntity={"id": 1, "name": text, "url": "…"})
+    previous.write_bytes((dry_run(sandbox).parent / "snapshot.json").read_bytes())
+    with sandbox.lucca.changing():
+        for user, text in zip(users, reversed(HOSTILE), strict=False):
+            alter(user, jobTitle=text, rolePrincipal={"id": 1, "name": text, "url": "…"})
+    report = dry_run(sandbox, previous_snapshot=str(previous))
+    page = opened(report)
+    assert page.title().startswith("Employees for Elimity Insights")
+    assert page.locator("h1").count() == 1
+    names = page.locator(".block tbody tr th").all_text_contents()
+    assert [name.strip() for name in names[: len(HOSTILE)]] == [text.strip() for text in HOSTILE]
+    assert page.locator("#changes").get_by_text("{{ 7 * 7 }}{% raw %}").count() >= 2
+    assert "hacked" not in page.title()
+    page.fill("input[name=search]", "onerror")
+    assert_found(page, 2)
+
+
+def test_what_cannot_be_seen_is_shown_by_pictures(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
+    """Control characters in a name would be invisible, or be dropped by the browser."""
+    with sandbox.lucca.changing() as company:
+        company.users[0]["name"] = "Nul\u0000Esc\u001b[31m\u009bDel\u007f"
+    page = opened(dry_run(sandbox))
+    assert page.locator(".block tbody tr th").first.text_content() == "Nul␀Esc␛[31m\ufffdDel␡"
+
+
+@pytest.mark.parametrize("compared", [False, True])
+def test_it_is_accessible(sandbox: Sandbox, opened: Callable[..., Page], compared: bool) -> None:
+    """No violation that axe knows of (labels, contrast, structure, keyboard); search and table are reached by Tab."""
+    settings = {}
+    if compared:
+        previous = sandbox.folder / "previous.json"
+        previous.write_bytes((dry_run(sandbox).parent / "snapshot.json").read_bytes())
+        sandbox.lucca.delete_users({sandbox.lucca.company.users[7]["id"]})
+        with sandbox.lucca.changing() as company:
+            company.users[20]["jobTitle"] = "Astronaut"
+        settings = {"previous_snapshot": str(previous)}
+    page = opened(dry_run(sandbox, **settings))
+    page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true })")
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    page.locator("body").press("Tab")
+    assert page.locator(":focus").inner_text() == "Skip to the employees"
+    page.locator(":focus").press("Enter")
+    reached = []
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.name || document.activeElement.className"))
+    assert reached == ["search", "status", "finding", "employees"]
+
+
+def test_links_lead_to_the_employee(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
+    """From a finding to the row, though it is laid out only when it comes into view."""
+    page = opened(dry_run(sandbox), javascript=False)
+    finding = page.locator(".findings tbody tr").filter(has_text="No mail")
+    finding.locator("summary").click()
+    link = finding.locator("li a").last
+    link.click()
+    assert page.locator(".block tr:target").is_visible()
+    assert f"#{page.locator('.block tr:target').get_attribute('id')}" == link.get_attribute("href")
+
+
+def test_20000_employees_can_be_searched(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
+    """Only what is in view is laid out, so the page opens and finds the last of 20,000."""
+    sandbox.lucca.company = generate_company(20_000, 3, sandbox.lucca.company.today)
+    page = opened(dry_run(sandbox))
+    last = sandbox.lucca.company.users[-1]
+    page.fill("input[name=search]", str(last["login"]))
+    assert_found(page, 1, "20,000")
+    assert found(page) == [str(last["id"])]
+
+
+def test_the_report_is_as_wide_as_the_screen(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
+    """On a phone too the page itself does not scroll sideways, only the table does."""
+    page = opened(dry_run(sandbox))
+    for width in (360, 800, 1600):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_it_says_when_it_was_made_and_that_nothing_was_uploaded(sandbox: Sandbox) -> None:
+    """The file alone tells what it is: a report of yesterday is not taken for today's."""
+    text = dry_run(sandbox, timezone="Europe/Paris").read_text(encoding="utf-8")
+    assert "(Europe/Paris)" in text
+    assert "Nothing was uploaded." in text
+    assert sandbox.elimity.snapshots == []
