@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ from target_elimity.snapshot import write_compressed
 from typing_extensions import override
 
 from sandbox.company import generate_company
+from sandbox.elimity import Elimity
 from sandbox.lucca import USERS, WORK_CONTRACTS, Lucca
 from sandbox.server import serve
 from tests.vendor import entity
@@ -100,6 +102,8 @@ class Bench:
     folder: Path
     lucca: Lucca
     url: str
+    elimity: Elimity
+    elimity_url: str
     employees: int
 
     @property
@@ -118,8 +122,21 @@ class Bench:
         return run(sys.executable, *floor, write=self.folder / "floor.singer")
 
     def target(self) -> Usage:
-        """Run target-elimity, dry."""
-        config = self._file("target.json", output_path=str(self.folder / "output"))
+        """Run target-elimity, upload included."""
+        credentials = {"source_id": self.elimity.source_id, "source_token": self.elimity.source_token}
+        config = self._file("target.json", url=self.elimity_url, **credentials)
+        usage = run(SCRIPTS / "target-elimity", "--config", config, read=self.messages)
+        assert self.elimity.snapshots
+        self.elimity.snapshots.clear()
+        return usage
+
+    def dry_run(self) -> Usage:
+        """Run target-elimity for its report and what goes with it, comparing with its own snapshot."""
+        output = self.folder / "output"
+        config = self._file("dry.json", output_path=str(output))
+        if not (output / "snapshot.json").exists():
+            run(SCRIPTS / "target-elimity", "--config", config, read=self.messages)
+        config = self._file("dry.json", output_path=str(output), previous_snapshot=str(output / "snapshot.json"))
         return run(SCRIPTS / "target-elimity", "--config", config, read=self.messages)
 
     def floor_target(self) -> Usage:
@@ -148,8 +165,9 @@ class Bench:
 def company_of(employees: int, folder: Path) -> Iterator[Bench]:
     """Serve a company."""
     lucca = Lucca(generate_company(employees, 1, today()), requests_per_window=None)
-    with serve(lucca.app) as url:
-        yield Bench(folder, lucca, url, employees)
+    elimity = Elimity(validate=False)
+    with serve(lucca.app) as url, serve(elimity.app) as elimity_url:
+        yield Bench(folder, lucca, url, elimity, elimity_url, employees)
 
 
 def today() -> date:
@@ -173,12 +191,17 @@ def measure(folder: Path) -> Iterator[Row | str]:
     """Measure everything, smallest company first."""
     taps: dict[int, Usage] = {}
     targets: dict[int, Usage] = {}
+    dry_runs: dict[int, Usage] = {}
     for employees, tap_bar, target_bar in ((20_000, 3.0, 4.0), (50_000, 0, 0), (100_000, 2.5, 3.0), (200_000, 0, 0)):
         with company_of(employees, folder) as bench:
             bench.floor_tap()  # the sandbox sorts its rows once
-            rounds = [(bench.tap(), bench.floor_tap(), bench.target(), bench.floor_target()) for _ in range(PAIRS)]
+            rounds = [
+                (bench.tap(), bench.floor_tap(), bench.target(), bench.floor_target(), bench.dry_run())
+                for _ in range(PAIRS)
+            ]
             taps[employees] = middle([row[0] for row in rounds])
             targets[employees] = middle([row[2] for row in rounds])
+            dry_runs[employees] = middle([row[4] for row in rounds])
             if tap_bar:
                 of = f"{employees:,} employees"
                 yield pairs(f"`tap-lucca`, {of}", [row[0] for row in rounds], [row[1] for row in rounds], tap_bar)
@@ -186,13 +209,24 @@ def measure(folder: Path) -> Iterator[Row | str]:
                     f"`target-elimity`, {of}", [row[2] for row in rounds], [row[3] for row in rounds], target_bar
                 )
             if employees == SMALL:
+                yield pairs(
+                    f"dry run with report and comparison, {of}, against the upload",
+                    [row[4] for row in rounds],
+                    [row[2] for row in rounds],
+                    5.0,
+                )
                 yield from _requests(bench)
                 yield f"The sandbox serves {bench.pages_per_second():.0f} pages of 1,000 rows a second."
             bench.messages.unlink()
-    for name, usages, memory_bar in (("tap-lucca", taps, 1.1), ("target-elimity", targets, 1.3)):
+            shutil.rmtree(folder / "output")
+    for name, usages, memory_bar in (
+        ("`tap-lucca`", taps, 1.1),
+        ("`target-elimity`", targets, 1.3),
+        ("dry run", dry_runs, 1.3),
+    ):
         small, large = usages[50_000], usages[200_000]
         yield Row(
-            f"`{name}`, peak memory at 200,000 against 50,000 employees",
+            f"{name}, peak memory at 200,000 against 50,000 employees",
             f"{large.memory:.0f} MiB",
             f"{small.memory:.0f} MiB",
             large.memory / small.memory,
@@ -200,7 +234,7 @@ def measure(folder: Path) -> Iterator[Row | str]:
         )
         per_employee = {count: usage.seconds / count for count, usage in usages.items()}
         yield Row(
-            f"`{name}`, time per employee at 200,000 against 20,000",
+            f"{name}, time per employee at 200,000 against 20,000",
             f"{per_employee[200_000] * 1e6:.0f} µs",
             f"{per_employee[20_000] * 1e6:.0f} µs",
             per_employee[200_000] / per_employee[20_000],

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def test_the_floors_read_and_write_what_the_programs_do(sandbox: Sandbox) -> None:
     """As many records as the tap emits; as many employees, with the same attributes, as the target uploads."""
-    bench = Bench(sandbox.folder, sandbox.lucca, sandbox.lucca_url, 250)
+    bench = Bench(sandbox.folder, sandbox.lucca, sandbox.lucca_url, sandbox.elimity, sandbox.elimity_url, 250)
     usage = bench.tap()
     assert usage.seconds > 0
     assert usage.memory > 1
@@ -26,7 +26,8 @@ def test_the_floors_read_and_write_what_the_programs_do(sandbox: Sandbox) -> Non
     records = [line for line in bench.messages.read_text().splitlines() if '"type":"RECORD"' in line]
     assert len(floor.read_text().splitlines()) == len(records)
     measured(sys.executable, "-m", "bench.floor_target", snapshot, read=bench.messages)
-    bench.target()
+    assert bench.target().seconds > 0  # which fails if nothing is uploaded
+    bench.dry_run()
     floors, ours = (
         {entity["id"]: values_of(entity).keys() for entity in body["entities"]}
         for body in (

@@ -405,7 +405,7 @@ class TargetElimity(Target):
         stream = message_dict["stream"]
         self._completion.received[stream] += 1
         self._completion.dropped[stream] += self.collection.added == added
-        if added % RECORDS_BETWEEN_WORDS == 0:
+        if self.collection.added % RECORDS_BETWEEN_WORDS == 0:
             self._progress.tell(f"{stream.replace('_', ' ')} received", self._completion.received[stream])
 
     @override

@@ -1,0 +1,75 @@
+"""How far the target is, told while it works. The interval and the form of a line are tested with the tap's twin."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+from target_elimity.progress import EMPTY_LINE
+
+from tests.harness import PATIENCE, ROOT, SCRIPTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.harness import Sandbox
+
+# Hours pass in seconds, so that every chance to tell is taken.
+HASTY = (
+    "import sys, time; slow = time.monotonic; time.monotonic = lambda: 100_000 * slow(); "
+    "sys.argv[0] = 'target-elimity'; from target_elimity.cli import main; main()"
+)
+
+
+def start(sandbox: Sandbox, stderr: int, messages: Path) -> subprocess.Popen[bytes]:
+    """Start a dry run on the messages of a company, with a clock that runs fast."""
+    messages.write_text(sandbox.tap().stdout)
+    config = sandbox.file("target.json", {"output_path": str(sandbox.folder / "output")})
+    with messages.open() as source:
+        return subprocess.Popen([SCRIPTS / "python", "-c", HASTY, "--config", config], stdin=source, stderr=stderr)
+
+
+def test_the_two_programs_tell_alike() -> None:
+    """Two published packages that must not depend on each other have the same module."""
+    twins = [ROOT / "tap-lucca/tap_lucca/progress.py", ROOT / "target-elimity/target_elimity/progress.py"]
+    assert len({twin.read_text() for twin in twins}) == 1
+
+
+def test_a_log_says_how_far_the_target_is(sandbox: Sandbox) -> None:
+    """What it has received, and how many employees it has made of how many."""
+    target = start(sandbox, subprocess.PIPE, sandbox.folder / "messages")
+    _, log = target.communicate(timeout=PATIENCE)
+    assert target.returncode == 0
+    lines = [line.rpartition("| ")[2] for line in log.decode().splitlines()]
+    assert {"users received: 100", "users received: 200", "work contracts received: 150"} <= set(lines)
+    assert {"employees: 100 of 250 (40 %)", "employees: 200 of 250 (80 %)"} <= set(lines)
+
+
+def test_a_terminal_has_one_live_line(sandbox: Sandbox) -> None:
+    """It is rewritten in place, and nothing of it is left where a log line stands, or at the end."""
+    screen, terminal = pty.openpty()
+    target = start(sandbox, terminal, sandbox.folder / "messages")
+    os.close(terminal)
+    written = b""
+    try:
+        while some := os.read(screen, 65536):
+            written += some
+    except OSError:  # what Linux answers once nobody writes any more
+        pass
+    finally:
+        os.close(screen)
+    assert target.wait(PATIENCE) == 0
+    *lines, rest = written.decode().split("\r\n")
+    assert all(re.match(r"[\d :,-]+ \| [A-Z]+ ", line.rpartition(EMPTY_LINE)[2]) for line in lines)
+    assert rest.endswith(EMPTY_LINE)
+    assert f"{EMPTY_LINE}target-elimity | employees: 100 of 250 (40 %)" in written.decode()
+
+
+def test_a_short_run_tells_nothing(sandbox: Sandbox) -> None:
+    """What is over within a few seconds needs no telling."""
+    _, target = sandbox.pipeline()
+    assert "received:" not in target.log
+    assert " of 250" not in target.log
