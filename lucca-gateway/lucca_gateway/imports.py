@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import requests
-    from tap_lucca.pagination import Paginator
 
     from lucca_gateway.settings import Settings
     from lucca_gateway.stopping import Stop
@@ -170,17 +169,17 @@ class _WatchedStream(LuccaStream):
     """A stream whose progress can be seen, which can be stopped, and which says of an answer why it is fatal."""
 
     _tap: _Tap
-    _paginator: Paginator
+    total = 0
+    """How many records Lucca has, as it counted last."""
 
     @property
     def tap(self) -> _Tap:
         """The tap of this import."""
         return self._tap
 
-    @property
-    def total(self) -> int:
-        """How many records Lucca has, as it counted last."""
-        return self._paginator.total
+    @override
+    def tell_progress(self, read: int, total: int) -> None:
+        self.total = total
 
     @override
     def validate_response(self, response: requests.Response) -> None:
@@ -195,17 +194,11 @@ class _WatchedStream(LuccaStream):
 
 
 class _Users(_WatchedStream, UsersStream):
-    @override
-    def new_paginator(self) -> Paginator:
-        self._paginator = super().new_paginator()
-        return self._paginator
+    pass
 
 
 class _WorkContracts(_WatchedStream, WorkContractsStream):
-    @override
-    def new_paginator(self) -> Paginator:
-        self._paginator = super().new_paginator()
-        return self._paginator
+    pass
 
 
 class _Tap(TapLucca):

@@ -160,7 +160,12 @@ class LuccaStream(RESTStream[Slice], ABC):
                 except UnstableCollectionError as error:
                     raise FatalAPIError(f"'{self.name}' could not be read completely: {error}. Run it again.") from None
                 else:
+                    self.tell_progress(paginator.given_out, paginator.total)
                     yield from rows
+
+    def tell_progress(self, read: int, total: int) -> None:
+        """Tell how many records were read, of as many as Lucca counts; called once a page."""
+        self._tap.progress.tell(self.name.replace("_", " "), read, total)
 
     def _shrink(self, paginator: Paginator) -> None:
         limit = paginator.limit

@@ -71,6 +71,11 @@ class Paginator(ABC):
     def next_slice(self) -> Slice:
         """What to ask for next."""
 
+    @property
+    def given_out(self) -> int:
+        """How many rows were given out."""
+        return len(self._seen)
+
     def take(self, page: Page) -> Sequence[Row]:
         """Return the rows of the page that were not given out before, and move on.
 

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from tap_lucca import client
 from tap_lucca.completion import COMPLETION, CountingWriter
+from tap_lucca.progress import Progress
 from tap_lucca.settings import readable_environment, readable_files, settings_errors
 from tap_lucca.streams import UsersStream, WorkContractsStream
 
@@ -111,6 +112,11 @@ class TapLucca(Tap):
     def session(self) -> requests.Session:
         """The one session, and so the one rate limit, of all streams."""
         return client.new_session(self.config["api_key"], self.config["requests_per_minute"])
+
+    @cached_property
+    def progress(self) -> Progress:
+        """Tells how far the run is."""
+        return Progress(self.logger)
 
     @cached_property
     def run_id(self) -> str:

@@ -1,0 +1,110 @@
+"""How far the tap is, told while it works."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pty
+import re
+import subprocess
+from datetime import datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tap_lucca.progress import EMPTY_LINE, SECONDS_BETWEEN, Progress
+
+from sandbox.faults import Fault
+from sandbox.lucca import USERS
+from tests.harness import PATIENCE, SCRIPTS
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.harness import Sandbox
+
+LINE = re.compile(r"users: (\d+) of 250 \((\d+) %\)")
+
+
+def slow_down(sandbox: Sandbox) -> None:
+    """Make the tap read the users for a good six seconds, and more than enough pages to tell of each."""
+    sandbox.tap_settings = {"page_size": 11}
+    sandbox.lucca.faults.add(Fault(USERS, "hang", seconds=0.26, count=None))
+
+
+def test_a_line_tells_number_total_and_share(caplog: pytest.LogCaptureFixture) -> None:
+    """Thousands are set apart; a share is rounded down, so only all is 100 %; an unknown total is left out."""
+    times = iter(range(0, 1000, 10))
+    progress = Progress(logging.getLogger("program"), lambda: next(times))
+    with caplog.at_level(logging.INFO):
+        for done, total in ((3000, 12345), (12344, 12345), (12345, 12345), (11, 10), (3000, None), (0, 0)):
+            progress.tell("users", done, total)
+    assert caplog.messages == [
+        "users: 3,000 of 12,345 (24 %)",
+        "users: 12,344 of 12,345 (99 %)",
+        "users: 12,345 of 12,345 (100 %)",
+        "users: 11 of 10 (100 %)",
+        "users: 3,000",
+        "users: 0",
+    ]
+
+
+def test_lines_come_every_few_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    """However often it is asked to tell, and nothing before the first few seconds."""
+    times = iter([0, 1, 2, 2.9, 3, 3.1, 5.9, 6.5, 9, 9.6])
+    progress = Progress(logging.getLogger("program"), lambda: next(times))
+    with caplog.at_level(logging.INFO):
+        for done in range(1, 10):
+            progress.tell("users", done)
+    assert caplog.messages == ["users: 4", "users: 7", "users: 9"]
+
+
+def test_a_log_says_how_far_the_tap_is(sandbox: Sandbox) -> None:
+    """Plain lines with what was read so far, at least three seconds apart."""
+    slow_down(sandbox)
+    tap = sandbox.tap()
+    assert tap.exit_code == 0
+    told = [line for line in tap.log.splitlines() if LINE.search(line)]
+    assert len(told) >= 2
+    for line in told:
+        assert re.match(r"[\d :,-]+ \| INFO     \| tap-lucca +\| users: ", line)
+        read, percent = (int(number) for number in LINE.search(line).groups())  # type: ignore[union-attr]
+        # Every page starts with the last row of the page before.
+        assert read % 10 == 1 or read == 250
+        assert percent == 100 * read // 250
+    for earlier, later in pairwise(datetime.fromisoformat(line[:23].replace(",", ".")) for line in told):
+        assert (later - earlier).total_seconds() > SECONDS_BETWEEN - 0.1
+
+
+def test_a_short_run_tells_nothing(sandbox: Sandbox) -> None:
+    """What is over within a few seconds needs no telling."""
+    assert "users:" not in sandbox.tap().log
+
+
+def test_a_terminal_has_one_live_line(sandbox: Sandbox) -> None:
+    """It is rewritten in place, log lines never mix with it, and nothing is left of it at the end."""
+    slow_down(sandbox)
+    screen, terminal = pty.openpty()
+    with (sandbox.folder / "messages").open("w") as messages:
+        tap = subprocess.Popen(
+            [SCRIPTS / "tap-lucca", "--config", sandbox.file("tap.json", sandbox.tap_config)],
+            stdout=messages,
+            stderr=terminal,
+        )
+    os.close(terminal)
+    written = b""
+    try:
+        while some := os.read(screen, 65536):
+            written += some
+    except OSError:  # what Linux answers once nobody writes any more
+        pass
+    finally:
+        os.close(screen)
+    assert tap.wait(PATIENCE) == 0
+    *lines, rest = written.decode().split("\r\n")
+    for line in lines:
+        # What the eye sees is what comes after the line was emptied last.
+        assert re.match(r"[\d :,-]+ \| [A-Z]+ ", line.rpartition(EMPTY_LINE)[2])
+    assert rest.endswith(EMPTY_LINE)
+    live = LINE.findall(written.decode())
+    assert len(live) >= 2
+    assert written.decode().count(f"{EMPTY_LINE}tap-lucca | users: ") == len(live)
