@@ -1,0 +1,124 @@
+"""Stream maps in the tap, by the recipes of its README: what they make of records, schemas, keys and STATE."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.harness import ROOT
+
+if TYPE_CHECKING:
+    from tests.harness import Run, Sandbox
+
+README = (ROOT / "tap-lucca/README.md").read_text(encoding="utf-8")
+RENAME_STREAM, RENAME_AND_DROP, ONE_LEGAL_ENTITY = (
+    json.loads(block) for block in re.findall(r'```json\n(\{"stream_maps".*?)```', README, re.DOTALL)
+)
+
+
+def marks(tap: Run) -> dict[str, tuple[int, int]]:
+    """Return, by stream, how many records its completion mark says were read, and how many written."""
+    bookmarks = tap.state["bookmarks"]
+    return {name: (row["completion"]["read"], row["completion"]["records"]) for name, row in bookmarks.items()}
+
+
+def schema_message(tap: Run, stream: str) -> dict[str, Any]:
+    """Return the SCHEMA message of a stream."""
+    return next(message for message in tap.messages if (message["type"], message["stream"]) == ("SCHEMA", stream))
+
+
+@pytest.fixture
+def everything(sandbox: Sandbox) -> Run:
+    """Return what the tap writes without stream maps, of a company in which one has no legal entity."""
+    with sandbox.lucca.changing() as company:
+        company.users[7]["legalEntity"] = None  # type: ignore[typeddict-item] # Lucca's rows may have null anywhere
+    return sandbox.tap()
+
+
+def test_without_stream_maps_all_that_is_read_is_written(everything: Run) -> None:
+    """The mark's two numbers are the same."""
+    contracts = len(everything.records("work_contracts"))
+    assert marks(everything) == {"users": (250, 250), "work_contracts": (contracts, contracts)}
+
+
+def test_a_stream_is_renamed(sandbox: Sandbox, everything: Run) -> None:
+    """Schema, key and records come under the new name; the mark stays where it was, and counts those records."""
+    sandbox.tap_settings = RENAME_STREAM
+    tap = sandbox.tap()
+    assert tap.exit_code == 0
+    assert tap.records("users") == []
+    assert tap.records("people") == everything.records("users")
+    assert schema_message(tap, "people") == {**schema_message(everything, "users"), "stream": "people"}
+    assert marks(tap) == marks(everything)
+
+
+def test_properties_are_renamed_and_dropped(sandbox: Sandbox, everything: Run) -> None:
+    """In the schema and in every record, and in the same type; all else passes as it is."""
+    sandbox.tap_settings = RENAME_AND_DROP
+    tap = sandbox.tap()
+    assert tap.exit_code == 0
+    schemas = [schema_message(run, "users") for run in (everything, tap)]
+    before, after = (message["schema"]["properties"] for message in schemas)
+    assert schemas[1]["key_properties"] == ["id"]
+    for unmapped, mapped in ((before, after), *zip(everything.records("users"), tap.records("users"), strict=True)):
+        expected = {**unmapped, "surname": unmapped["lastName"]}
+        del expected["lastName"], expected["manager"]
+        assert mapped == expected
+    assert marks(tap) == marks(everything)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        ONE_LEGAL_ENTITY["stream_maps"]["users"]["__filter__"],
+        "legalEntity and legalEntity.id == 1",
+        "(legalEntity or {}).get('id') == 1",
+        "legalEntity is not None and legalEntity['name'] in ['Sandbox SAS', 'Another']",
+    ],
+)
+def test_people_are_filtered_by_legal_entity(sandbox: Sandbox, everything: Run, expression: str) -> None:
+    """Who belongs to another, or to none, is left out; the mark tells that not all was passed on."""
+    sandbox.tap_settings = {"stream_maps": {"users": {"__filter__": expression}}}
+    tap = sandbox.tap()
+    assert tap.exit_code == 0
+    chosen = [row for row in everything.records("users") if row["legalEntity"] and row["legalEntity"]["id"] == 1]
+    assert tap.records("users") == chosen
+    assert tap.records("work_contracts") == everything.records("work_contracts")
+    assert marks(tap) == {**marks(everything), "users": (250, len(chosen))}
+    assert 0 < len(chosen) < 250
+
+
+@pytest.mark.parametrize(
+    ("stream_maps", "written"),
+    [({"users": None}, 0), ({"users": {"__source__": "users"}}, 500), ({"people": {"__source__": "users"}}, 250)],
+    ids=["removed", "repeated", "copied"],
+)
+def test_the_mark_counts_what_is_written(sandbox: Sandbox, stream_maps: dict[str, Any], written: int) -> None:
+    """A stream that is removed or repeated cannot pass for all that was read; a copy of it does not matter."""
+    sandbox.tap_settings = {"stream_maps": stream_maps}
+    tap = sandbox.tap()
+    assert len(tap.records("users")) == written
+    assert marks(tap)["users"] == (250, written)
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("legalEntity['id'] == 1", "fails on the record {id} of 'users' (TypeError): does it allow for values that"),
+        ("int(legalEntity['name']) == 1", "of 'users' (ValueError)"),
+        ("legalEntity.colour == 1", "Failed to evaluate simpleeval expressions legalEntity.colour == 1."),
+        ("legalEntity[", "Failed to parse expression legalEntity[."),
+    ],
+)
+def test_an_expression_that_fails_is_told(sandbox: Sandbox, everything: Run, expression: str, told: str) -> None:
+    """One sentence without a traceback, and without the value that it failed on."""
+    sandbox.tap_settings = {"stream_maps": {"users": {"__filter__": expression}}}
+    tap = sandbox.tap()
+    assert tap.exit_code == 1
+    assert told.format(id=everything.records("users")[7]["id"]) in tap.log
+    assert "Traceback" not in tap.log
+    assert "Sandbox SAS" not in tap.log
+    assert "completion" not in tap.stdout
