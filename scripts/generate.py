@@ -38,7 +38,13 @@ def generated_files() -> dict[Path, str]:
         ROOT / "target-elimity/insights-client-lucca-data-model-export.json": export_file(),
         ROOT / "tap-lucca/catalog.json": dump_json(_catalog(), indent=2) + "\n",
     }
-    for name in ("README.md", "tap-lucca/README.md", "target-elimity/README.md", "meltano.yml"):
+    for name in (
+        "README.md",
+        "tap-lucca/README.md",
+        "target-elimity/README.md",
+        "docs/troubleshooting.md",
+        "meltano.yml",
+    ):
         files[ROOT / name] = BLOCK.sub(
             lambda match: match["begin"] + blocks[match["name"]] + match["end"],
             (ROOT / name).read_text(encoding="utf-8"),

@@ -24,7 +24,7 @@ def new_project(folder: Path) -> Path:
     """Make a Meltano project like the repository's, with its installed plugins but a memory of its own."""
     for original in ROOT.iterdir():
         if original.name in {"meltano.yml", "deploy"}:  # what people edit
-            copy = shutil.copytree if original.is_dir() else shutil.copy
+            copy = shutil.copytree if original.is_dir() else shutil.copy2  # times too: make looks at them
             copy(original, folder / original.name)
         elif original.name not in {".git", ".meltano", ".env", "output"}:
             (folder / original.name).symlink_to(original)

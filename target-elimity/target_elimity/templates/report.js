@@ -43,5 +43,14 @@ filters.addEventListener("input", () => {
   timer = setTimeout(filter, 150);
 });
 filters.addEventListener("submit", (event) => event.preventDefault());
+// A link to somebody who is filtered out shows everybody again.
+addEventListener("hashchange", () => {
+  const row = document.getElementById(location.hash.slice(1));
+  if (row?.hidden) {
+    filters.reset();
+    filter();
+    row.scrollIntoView();
+  }
+});
 filters.hidden = false;
 filter();
