@@ -20,17 +20,17 @@ from singer_sdk.exceptions import ConfigValidationError, FatalSyncError, SingerS
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from typing_extensions import override
 
-from target_elimity.changes import Changes
 from target_elimity.completion import REQUIRED_STREAMS, Completion
 from target_elimity.data_model import ATTRIBUTE_TYPES, export_file, misfits
-from target_elimity.dry_run import REPORT, write_folder
 from target_elimity.employees import Rules
 from target_elimity.insights import Insights, InsightsError
 from target_elimity.messages import InvalidMessageError, MessageReader
-from target_elimity.previous_snapshot import read_employees
+from target_elimity.preview.changes import Changes
+from target_elimity.preview.folder import REPORT, write_folder
+from target_elimity.preview.previous_snapshot import read_employees
+from target_elimity.preview.report import Preview
+from target_elimity.preview.roster import Roster
 from target_elimity.progress import Progress
-from target_elimity.report import Preview
-from target_elimity.roster import Roster
 from target_elimity.safeguard import Headcount, objection
 from target_elimity.settings import readable_environment, settings_errors
 from target_elimity.sinks import Collection, EmployeeSink, IgnoringSink, UnusableStreamError

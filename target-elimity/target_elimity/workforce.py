@@ -14,7 +14,7 @@ from target_elimity.sinks import Collection, UnusableStreamError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from target_elimity.roster import Roster
+    from target_elimity.preview.roster import Roster
 
 
 @dataclass(slots=True)

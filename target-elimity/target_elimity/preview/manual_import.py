@@ -10,12 +10,12 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
-from target_elimity.roster import FIELDS, IN_ORDER_OF_IDS
+from target_elimity.preview.roster import FIELDS, IN_ORDER_OF_IDS
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from target_elimity.roster import Roster
+    from target_elimity.preview.roster import Roster
 
 COLUMNS = [f"{ENTITY_TYPE}: {column}" for column in ("id", "name", *(attribute.id for attribute in ATTRIBUTE_TYPES))]
 _DATES = [number for number, attribute in enumerate(ATTRIBUTE_TYPES, start=2) if attribute.type != "string"]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_elimity.employees import ACTIVE, INACTIVE
-from target_elimity.roster import FIELDS, IN_ORDER_OF_IDS
+from target_elimity.preview.roster import FIELDS, IN_ORDER_OF_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from target_elimity.roster import Roster, Row
+    from target_elimity.preview.roster import Roster, Row
 
 
 class Check(NamedTuple):

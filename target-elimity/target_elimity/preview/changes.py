@@ -11,13 +11,13 @@ from typing_extensions import override
 
 from target_elimity.data_model import ATTRIBUTE_TYPES
 from target_elimity.employees import ACTIVE, INACTIVE
-from target_elimity.roster import IN_ORDER_OF_IDS
+from target_elimity.preview.roster import IN_ORDER_OF_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
-    from target_elimity.roster import Roster, Row
+    from target_elimity.preview.roster import Roster, Row
 
 # Somebody moved if one of these changed; the name of the manager alone only where no id is known.
 MANAGER_NAME = "manager_name"

@@ -13,14 +13,14 @@ from markupsafe import Markup
 
 from target_elimity.data_model import ATTRIBUTE_TYPES
 from target_elimity.employees import ACTIVE
-from target_elimity.findings import CHECKS, Findings
+from target_elimity.preview.findings import CHECKS, Findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from target_elimity.changes import Changes
-    from target_elimity.roster import Roster, Row
+    from target_elimity.preview.changes import Changes
+    from target_elimity.preview.roster import Roster, Row
     from target_elimity.workforce import Summary
 
 CHARTS = ("status", "contract_type", "department", "legal_entity")
@@ -123,7 +123,7 @@ def _source(content: str) -> str:
     return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
 
 
-_loader = PackageLoader("target_elimity")
+_loader = PackageLoader("target_elimity.preview")
 _environment = Environment(
     loader=_loader, autoescape=True, finalize=_shown, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )

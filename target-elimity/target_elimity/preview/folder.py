@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, BinaryIO
 
-from target_elimity.changes import write_changes
-from target_elimity.manual_import import write_csv
-from target_elimity.report import Preview, write_report
+from target_elimity.preview.changes import write_changes
+from target_elimity.preview.manual_import import write_csv
+from target_elimity.preview.report import Preview, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
