@@ -256,16 +256,19 @@ class TargetElimity(Target):
         with TemporaryFile() as snapshot:
             write = write_json if dry_run else write_compressed
             write(self._watched(workforce.employees()), snapshot)
-            if reason := workforce.objection() or self._objection_of_safeguard(workforce.summary):
+            if reason := workforce.objection():
                 raise ImportRefusedError(reason)
+            reason = self._objection_of_safeguard(workforce.summary)
             changes = Changes(self._roster) if self._compares else None
+            if dry_run:  # the report is what shows whether the safeguard is right
+                preview = Preview(self._roster, workforce.summary, changes, reason, now)
+                write_folder(Path(self.config["output_path"]), snapshot, preview)
+            if reason:
+                raise ImportRefusedError(reason)
             if self._insights:
                 self._uploading = True
                 self._insights.upload(snapshot)
                 self._accepted = True
-            else:
-                preview = Preview(self._roster, workforce.summary, changes, now)
-                write_folder(Path(self.config["output_path"]), snapshot, preview)
         self._tell_outcome(workforce, changes)
         if dry_run:  # nothing was imported, so there is nothing to remember
             return

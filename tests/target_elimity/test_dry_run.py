@@ -247,3 +247,20 @@ def test_warnings_are_told_before_anything_is_uploaded(sandbox: Sandbox) -> None
     sandbox.lucca.allow_former = False
     _, target = dry_run(sandbox)
     assert "Warning: nobody is a former employee" in target.log
+
+
+def test_what_the_safeguard_refuses_can_be_looked_at(sandbox: Sandbox) -> None:
+    """The dry run fails as the import would, with the report that shows whether it is right; nothing is remembered."""
+    tap = sandbox.tap()
+    state = tap.messages[-1]["value"]
+    state["bookmarks"]["target-elimity"] = {"employees": 1000, "active": 700}
+    messages = "\n".join([*tap.stdout.splitlines()[:-1], json.dumps({"type": "STATE", "value": state})])
+    folder = sandbox.folder / "output"
+    sandbox.target_settings = {"output_path": str(folder)}
+    target = sandbox.target(messages)
+    assert (target.exit_code, target.stdout) == (1, "")
+    told = "This import has 250 employees, 750 fewer than the last one (1000): more than 20 %"
+    assert told in target.log
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert "It would be refused." in report
+    assert told in report

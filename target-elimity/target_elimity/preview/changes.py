@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -92,11 +91,8 @@ class Changes:
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
-
-    @cached_property
-    def counts(self) -> Counts:
+        self.counts = Counts(*(self._count(query) for query in (_JOINED, _LEFT, _MOVED)))
         """How many joined, left and moved."""
-        return Counts(*(self._count(query) for query in (_JOINED, _LEFT, _MOVED)))
 
     def joined(self) -> Iterator[Joiner]:
         """Yield who joined."""

@@ -49,6 +49,9 @@ class Preview:
     changes: Changes | None
     """What changed since an earlier snapshot, if there is one to compare with."""
 
+    objection: str | None
+    """Why an import of it would be refused, if it would."""
+
     moment: datetime
     """When they were made, in the time zone that decides who is active."""
 
