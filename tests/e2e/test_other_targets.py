@@ -247,6 +247,11 @@ def test_into_target_elimity(checkout: Sandbox) -> None:
         assert target.exit_code == 1
         assert told in without_numbers(target.log)
     assert checkout.elimity.snapshots == []
+    checkout.target_settings = {"accept_filtered": True}
+    (filtered, *_) = refused.values()
+    assert checkout.target(mapped(checkout, messages, filtered)).exit_code == 0
+    assert {values_of(entity)["legalEntity"] for entity in checkout.entities} == {"Sandbox SAS"}
+    checkout.target_settings = {}
     shown = re.findall(r"^```text\n(.*?)\n```$", text_of(PAGE, "Into target-elimity"), re.DOTALL | re.MULTILINE)
     assert {without_numbers(message) for message in shown} < refused.keys()
 
