@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -119,3 +120,14 @@ def test_meltano_hides_the_secrets(company: Sandbox) -> None:
         assert listed.exit_code == 0, listed.log
         assert company.lucca.api_key not in listed.stdout + listed.log
         assert company.elimity.source_token not in listed.stdout + listed.log
+
+
+def test_nobody_else_is_spoken_to(company: Sandbox) -> None:
+    """Meltano neither reports its use nor asks for updates of itself: nothing knocks at the proxy to the world."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        run = import_company(company, HTTPS_PROXY=url, https_proxy=url, XDG_CACHE_HOME=str(company.folder / "cache"))
+        assert run.exit_code == 0, run.log
+        proxy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
