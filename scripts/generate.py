@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib.metadata import metadata
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from singer_sdk.helpers._util import dump_json
 from tap_lucca.tap import TapLucca
 from target_elimity.data_model import ATTRIBUTE_TYPES, export_file
@@ -28,6 +31,11 @@ PLUGINS: tuple[type[PluginBase], ...] = (TapLucca, TargetElimity)
 # Sets of settings any one of which is enough to run.
 GROUPS = {"tap-lucca": (("host", "api_key"),), "target-elimity": (CREDENTIALS, ("output_path",))}
 SDK_SETTINGS = ("stream_map", "flattening", "faker_config")
+# What is the same for every plugin, until there is a public home: then the variant is the account that publishes it.
+# The quality is for the hub to rate.
+HUB_METADATA = {"variant": "original", "maintenance_status": "beta", "quality": "unknown"}
+FROM_PROJECT = ("name", "namespace", "label", "executable", "commands")
+HUB_HEADER = "# Generated: the definition of this plugin for the Meltano hub.\n"
 BLOCK = re.compile(r"(?P<begin>^.*generated: (?P<name>\S+).*\n)[\s\S]*?(?P<end>^.*end of generated.*\n)", re.MULTILINE)
 
 
@@ -49,13 +57,18 @@ def generated_files() -> dict[Path, str]:
             lambda match: match["begin"] + blocks[match["name"]] + match["end"],
             (ROOT / name).read_text(encoding="utf-8"),
         )
+    project = yaml.safe_load(files[ROOT / "meltano.yml"])
+    for plugin in PLUGINS:
+        kind, entry = _entry(project, plugin)
+        definition = _yaml(_hub_definition(plugin, entry), sort_keys=True)  # the hub wants its keys sorted
+        files[ROOT / "hub" / kind / f"{plugin.name}.yml"] = HUB_HEADER + definition
     return files
 
 
 def _blocks() -> Iterator[tuple[str, str]]:
     for plugin in PLUGINS:
         yield f"settings-{plugin.name}", _settings_table(plugin)
-        yield f"meltano-{plugin.name}", _meltano_settings(plugin)
+        yield f"meltano-{plugin.name}", indent(_yaml(_definition(plugin, _settings(plugin))), "    ")
     yield "attributes", _attributes_table()
     yield "faults", _faults_table()
 
@@ -80,19 +93,56 @@ def _settings_table(plugin: type[PluginBase]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _meltano_settings(plugin: type[PluginBase]) -> str:
-    lines = ["    capabilities:"]
-    lines += [f"    - {capability.value}" for capability in plugin.capabilities]
-    groups = GROUPS[plugin.name]
-    lines += ["    settings_group_validation:", *(f"    - [{', '.join(group)}]" for group in groups)]
-    lines += ["    settings:"]
-    for name, schema in _settings(plugin).items():
-        kind = next(type_ for type_ in schema["type"] if type_ != "null")  # Meltano's kinds have JSON schema's names
-        lines += [f"    - name: {name}", f"      kind: {kind}"]
-        lines += ["      sensitive: true"] if schema.get("secret") else []
-        lines += [f"      value: {_plain(schema['default'])}"] if "default" in schema else []
-        lines += [f"      label: {schema['title']}", f"      description: '{schema['description']}'"]
-    return "\n".join(lines) + "\n"
+def _definition(plugin: type[PluginBase], settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return what the code says of a plugin, in Meltano's words."""
+    return {
+        "capabilities": [capability.value for capability in plugin.capabilities],
+        "settings_group_validation": [list(group) for group in GROUPS[plugin.name]],
+        "settings": [_setting(name, schema) for name, schema in settings.items()],
+    }
+
+
+def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    kind = next(type_ for type_ in schema["type"] if type_ != "null")  # Meltano's kinds have JSON schema's names
+    kind = "date_iso8601" if schema.get("format") in {"date", "date-time"} else kind
+    setting = {"name": name, "kind": kind}
+    setting |= {"sensitive": True} if schema.get("secret") else {}
+    setting |= {"value": schema["default"]} if "default" in schema else {}
+    return setting | {"label": schema["title"], "description": schema["description"]}
+
+
+def _entry(project: dict[str, Any], plugin: type[PluginBase]) -> tuple[str, dict[str, Any]]:
+    """Return which kind of plugin it is to Meltano, and its entry in meltano.yml."""
+    return next(
+        (kind, entry)
+        for kind, entries in project["plugins"].items()
+        for entry in entries
+        if entry["name"] == plugin.name
+    )
+
+
+def _hub_definition(plugin: type[PluginBase], entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition for the hub: what meltano.yml has, the SDK's settings too, and what the package tells."""
+    plugin.append_builtin_config(plugin.config_jsonschema)
+    properties = plugin.config_jsonschema["properties"]
+    # The faker is of use only with a package that the plugins do not bring along.
+    definition = _definition(plugin, {name: schema for name, schema in properties.items() if name != "faker_config"})
+    for setting in definition["settings"]:
+        if "sensitive" in setting:
+            setting["kind"] = "password"  # the hub marks a secret in both ways
+    package = metadata(plugin.name)
+    definition |= {
+        "description": package["Summary"],
+        "keywords": [*package["Keywords"].split(","), "meltano_sdk"],
+        "pip_url": plugin.name,
+        "supported_python_versions": plugin.get_supported_python_versions(),
+    }
+    return {name: entry[name] for name in FROM_PROJECT} | HUB_METADATA | definition
+
+
+def _yaml(content: dict[str, Any], *, sort_keys: bool = False) -> str:
+    text: str = yaml.safe_dump(content, sort_keys=sort_keys, allow_unicode=True, width=10_000)
+    return text
 
 
 def _attributes_table() -> str:
