@@ -8,7 +8,7 @@ PACKAGES := tap-lucca/pyproject.toml target-elimity/pyproject.toml lucca-gateway
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo demo-gateway install test check format generate bench lock clean
+.PHONY: demo demo-gateway install test check format generate bench dist lock clean
 
 ## Carry a made-up company from a sandboxed Lucca into a sandboxed Elimity Insights, through Meltano.
 demo: .meltano/ready
@@ -44,6 +44,13 @@ generate: .venv/ready
 ## Measure everything against its floor, on the sandbox: some minutes.
 bench: .venv/ready
 	$(BIN)/python -m bench
+
+## Build the wheels and sdists of the packages into dist; each wheel from its sdist.
+dist: .venv/ready
+	rm -rf dist
+	for package in $(dir $(PACKAGES)); do \
+		$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist $$package || exit; \
+	done
 
 ## Bring requirements.lock up to date with what pyproject.toml and the packages ask for.
 lock: .venv/ready

@@ -47,6 +47,8 @@ GENERATIONS: tuple[Generation, ...] = ("v1alpha1", "v1alpha2")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 START_SECONDS = 60
 STOP_SECONDS = 30
+# The one that is installed beside this Python.
+GATEWAY = Path(sys.executable).parent / "lucca-gateway"
 
 
 def responses(
@@ -115,12 +117,11 @@ class GatewayProcess:
 
 
 @contextmanager
-def running_gateway(environment: Mapping[str, str]) -> Iterator[GatewayProcess]:
+def running_gateway(environment: Mapping[str, str], script: Path = GATEWAY) -> Iterator[GatewayProcess]:
     """Run the console script on a free port until the block ends; its settings come from `environment` alone."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LUCCA_GATEWAY_")}
-    command = [str(Path(sys.executable).parent / "lucca-gateway"), "--port", "0"]
     with subprocess.Popen(  # noqa: S603 - the project's own command
-        command, stderr=subprocess.PIPE, text=True, env={**inherited, **environment}
+        [script, "--port", "0"], stderr=subprocess.PIPE, text=True, env={**inherited, **environment}
     ) as process:
         gateway = GatewayProcess(process)
         ready = Event()

@@ -1,0 +1,38 @@
+"""What the tests of the packages have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.harness import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGES = ("tap-lucca", "target-elimity", "lucca-gateway")
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+# Tests do not install anew what they run in, even if it is older than the lock file.
+MAKE_DIST = "make --old-file=.venv/ready dist"
+
+
+def module_of(package: str) -> str:
+    """Return the name that a package is imported by."""
+    return package.replace("-", "_")
+
+
+def wheel_of(dist: Path, package: str) -> Path:
+    """Return the wheel of a package."""
+    (wheel,) = dist.glob(f"{module_of(package)}-*.whl")
+    return wheel
+
+
+def install(folder: Path, python: str, *arguments: str | Path) -> Path:
+    """Make an environment, install into it, and return where its commands are."""
+    for command in (
+        ("venv", "--python", python, folder),
+        ("pip", "install", "--python", folder, *arguments),
+        ("pip", "check", "--python", folder),
+    ):
+        uv = run("uv", *command)
+        assert uv.exit_code == 0, uv.log
+    return folder / "bin"

@@ -1,0 +1,87 @@
+"""The wheels in environments that hold nothing else, on every Python that the packages are for."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from sandbox.pulling import pull, running_gateway
+from tests.e2e.expected import expected_entities
+from tests.harness import ROOT, run
+from tests.lucca_gateway.support import ENVIRONMENT, configuration, employees_of
+from tests.packages.support import MAKE_DIST, PACKAGES, PYTHONS, install, wheel_of
+from tests.project import new_project, run_page, settings, shell
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.harness import Run, Sandbox
+
+# What the packages need has the versions, and the hashes, of the lock file.
+LOCKED = ("--constraint", ROOT / "requirements.lock")
+
+
+def interpreter(python: str) -> str | None:
+    """Return where this machine has a version of Python, if it does; pyenv hides all but one of its own."""
+    if python == f"{sys.version_info.major}.{sys.version_info.minor}":
+        return sys.executable
+    found = run("uv", "python", "find", "--no-python-downloads", python, env={"PYENV_VERSION": python})
+    return found.stdout.strip() or None
+
+
+@pytest.fixture(params=PYTHONS)
+def python(request: pytest.FixtureRequest) -> str:
+    """Give out each Python that the packages are for, if this machine has it."""
+    return interpreter(request.param) or pytest.skip(f"Python {request.param} is not on this machine")
+
+
+def test_some_python_is_there() -> None:
+    """Not all of these tests are skipped."""
+    assert any(map(interpreter, PYTHONS))
+
+
+def test_the_plugins_work_from_their_wheels(dist: Path, sandbox: Sandbox, python: str) -> None:
+    """Each in an environment of its own: they tell about themselves, and a pipe of both carries a company over."""
+    tap = install(sandbox.folder / "tap", python, *LOCKED, wheel_of(dist, "tap-lucca"))
+    target = install(sandbox.folder / "target", python, *LOCKED, wheel_of(dist, "target-elimity"))
+    environment = {**settings(sandbox), "PATH": os.pathsep.join([str(tap), str(target), os.environ["PATH"]])}
+
+    def succeed(command: str) -> Run:
+        done = shell(command, sandbox.folder, environment)
+        assert done.exit_code == 0, done.log
+        return done
+
+    for name in ("tap-lucca", "target-elimity"):
+        assert succeed(f"{name} --version").stdout.startswith(f"{name} v")
+        about = json.loads(succeed(f"{name} --about --format=json").stdout)
+        assert (about["name"], about["supported_python_versions"]) == (name, PYTHONS)
+    catalog = json.loads(succeed("tap-lucca --config=ENV --discover").stdout)
+    assert catalog == json.loads((ROOT / "tap-lucca/catalog.json").read_text(encoding="utf-8"))
+    assert json.loads(succeed("target-elimity --data-model").stdout) == sandbox.elimity.data_model
+    succeed("tap-lucca --config=ENV | target-elimity --config=ENV")
+    company = sandbox.lucca.company
+    assert employees_of(sandbox.elimity) == expected_entities(company.users, sandbox.contracts, company.today)
+
+
+def test_the_gateway_works_from_its_wheel(dist: Path, sandbox: Sandbox, python: str) -> None:
+    """With the other two, which it is made of: it is healthy, and streams a company."""
+    commands = install(sandbox.folder / "gateway", python, *LOCKED, *(wheel_of(dist, name) for name in PACKAGES))
+    with running_gateway(ENVIRONMENT, commands / "lucca-gateway") as gateway:
+        assert requests.get(f"{gateway.url}/healthz", timeout=10).status_code == 200
+        pull(sandbox.elimity, gateway.url, "v1alpha2", configuration(sandbox))
+    assert gateway.process.returncode == 0
+    company = sandbox.lucca.company
+    assert employees_of(sandbox.elimity) == expected_entities(company.users, sandbox.contracts, company.today)
+
+
+def test_the_page_about_packages(sandbox: Sandbox) -> None:
+    """Its commands build the packages, install them, and import the company."""
+    project = new_project(sandbox.folder)
+    run_page("docs/packages.md", project, settings(sandbox), {"make dist": MAKE_DIST})
+    assert len(list(project.glob("dist/*.whl"))) == 3
+    assert len(sandbox.entities) == 250
