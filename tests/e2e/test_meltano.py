@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.elimity import values_of
 from sandbox.faults import Fault
-from sandbox.lucca import WORK_CONTRACTS
+from sandbox.lucca import USERS, WORK_CONTRACTS
 from tests.e2e.expected import expected_entities
 from tests.harness import open_sandbox
 from tests.project import new_project, settings, shell
@@ -54,9 +54,14 @@ def remembered(sandbox: Sandbox) -> dict[str, int] | None:
 
 
 def test_2345_employees_arrive(company: Sandbox) -> None:
-    """Each of the 20 attributes of each employee, compared with an independent computation from Lucca's raw rows."""
+    """Each of the 20 attributes of each employee, compared with an independent computation from Lucca's raw rows.
+
+    Lucca takes its time, and the log tells how far the tap is.
+    """
+    company.lucca.faults.add(Fault(USERS, "hang", seconds=1.6, count=3))
     run = import_company(company)
     assert run.exit_code == 0, run.log
+    assert "users: 2,345 of 2,345 (100 %)" in run.log + run.stdout
     assert len(company.elimity.snapshots) == 1
     arrived = {entity["id"]: (entity["name"], values_of(entity)) for entity in company.entities}
     assert len(arrived) == 2345
