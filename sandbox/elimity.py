@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from sandbox.data_model import DataModel, load_data_model
 from sandbox.faults import CONTROL, FaultInjection, Faults, control_routes
+from sandbox.server import Dated
 from sandbox.snapshot_rules import check_snapshot, inflate
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def _application(elimity: Elimity) -> Starlette:
             *control_routes(elimity.faults),
         ],
         middleware=[
+            Middleware(Dated),
             Middleware(_Door, elimity=elimity),
             Middleware(FaultInjection, faults=elimity.faults),
         ],

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timezone, tzinfo
 from hmac import compare_digest
 from random import Random
 from threading import RLock
@@ -30,6 +30,7 @@ from sandbox.filters import Matches, parse_filter
 from sandbox.projection import DEFAULT, Field, Selection, parse_fields, projector, schema_of
 from sandbox.rate_limit import RateLimit
 from sandbox.rows import User, WorkContract
+from sandbox.server import Dated, utc_now
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -63,6 +64,10 @@ class Lucca:
         retry_after: whether a 429 says how long to wait.
         allow_former: whether the key has the right to former employees.
         hidden_fields: fields outside the key's role, silently missing: `mail`, `manager.mail`.
+        clock: what time it is where Lucca runs.
+        zone: that of the clock from which `modifiedAt` is read; the documentation names none.
+        since_excludes: whether the filter `since` leaves out the very moment it names; not documented.
+        filter_fractions: whether a filter's timestamps may have fractions of a second; not documented.
         embed_contract_types: whether contracts carry `type`, `establishment` and `spc`, or their ids only.
         forbidden_paths: resources outside the key's role.
         on_request: called as (lucca, path, nth) before the nth allowed request of a path is answered.
@@ -79,6 +84,10 @@ class Lucca:
     today: date | None = None
     allow_former: bool = True
     hidden_fields: frozenset[str] = frozenset()
+    clock: Callable[[], datetime] = utc_now
+    zone: tzinfo = timezone.utc
+    since_excludes: bool = False
+    filter_fractions: bool = True
     embed_contract_types: bool = True
     forbidden_paths: frozenset[str] = frozenset()
     on_request: list[Hook] = field(default_factory=list)
@@ -103,7 +112,18 @@ class Lucca:
     def hire(self, count: int, random: Random) -> list[User]:
         """Add users with work contracts."""
         with self.changing() as company:
-            return company.hire(count, random)
+            hired = company.hire(count, random)
+        self.modify({user["id"] for user in hired})
+        return hired
+
+    def modify(self, ids: set[int]) -> None:
+        """Let users be modified now."""
+        now = self.clock().astimezone(self.zone)
+        fraction = f".{now.microsecond // 1000:03}".rstrip("0").rstrip(".")
+        with self.changing() as company:
+            for user in company.users:
+                if user["id"] in ids:
+                    user["modifiedAt"] = f"{now:%Y-%m-%dT%H:%M:%S}{fraction}"
 
     def create_contracts(self, count: int, random: Random) -> list[WorkContract]:
         """Add work contracts to users picked at random."""
@@ -169,15 +189,27 @@ class Lucca:
         project = projector(selection or DEFAULT, USER_SCHEMA, frozenset(name.lower() for name in self.hidden_fields))
         former = _boolean("formerEmployees", query.pop("formerEmployees", "false")) and self.allow_former
         order = query.pop("orderBy", None)
+        filters = self._filters(query)
         view = self._view(
-            (order, former, *sorted(query.items())),
-            lambda: self._users_in_order(order, former, _filters(query)),
+            (order, former, *sorted(query.items()), self.since_excludes),
+            lambda: self._users_in_order(order, former, filters),
         )
         limit = min(limit, self.max_page)
         data: dict[str, object] = {"items": [project(row) for row in view[offset : offset + limit]]}
         if counted:
             data["count"] = len(view)
-        return {"header": {"generated": datetime.now(timezone.utc), "principal": "sandbox"}, "data": data}
+        return {"header": {"generated": self.clock(), "principal": "sandbox"}, "data": data}
+
+    def _filters(self, query: dict[str, str]) -> list[Matches]:
+        filters: list[Matches] = []
+        for name, text in query.items():
+            filtered = USER_SCHEMA.get(name.lower())
+            if filtered is None:
+                raise ValueError(f"unknown parameter: {name}")
+            filters.append(
+                parse_filter(filtered, text, since_excludes=self.since_excludes, fractions=self.filter_fractions)
+            )
+        return filters
 
     def _users_in_order(self, order: str | None, former: bool, filters: list[Matches]) -> list[User]:
         today = self.today or self.company.today
@@ -259,6 +291,9 @@ def _application(lucca: Lucca) -> Starlette:
     async def refuse(request: Request, error: Exception) -> Response:
         return _refuse(request, error)
 
+    def clock() -> datetime:
+        return lucca.clock()
+
     def mutate(fault: Fault) -> None:
         lucca.churn(fault.changes, Random(fault.seed))
 
@@ -268,6 +303,7 @@ def _application(lucca: Lucca) -> Starlette:
     return Starlette(
         routes=[*routes, *control_routes(lucca.faults)],
         middleware=[
+            Middleware(Dated, clock=clock),
             Middleware(_Door, lucca=lucca),
             Middleware(FaultInjection, faults=lucca.faults, mutate=mutate),
         ],
@@ -305,16 +341,6 @@ def _paging(text: str) -> tuple[int, int]:
     if limit > MAX_ROWS:
         raise ValueError(f"the limit of paging is over {MAX_ROWS}: {text}")
     return offset, limit
-
-
-def _filters(query: dict[str, str]) -> list[Matches]:
-    filters: list[Matches] = []
-    for name, text in query.items():
-        filtered = USER_SCHEMA.get(name.lower())
-        if filtered is None:
-            raise ValueError(f"unknown parameter: {name}")
-        filters.append(parse_filter(filtered, text))
-    return filters
 
 
 def _sort_key(ordered_by: Field) -> Callable[[User], tuple[bool, Any]]:

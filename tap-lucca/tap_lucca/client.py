@@ -23,9 +23,10 @@ import msgspec
 import requests
 from requests.auth import AuthBase
 from requests_ratelimiter import InMemoryBucket, Limiter, LimiterAdapter, Rate
-from singer_sdk.exceptions import FatalAPIError, MapExpressionError, RetriableAPIError
+from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, MapExpressionError, RetriableAPIError
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from singer_sdk.streams import RESTStream
 from typing_extensions import override
 
@@ -34,9 +35,10 @@ from tap_lucca.pagination import Page, Paginator, Row, Slice, UnstableCollection
 from tap_lucca.projection import Projection
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
 
     from singer_sdk.helpers.types import Context
+    from singer_sdk.singerlib import Catalog
 
     from tap_lucca.tap import TapLucca
 
@@ -110,6 +112,9 @@ class LuccaStream(RESTStream[Slice], ABC):
     right: ClassVar[str]
     """What the role of the API key must allow, for the message that it does not."""
 
+    valid_replication_keys: ClassVar[tuple[str, ...]] = ()
+    """The properties by which the stream can be read incrementally."""
+
     @property
     @override
     def url_base(self) -> str:
@@ -119,6 +124,30 @@ class LuccaStream(RESTStream[Slice], ABC):
     @override
     def requests_session(self) -> requests.Session:
         return self._tap.session
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Apply a catalog, and refuse one that asks for what would be half a promise."""
+        super().apply_catalog(catalog)
+        method, key = self.replication_method, self.replication_key
+        if method == REPLICATION_FULL_TABLE or not self.selected:
+            self.replication_key = None  # with a key, the SDK would announce an incremental stream to the target
+            return
+        flaw = None
+        if method != REPLICATION_INCREMENTAL or key not in self.valid_replication_keys:
+            possible = [
+                f"{REPLICATION_INCREMENTAL} with the replication key {key}" for key in self.valid_replication_keys
+            ]
+            flaw = f"its replication method can be {' or '.join([REPLICATION_FULL_TABLE, *possible])}"
+        elif key not in self._selected_schema["properties"]:
+            flaw = f"select {key}, its replication key"
+        if flaw:
+            message = f"'{self.name}' cannot be read as the catalog asks ({method} by {key or 'no key'}): {flaw}."
+            raise ConfigValidationError(message, errors=[message])
+
+    @property
+    def _selected_schema(self) -> dict[str, Any]:
+        return get_selected_schema(self.name, self.effective_schema, self.mask)
 
     @abstractmethod
     def new_paginator(self) -> Paginator:
@@ -139,7 +168,7 @@ class LuccaStream(RESTStream[Slice], ABC):
 
     @override
     def request_records(self, context: Context | None) -> Iterable[Row]:
-        projection = Projection(self.schema, get_selected_schema(self.name, self.effective_schema, self.mask))
+        projection = Projection(self.schema, self._selected_schema)
         paginator = self.new_paginator()
         with self.get_http_request_counter() as counter:
             while not paginator.finished:
@@ -153,13 +182,18 @@ class LuccaStream(RESTStream[Slice], ABC):
                     raise FatalAPIError(f"'{self.name}' could not be read completely: {error}. Run it again.") from None
                 else:
                     self.tell_progress(paginator.given_out, paginator.total)
-                    yield from rows
-        # The generator is asked for more only after the last record was written: the stream is complete.
-        self.stream_state[COMPLETION] = {
-            "run_id": self._tap.run_id,
-            "read": paginator.given_out,
-            "records": self._tap.message_writer.records[self.stream_maps[0].stream_alias],
-        }
+                    yield from self.choose(rows)
+        if self.replication_method == REPLICATION_FULL_TABLE:  # changes alone are never the whole stream
+            # The generator is asked for more only after the last record was written: the stream is complete.
+            self.stream_state[COMPLETION] = {
+                "run_id": self._tap.run_id,
+                "read": paginator.given_out,
+                "records": self._tap.message_writer.records[self.stream_maps[0].stream_alias],
+            }
+
+    def choose(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return the rows to be written: all of them, unless the stream is incremental."""
+        return rows
 
     def tell_progress(self, read: int, total: int) -> None:
         """Tell how many records were read, of as many as Lucca counts; called once a page."""

@@ -8,7 +8,9 @@ import msgspec
 from singer_sdk import typing as th
 from typing_extensions import override
 
+from tap_lucca.bookmarks import filter_since
 from tap_lucca.client import LuccaStream
+from tap_lucca.incremental import IncrementalStream
 from tap_lucca.pagination import OffsetPaginator, Page, PageNumberPaginator, Paginator, Row, Slice
 
 if TYPE_CHECKING:
@@ -38,12 +40,13 @@ class _V4Body(msgspec.Struct):
     count: int
 
 
-class UsersStream(LuccaStream):
+class UsersStream(IncrementalStream):
     """The people of the company, former employees included: https://developers.lucca.fr (directory v3, users)."""
 
     name = "users"
     path = "/api/v3/users"
     primary_keys = ("id",)
+    valid_replication_keys = ("modifiedAt",)
     right = "to read users (and former employees) of the directory"
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True, description="The user's id."),
@@ -82,6 +85,8 @@ class UsersStream(LuccaStream):
         }
         if self.config["former_employees"]:
             params["formerEmployees"] = "true"
+        if (bookmark := self.bookmark) and (since := filter_since(bookmark)):
+            params["modifiedAt"] = f"since,{since}"
         return params
 
     @override

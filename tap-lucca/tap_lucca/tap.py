@@ -14,6 +14,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
 from tap_lucca import client
+from tap_lucca.bookmarks import on_luccas_clock
 from tap_lucca.completion import COMPLETION, CountingWriter
 from tap_lucca.progress import Progress
 from tap_lucca.settings import readable_environment, readable_files, settings_errors
@@ -84,6 +85,15 @@ class TapLucca(Tap):
             description="Whether former employees are read too",
         ),
         th.Property(
+            "start_date",
+            th.StringType,
+            title="Start date",
+            description=(
+                "Date, or date and time, from which changes are read, unless STATE names a later one; "
+                "only where a catalog asks for incremental replication"
+            ),
+        ),
+        th.Property(
             "request_timeout",
             th.IntegerType(minimum=1, maximum=3600),
             default=30,
@@ -143,6 +153,11 @@ class TapLucca(Tap):
                 client.instance_url(self._config["host"])
             except ValueError as error:
                 errors = [f"The setting 'host' is not the URL of a Lucca instance: {error}."]
+        if "start_date" in self._config and not errors:
+            try:
+                on_luccas_clock(self._config["start_date"])
+            except ValueError as error:
+                errors = [f"The setting 'start_date' is malformed: {error}."]
         if errors and raise_errors:
             raise ConfigValidationError(" ".join(errors), errors=errors)
         return [*errors, *super()._validate_config(raise_errors=False)]  # which also fills in the defaults

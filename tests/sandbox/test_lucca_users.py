@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from random import Random
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -241,3 +243,35 @@ def test_a_changed_company_shows_at_once(client: LuccaClient) -> None:
     with client.lucca.changing() as company:
         next(user for user in company.users if user["id"] == last)["id"] = 1
     assert client.users(orderBy="id,asc")[0]["id"] == 1
+
+
+def test_since_can_be_understood_in_two_ways(client: LuccaClient) -> None:
+    """With the moment it names or without; the documentation does not say."""
+    moment = client.lucca.company.users[5]["modifiedAt"]
+    query = {"modifiedAt": f"since,{moment}", "fields": "modifiedAt", "formerEmployees": "true"}
+    with_it = client.users(**query)
+    client.lucca.since_excludes = True
+    assert client.users(**query) == [user for user in with_it if user["modifiedAt"] != moment] != with_it
+
+
+def test_fractions_in_a_filter_may_be_refused(client: LuccaClient) -> None:
+    """The documentation has an example without one only."""
+    assert client.get(USERS, modifiedAt="since,2025-01-01T08:45:23.5").status_code == 200
+    client.lucca.filter_fractions = False
+    assert client.get(USERS, modifiedAt="since,2025-01-01T08:45:23.5").status_code == 400
+    assert client.get(USERS, modifiedAt="since,2025-01-01T08:45:23").status_code == 200
+
+
+def test_changes_are_dated_by_a_clock_in_some_zone(client: LuccaClient) -> None:
+    """Who is changed or hired gets the local time, with a fraction as short as can be; answers are dated in GMT."""
+    client.lucca.zone = ZoneInfo("Europe/Paris")
+    for milliseconds, modified in ((0, "2026-07-14T14:00:05"), (120, "2026-07-14T14:00:05.12")):
+        moment = datetime(2026, 7, 14, 12, 0, 5, 1000 * milliseconds, tzinfo=timezone.utc)
+        client.lucca.clock = lambda moment=moment: moment  # type: ignore[misc] # binds this turn's moment
+        client.lucca.modify({client.lucca.company.users[0]["id"]})
+        assert [user["modifiedAt"] for user in client.lucca.hire(1, Random(1))] == [modified]
+        assert (
+            client.users(fields="modifiedAt", modifiedAt=f"since,{modified}", formerEmployees="true")
+            == [{"modifiedAt": modified}] * 2
+        )
+        assert client.get(USERS).headers["Date"] == "Tue, 14 Jul 2026 12:00:05 GMT"

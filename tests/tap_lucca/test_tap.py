@@ -228,6 +228,12 @@ def test_the_host_is_accepted_as_people_write_it(sandbox: Sandbox, host: str) ->
         ({"requests_per_minute": 0}, "'requests_per_minute' is out of range or malformed"),
         ({"request_timeout": "soon"}, "'request_timeout' is out of range or malformed"),
         ({"former_employees": "perhaps"}, "'former_employees' is out of range or malformed"),
+        (
+            {"start_date": "yesterday"},
+            "'start_date' is malformed: it is neither a date (2026-01-31) nor a date and time",
+        ),
+        ({"start_date": "2026-02-30"}, "'start_date' is malformed: day is out of range for month"),
+        ({"start_date": 20260131}, "'start_date' is out of range or malformed"),
     ],
 )
 def test_a_bad_setting_is_refused_by_name(sandbox: Sandbox, settings: dict[str, Any], told: str) -> None:

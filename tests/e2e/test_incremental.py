@@ -1,0 +1,53 @@
+"""Incremental `users` are for other targets: a part of the company is no import."""
+
+from __future__ import annotations
+
+import json
+import re
+from textwrap import indent
+from typing import TYPE_CHECKING
+
+from tests.harness import ROOT
+from tests.project import new_project, settings, shell
+
+if TYPE_CHECKING:
+    from tests.harness import Sandbox
+
+TOLD = "The stream 'users' is incremental, and a partial set is not an import"
+EXTRACTOR = """
+    executable: tap-lucca
+"""
+
+
+def test_target_elimity_refuses_incremental_users(sandbox: Sandbox) -> None:
+    """Even where the tap reads everybody, and whatever a full table before it left in STATE: nothing is uploaded."""
+    catalog = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
+    for stream in catalog["streams"]:
+        if stream["stream"] == "users":
+            stream.update(replication_method="INCREMENTAL", replication_key="modifiedAt")
+    state = sandbox.file("state.json", sandbox.tap().state)
+    tap, target = sandbox.pipeline("--catalog", sandbox.file("catalog.json", catalog), "--state", state)
+    assert tap.exit_code == 0
+    assert len(tap.records("users")) == 250
+    assert target.exit_code == 1
+    assert TOLD in target.log
+    assert sandbox.elimity.snapshots == []
+    # A target that did not look at it would miss the mark of completion nevertheless.
+    target = sandbox.target(tap.stdout.replace('"bookmark_properties":["modifiedAt"]', '"bookmark_properties":[]'))
+    assert target.exit_code == 1
+    assert "The stream 'users' is incomplete" in target.log
+    assert sandbox.elimity.snapshots == []
+
+
+def test_meltano_asks_for_incremental_users(sandbox: Sandbox) -> None:
+    """`metadata:` of the plugin, as the README has it, reaches the tap; nothing is uploaded."""
+    project = new_project(sandbox.folder)
+    (metadata,) = re.findall(r"```yaml\n(metadata:\n.*?)```", (ROOT / "tap-lucca/README.md").read_text(), re.DOTALL)
+    definition = (project / "meltano.yml").read_text()
+    assert definition.count(EXTRACTOR) == 1
+    (project / "meltano.yml").write_text(definition.replace(EXTRACTOR, EXTRACTOR + indent(metadata, "    ")))
+    run = shell("meltano --environment=sandbox run tap-lucca target-elimity", project, settings(sandbox))
+    assert run.exit_code != 0
+    assert "Beginning sync of 'users' in incremental mode" in run.log + run.stdout
+    assert TOLD in run.log + run.stdout
+    assert sandbox.elimity.snapshots == []

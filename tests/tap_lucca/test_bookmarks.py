@@ -1,0 +1,85 @@
+"""Times of Lucca's clock, whose zone nobody knows."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tap_lucca.bookmarks import changed_since, filter_since, latest_bookmark, on_luccas_clock
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"})).map(ZoneInfo)
+MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2037, 12, 31), timezones=st.just(timezone.utc))  # noqa: DTZ001 - hypothesis adds the zone
+
+
+def stamp(moment: datetime, zone: tzinfo) -> str:
+    """Return what Lucca says of a change at that moment, if its clock is in that zone."""
+    return f"{moment.astimezone(zone):%Y-%m-%dT%H:%M:%S}"
+
+
+@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(hours=3)), ZONES)
+def test_a_change_after_the_start_is_never_before_the_bookmark(start: datetime, later: timedelta, zone: tzinfo) -> None:
+    """In whatever zone Lucca's clock is, and whatever hour comes twice there."""
+    assert latest_bookmark(start) <= stamp(start + later, zone)
+
+
+@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(hours=3)), ZONES, ZONES)
+def test_a_start_date_with_a_zone_misses_no_change(
+    start: datetime, later: timedelta, own: tzinfo, zone: tzinfo
+) -> None:
+    """Whoever was changed after that moment is asked for, in whatever zone Lucca's clock is."""
+    assert on_luccas_clock(start.astimezone(own).isoformat(timespec="seconds")) <= stamp(start + later, zone)
+
+
+@given(st.from_regex(r"[0-9]{1,4}", fullmatch=True), st.from_regex(r"[0-9]{1,4}", fullmatch=True))
+def test_fractions_of_any_length_compare_as_numbers(bookmark: str, changed: str) -> None:
+    """`.2` is later than `.12`, and the same as `.20`."""
+    row: dict[str, object] = {"id": 1, "modifiedAt": f"2026-01-31T09:30:00.{changed}"}
+    is_chosen = bool(changed_since([row], "modifiedAt", on_luccas_clock(f"2026-01-31T09:30:00.{bookmark}")))
+    assert is_chosen == (Decimal(f"0.{changed}") >= Decimal(f"0.{bookmark}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-31", "2026-01-31T00:00:00"),
+        ("2026-01-31T09:30:00", "2026-01-31T09:30:00"),
+        ("2026-01-31 09:30:00", "2026-01-31T09:30:00"),
+        ("2026-01-31T09:30:00.120", "2026-01-31T09:30:00.12"),
+        ("2026-01-31T09:30:00.000", "2026-01-31T09:30:00"),
+        ("2026-01-31T09:30:00Z", "2026-01-30T21:30:00"),
+        ("2026-01-31T09:30:00.5+01:00", "2026-01-30T20:30:00.5"),
+        ("2026-01-31T09:30:00-05:00", "2026-01-31T02:30:00"),
+        ("0001-01-01", "0001-01-01T00:00:00"),
+        ("9999-12-31T23:59:59.997", "9999-12-31T23:59:59.997"),
+    ],
+)
+def test_a_time_is_brought_onto_luccas_clock(text: str, expected: str) -> None:
+    """Without a zone it stands as it is; with one it is 12 hours earlier than in UTC."""
+    assert on_luccas_clock(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "yesterday", "2026-1-1", "2026-02-30", "2026-01-31T25:00:00", "2026-01-31T09:30", "2026-01-31T09:30:00+1",
+     "31/01/2026", "0001-01-01T00:00:00Z", "2026-01-31T09:30:00\n", "\uff12026-01-31"],
+)  # fmt: skip
+def test_what_is_no_time_is_refused(text: str) -> None:
+    """Rather than read as something else."""
+    with pytest.raises(ValueError, match=re.compile(".")):
+        on_luccas_clock(text)
+
+
+def test_more_is_asked_for_than_the_bookmark_says() -> None:
+    """A second more, without fractions; everything where there is no second before."""
+    assert filter_since("2026-01-31T09:30:00.583") == "2026-01-31T09:29:59"
+    assert filter_since("2026-01-01T00:00:00") == "2025-12-31T23:59:59"
+    assert filter_since("0001-01-01T00:00:00") is None
