@@ -87,7 +87,7 @@ def test_the_packages(sandbox: Sandbox, project: Path) -> None:
 
 def test_every_command_is_run_by_a_test() -> None:
     """Whatever page has commands is run in full by one of the tests."""
-    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
     run = set(re.findall(r'(?:run_page\(\s*|PAGE = )"([^"]+)"', tests))
     assert {page for page in PAGES if commands(page)} == run
 

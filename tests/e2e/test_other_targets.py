@@ -214,11 +214,9 @@ def test_rename_drop_and_filter(checkout: Sandbox) -> None:
 def test_under_meltano(checkout: Sandbox, database: dict[str, str]) -> None:
     """The plugin definitions of the page: a mapping before target-jsonl, and target-postgres with its settings."""
     install(checkout, "JSON lines", "Rename, drop, filter", "PostgreSQL")
-    definitions, include = re.findall(r"^```yaml\n(.*?)^```$", text_of(PAGE, "Under Meltano"), re.DOTALL | re.MULTILINE)
+    (definitions,) = re.findall(r"^```yaml\n(.*?)^```$", text_of(PAGE, "Under Meltano"), re.DOTALL | re.MULTILINE)
     definitions = definitions.replace(*next(iter(LEGAL_ENTITY.items())))
     (checkout.folder / "other-targets.meltano.yml").write_text(definitions)
-    with (checkout.folder / "meltano.yml").open("a") as file:
-        file.write(include)
     run_page(PAGE, checkout.folder, connect(checkout, database), section="Under Meltano")
     arrived = json_lines(checkout, "users")
     people = [user for user in checkout.lucca.company.users if employed_by(user, "Sandbox SAS")]

@@ -1,0 +1,106 @@
+"""The daily import of every tenant, for Dagster: a job and a schedule for each `tenants/*.meltano.yml`.
+
+Dagster starts `meltano`, nothing else; it needs no package of the import. See docs/many-tenants.md.
+
+Variables:
+    LUCCA_IMPORT_MELTANO: The command `meltano`, if it is not on the path.
+    LUCCA_IMPORT_CRON: When to import, in the time zone of the tenant; `30 4 * * *` by default.
+"""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import yaml
+from dagster import (
+    DagsterExecutionInterruptedError,
+    DefaultScheduleStatus,
+    Definitions,
+    Failure,
+    JobDefinition,
+    OpExecutionContext,
+    ScheduleDefinition,
+    graph,
+    in_process_executor,
+    op,
+)
+
+PROJECT = Path(__file__).resolve().parents[2]
+MELTANO = os.environ.get("LUCCA_IMPORT_MELTANO", "meltano")
+CRON = os.environ.get("LUCCA_IMPORT_CRON", "30 4 * * *")
+# What must never come from elsewhere: it would be another tenant's.
+IDENTITY = {
+    "TAP_LUCCA_HOST",
+    "TAP_LUCCA_API_KEY",
+    "TARGET_ELIMITY_URL",
+    "TARGET_ELIMITY_SOURCE_ID",
+    "TARGET_ELIMITY_SOURCE_TOKEN",
+}
+
+# By the name of their job: Dagster allows letters, digits and underscores.
+TENANTS = {
+    re.sub(r"\W", "_", environment["name"]): environment
+    for file in sorted(PROJECT.glob("tenants/*.meltano.yml"))
+    for environment in yaml.safe_load(file.read_text(encoding="utf-8"))["environments"]
+}
+
+
+@op
+def meltano(context: OpExecutionContext) -> None:
+    """Run the import of the tenant; fail, with what Meltano calls an error, if it did not succeed."""
+    tenant = TENANTS[context.job_name]
+    if missing := sorted(IDENTITY - tenant.get("env", {}).keys()):
+        raise Failure(f"The tenant '{tenant['name']}' needs {', '.join(missing)} under 'env'.")
+    errors = []
+    with subprocess.Popen(
+        # `el`, for `run` keeps its files where those of another tenant's run are.
+        [
+            MELTANO,
+            f"--environment={tenant['name']}",
+            "el",
+            "tap-lucca",
+            "target-elimity",
+            f"--state-id={tenant['name']}:tap-lucca-to-target-elimity",
+        ],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                context.log.info(line.rstrip())
+                if re.search(r"\[(error|critical) *\]", line):
+                    errors.append(line)
+        except DagsterExecutionInterruptedError:
+            # Meltano would leave the tap and the target running.
+            os.killpg(process.pid, signal.SIGTERM)
+            raise
+    if process.returncode:
+        raise Failure("".join(errors) or f"Meltano ended with exit code {process.returncode}.")
+
+
+@graph
+def lucca_to_elimity() -> None:
+    """Import the employees of one tenant."""
+    meltano()
+
+
+def schedule(job: JobDefinition) -> ScheduleDefinition:
+    """Return the schedule of a tenant's job, switched on from the start."""
+    return ScheduleDefinition(
+        name=f"{job.name}_daily",
+        job=job,
+        cron_schedule=CRON,
+        execution_timezone=TENANTS[job.name].get("env", {}).get("TARGET_ELIMITY_TIMEZONE", "UTC"),
+        default_status=DefaultScheduleStatus.RUNNING,
+    )
+
+
+# The tag keeps the runs of a tenant apart: see dagster.yaml.
+jobs = [lucca_to_elimity.to_job(name=name, tags={"tenant": name}, executor_def=in_process_executor) for name in TENANTS]
+definitions = Definitions(jobs=jobs, schedules=[schedule(job) for job in jobs])

@@ -1,0 +1,84 @@
+"""Servers and programs that many tenants need."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from tests.deploy.tenants import install
+from tests.harness import PATIENCE, open_sandbox
+from tests.lucca_gateway.support import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.harness import Sandbox
+
+# Only that there is one: the server does not check what it says.
+SIGNATURE = "AWS4-HMAC-SHA256 Credential=key/20261125/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+
+
+class Bucket:
+    """A bucket on a server of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.put("")
+
+    def put(self, key: str, content: str = "") -> None:
+        """Write an object; without a key, make the bucket."""
+        url = f"{self.url}/states/{key}".rstrip("/")
+        requests.put(url, content, headers={"Authorization": SIGNATURE}, timeout=PATIENCE).raise_for_status()
+
+    def has(self, key: str) -> bool:
+        """Whether there is an object."""
+        url = f"{self.url}/states/{key}"
+        return requests.head(url, headers={"Authorization": SIGNATURE}, timeout=PATIENCE).ok
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that the page names."""
+        return {
+            "MELTANO_STATE_BACKEND_URI": "s3://states/meltano",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_ENDPOINT_URL_S3": self.url,
+        }
+
+
+@pytest.fixture
+def bucket(tmp_path: Path) -> Iterator[Bucket]:
+    """Serve the protocol of S3, as a process."""
+    server = install("tests/deploy/moto.lock", tmp_path / "moto") / "moto_server"
+    log = tmp_path / "moto.log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen([server, "--host", "127.0.0.1", "--port", "0"], stdout=output, stderr=output) as process,
+    ):
+        try:
+            wait_until(lambda: "Running on" in log.read_text() or process.poll() is not None)
+            address = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+            assert address, log.read_text()
+            yield Bucket(address[0])
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+def acme(tmp_path: Path) -> Iterator[Sandbox]:
+    """Serve a tenant."""
+    with ExitStack() as stack:
+        yield open_sandbox(stack, tmp_path)
+
+
+@pytest.fixture
+def beta(tmp_path: Path) -> Iterator[Sandbox]:
+    """Serve another tenant."""
+    with ExitStack() as stack:
+        yield open_sandbox(stack, tmp_path, employees=60, seed=2)

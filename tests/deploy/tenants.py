@@ -1,0 +1,59 @@
+"""Tenants as the documentation adds them, and programs in environments of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from tests.harness import PATIENCE, ROOT, SCRIPTS
+from tests.project import commands, shell
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.harness import Run, Sandbox
+
+PAGE = "docs/many-tenants.md"
+
+
+def examples(sandbox: Sandbox) -> dict[str, str]:
+    """Return what stands for a tenant's servers on the page, and where the sandbox's are."""
+    sandbox.elimity.source_id = "12"
+    return {"acme.ilucca.net": sandbox.lucca_url, "https://acme.elimity.com": sandbox.elimity_url}
+
+
+def secrets(name: str, sandbox: Sandbox) -> dict[str, str]:
+    """Return the variables that hold a tenant's secrets, which are like nobody else's."""
+    sandbox.lucca.api_key = f"{name}-api-key"
+    sandbox.elimity.source_token = f"{name}-source-token"
+    return {
+        f"{name.upper()}_LUCCA_API_KEY": sandbox.lucca.api_key,
+        f"{name.upper()}_ELIMITY_SOURCE_TOKEN": sandbox.elimity.source_token,
+    }
+
+
+def add_tenant(project: Path, name: str, sandbox: Sandbox) -> dict[str, str]:
+    """Write a tenant's file with the command of the page, and return the tenant's secrets."""
+    command = commands(PAGE)[0]
+    for example, value in {**examples(sandbox), "acme": name, "ACME": name.upper()}.items():
+        command = command.replace(example, value)
+    assert shell(command, project, {}).exit_code == 0
+    # Nothing waits for the rate limit.
+    return {"TAP_LUCCA_REQUESTS_PER_MINUTE": "10000", **secrets(name, sandbox)}
+
+
+def import_tenant(project: Path, name: str, environment: dict[str, str]) -> Run:
+    """Import a tenant as the page says."""
+    command = f"meltano --environment={name} el tap-lucca target-elimity --state-id={name}:tap-lucca-to-target-elimity"
+    return shell(command, project, environment)
+
+
+def install(lock: str, environment: Path) -> Path:
+    """Make an environment of what a lock file names, and return the folder of its commands."""
+    for arguments in (
+        ("venv", "--python", sys.executable, environment),
+        ("pip", "install", "--require-hashes", "--python", environment, "--requirement", ROOT / lock),
+    ):
+        subprocess.run([SCRIPTS / "uv", *arguments], check=True, capture_output=True, timeout=PATIENCE)
+    return environment / "bin"

@@ -1,0 +1,118 @@
+"""The definitions for Dagster, executed by it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.deploy.tenants import add_tenant, install
+from tests.harness import ROOT
+from tests.project import new_project, settings, shell
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.harness import Run, Sandbox
+
+# Dagster has no command that evaluates a schedule.
+EVALUATION = """
+import json, sys
+sys.path.insert(0, "deploy/dagster")
+from dagster import DagsterInstance, build_schedule_context
+from definitions import definitions
+
+with DagsterInstance.get() as instance:
+    schedules = [
+        (schedule.job_name, schedule.cron_schedule, schedule.execution_timezone,
+         len(schedule.evaluate_tick(build_schedule_context(instance)).run_requests))
+        for schedule in definitions.schedules
+    ]
+    print(json.dumps({
+        "schedules": schedules,
+        "tags": [job.tags for job in definitions.jobs],
+        "limits": instance.get_concurrency_config().run_queue_config.tag_concurrency_limits,
+        "retries": instance.run_retries_max_retries,
+        "telemetry": instance.telemetry_enabled,
+    }))
+"""
+
+
+@pytest.fixture(scope="module")
+def dagster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install Dagster into an environment of its own."""
+    return install("deploy/dagster/requirements.lock", tmp_path_factory.mktemp("dagster") / "environment")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Give Dagster its settings."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    shutil.copy(ROOT / "deploy/dagster/dagster.yaml", folder)
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Make a project without tenants."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return new_project(folder)
+
+
+def execute(dagster: Path, job: str, project: Path, environment: dict[str, str]) -> Run:
+    """Execute a job here and now."""
+    command = f"{dagster}/dagster job execute --python-file deploy/dagster/definitions.py --job {job}"
+    return shell(command, project, environment)
+
+
+def test_a_failed_import_fails_the_job(dagster: Path, home: Path, project: Path, acme: Sandbox) -> None:
+    """The error of the run is what Meltano calls critical; no secret is in anything that Dagster writes."""
+    environment = {**add_tenant(project, "acme", acme), "DAGSTER_HOME": str(home)}
+    acme.lucca.api_key = "another-api-key"
+    run = execute(dagster, "acme", project, environment)
+    assert run.exit_code != 0
+    assert re.search(r"Failure: .*\[critical \] tap-lucca +Lucca answers 401 for 'users'", run.log)
+    assert acme.elimity.snapshots == []
+    written = b"".join(file.read_bytes() for file in home.rglob("*") if file.is_file()) + run.log.encode()
+    assert written.count(b"Lucca answers 401 for 'users'") > 1
+    for secret in ("ACME_LUCCA_API_KEY", "ACME_ELIMITY_SOURCE_TOKEN"):
+        assert environment[secret].encode() not in written
+
+
+def test_a_tenant_that_leaves_its_host_to_others_is_refused(
+    dagster: Path, home: Path, project: Path, acme: Sandbox, beta: Sandbox
+) -> None:
+    """Else the host of whoever is in the environment would be read, and imported into the tenant's source."""
+    environment = {**settings(beta), **add_tenant(project, "acme", acme), "DAGSTER_HOME": str(home)}
+    file = project / "tenants/acme.meltano.yml"
+    file.write_text(
+        "".join(line for line in file.read_text().splitlines(keepends=True) if "TAP_LUCCA_HOST" not in line)
+    )
+    run = execute(dagster, "acme", project, environment)
+    assert run.exit_code != 0
+    assert "The tenant 'acme' needs TAP_LUCCA_HOST under 'env'." in run.log
+    assert not any(tenant.lucca.requests or tenant.elimity.requests for tenant in (acme, beta))
+
+
+def test_every_tenant_has_a_schedule(dagster: Path, home: Path, project: Path, acme: Sandbox, beta: Sandbox) -> None:
+    """Daily, in the tenant's time zone, and one run of a tenant at a time; Dagster understands it as it is meant."""
+    add_tenant(project, "acme", acme)
+    add_tenant(project, "beta-group", beta)
+    (project / "evaluation.py").write_text(EVALUATION)
+    evaluated = shell(f"{dagster}/python evaluation.py", project, {"DAGSTER_HOME": str(home)})
+    assert evaluated.exit_code == 0, evaluated.log
+    assert json.loads(evaluated.stdout) == {
+        "schedules": [
+            ["acme", "30 4 * * *", "Europe/Paris", 1],
+            ["beta_group", "30 4 * * *", "Europe/Paris", 1],
+        ],
+        "tags": [{"tenant": "acme"}, {"tenant": "beta_group"}],
+        "limits": [{"key": "tenant", "value": {"applyLimitPerUniqueValue": True}, "limit": 1}],
+        "retries": 2,
+        "telemetry": False,
+    }

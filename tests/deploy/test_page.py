@@ -1,0 +1,39 @@
+"""The page about many tenants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandbox.elimity import values_of
+from tests.deploy.tenants import PAGE, examples, secrets
+from tests.project import new_project, run_page
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.deploy.conftest import Bucket
+    from tests.harness import Sandbox
+
+
+def test_the_commands_of_the_page(tmp_path: Path, acme: Sandbox, bucket: Bucket) -> None:
+    """From adding a tenant to removing it, with a bucket and Dagster."""
+    project = tmp_path / "project"
+    project.mkdir()
+    new_project(project)
+    environment = {
+        **secrets("acme", acme),
+        **bucket.environment,
+        "TAP_LUCCA_REQUESTS_PER_MINUTE": "10000",
+        "DAGSTER_HOME": str(tmp_path / "home"),
+    }
+    replaced = {**examples(acme), "/opt/lucca-dagster": str(tmp_path / "dagster")}
+    runs = run_page(PAGE, project, environment, replaced)
+    printed = "".join(run.stdout for run in runs)
+    assert "acme:tap-lucca-to-target-elimity\n" in printed
+    assert "Schedule: acme_daily [RUNNING]" in printed
+    # The first by hand, the second by Dagster.
+    assert len(acme.elimity.snapshots) == 2
+    assert len(acme.entities) == 250
+    assert all(values_of(entity)["login"] for entity in acme.entities)
+    assert not bucket.has("meltano/acme:tap-lucca-to-target-elimity/state.json")
+    assert not list((project / "tenants").iterdir())
