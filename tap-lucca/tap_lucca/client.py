@@ -12,6 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from http import HTTPStatus
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -194,6 +195,17 @@ class LuccaStream(RESTStream[Slice], ABC):
     def choose(self, rows: Sequence[Row]) -> Sequence[Row]:
         """Return the rows to be written: all of them, unless the stream is incremental."""
         return rows
+
+    @override
+    def post_process(self, row: Row, context: Context | None = None) -> Row:
+        """Leave out absent objects where objects are flattened: the SDK would pass on a field that no schema names."""
+        if not self.config.get("flattening_enabled"):
+            return row
+        return {name: value for name, value in row.items() if value is not None or name not in self._objects}
+
+    @cached_property
+    def _objects(self) -> set[str]:
+        return {name for name, schema in self.schema["properties"].items() if "properties" in schema}
 
     def tell_progress(self, read: int, total: int) -> None:
         """Tell how many records were read, of as many as Lucca counts; called once a page."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-import weakref
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,8 @@ from singer_sdk.exceptions import FatalSyncError
 from singer_sdk.sinks import RecordSink
 from singer_sdk.sinks.core import BaseJSONSchemaValidator
 from typing_extensions import override
+
+from target_elimity.database import TemporaryDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,25 +31,16 @@ class UnusableStreamError(FatalSyncError):
     """A stream, or a record of it, cannot be imported; the message names stream, id and field, never a value."""
 
 
-class Collection:
-    """The users and work contracts of one import.
-
-    SQLite keeps what does not fit into a few megabytes of memory in an unnamed temporary file, which is gone when the
-    process ends, however it ends.
-    """
+class Collection(TemporaryDatabase):
+    """The users and work contracts of one import."""
 
     def __init__(self) -> None:
-        self.added = 0
-        """How many records were added, replaced ones included."""
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        # From whichever thread drops it last; at the end of the process the file is gone anyway.
-        weakref.finalize(self, self._database.close).atexit = False
-        self._database.executescript("""
-            PRAGMA journal_mode = OFF;
-            BEGIN;
+        super().__init__("""
             CREATE TABLE users (id INTEGER PRIMARY KEY, record BLOB);
             CREATE TABLE work_contracts (id INTEGER PRIMARY KEY, owner INTEGER, record BLOB);
         """)
+        self.added = 0
+        """How many records were added, replaced ones included."""
 
     def add_user(self, user: dict[str, Any]) -> None:
         """Add a user; a later one with the same id replaces it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -180,6 +180,8 @@ class TargetElimity(Target):
             super().__init__(parse_env_config=parse_env_config, **kwargs)
         self.max_parallelism = 1
         self.collection = Collection()
+        # The employees to look into, with those of the previous snapshot, if there is one.
+        self._roster = Roster()
         self._completion = Completion(accept_filtered=self.config["accept_filtered"])
         self._state: dict[str, Any] = {}
         self._uploading = self._accepted = False
@@ -204,7 +206,7 @@ class TargetElimity(Target):
         if check:
             target.check()
             return
-        with target._reporting():
+        with closing(target.collection), closing(target._roster), target._reporting():
             target.start()
             target.listen(file_input)
 
@@ -305,16 +307,9 @@ class TargetElimity(Target):
             self.config["max_deactivated_percent"],
         )
 
-    # The comparison with an earlier run
-
     @property
     def _compares(self) -> bool:
         return "previous_snapshot" in self.config
-
-    @cached_property
-    def _roster(self) -> Roster:
-        """The employees to look into, with those of the previous snapshot, if there is one."""
-        return Roster()
 
     # Elimity Insights
 

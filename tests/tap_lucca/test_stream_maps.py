@@ -122,3 +122,15 @@ def test_an_expression_that_fails_is_told(sandbox: Sandbox, everything: Run, exp
     assert "Traceback" not in tap.log
     assert "Sandbox SAS" not in tap.log
     assert "completion" not in tap.stdout
+
+
+def test_flattened_records_have_the_fields_of_their_schema_alone(sandbox: Sandbox) -> None:
+    """Who has no manager has no field `manager` either: targets that write columns would stumble over it."""
+    sandbox.tap_settings = {"flattening_enabled": True, "flattening_max_depth": 1}
+    tap = sandbox.tap()
+    assert tap.exit_code == 0
+    schema = next(message["schema"]["properties"] for message in tap.messages if message["type"] == "SCHEMA")
+    assert {"manager__id", "department__code"} <= set(schema)
+    users = tap.records("users")
+    assert any("manager__id" not in user for user in users)
+    assert {name for user in users for name in user} == set(schema)

@@ -1,17 +1,16 @@
 """The employees of this import, and those of an earlier snapshot, as rows to look into: what a person looks at first.
 
-A temporary database like that of `sinks.Collection`, so that a report of a large company takes no more memory.
 Every value is text as ISO 8601 has it: a date is `2026-01-31`, a timestamp `2026-01-31T08:30:00`, in UTC.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import weakref
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.database import TemporaryDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,21 +26,17 @@ FIELDS = ("id", "name", *(attribute.field for attribute in ATTRIBUTE_TYPES))
 IN_ORDER_OF_IDS = "ORDER BY length(id), id"
 
 
-class Roster:
+class Roster(TemporaryDatabase):
     """The tables `employees`, of this import, and `previous`, of the earlier snapshot."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None)
-        weakref.finalize(self, self._database.close).atexit = False
-        self._database.row_factory = sqlite3.Row
-        self._database.create_function("casefold", 1, _casefold, deterministic=True)
         columns = ", ".join(f"{field} TEXT" for field in FIELDS if field != "id")
-        self._database.executescript(f"""
-            PRAGMA journal_mode = OFF;
-            BEGIN;
+        super().__init__(f"""
             CREATE TABLE employees (id TEXT PRIMARY KEY, {columns}, has_contract INTEGER) WITHOUT ROWID;
             CREATE TABLE previous (id TEXT PRIMARY KEY, {columns}) WITHOUT ROWID;
         """)
+        self._database.row_factory = sqlite3.Row
+        self._database.create_function("casefold", 1, _casefold, deterministic=True)
 
     def add(self, employee: Employee, *, has_contract: bool) -> None:
         """Add an employee of this import."""
