@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.harness import PATIENCE, ROOT, SCRIPTS
-from tests.project import commands, new_project, run_page, settings
+from tests.project import commands, new_project, run_page, settings, shell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def test_operations(sandbox: Sandbox, project: Path) -> None:
 
 
 def test_the_packages(sandbox: Sandbox, project: Path) -> None:
-    """Tap and target, installed as their pages say, in an environment of their own."""
+    """Tap, target and gateway, installed as their pages say, in an environment of their own."""
     environment = sandbox.folder / "environment"
     venv: list[str | Path] = [SCRIPTS / "uv", "venv", "--quiet", "--seed", "--python", sys.executable, environment]
     subprocess.run(venv, check=True, timeout=PATIENCE)
@@ -80,6 +80,8 @@ def test_the_packages(sandbox: Sandbox, project: Path) -> None:
     }
     run_page("tap-lucca/README.md", project, variables)
     run_page("target-elimity/README.md", project, variables)
+    run_page("lucca-gateway/README.md", project, variables)
+    assert shell("lucca-gateway --help", project, variables).exit_code == 0
     assert len(sandbox.elimity.snapshots) == 1
     exported = json.loads((project / "data-model.json").read_text())
     assert exported == sandbox.elimity.data_model
