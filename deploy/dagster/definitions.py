@@ -43,7 +43,7 @@ IDENTITY = {
 TENANTS = {
     re.sub(r"\W", "_", environment["name"]): environment
     for file in sorted(PROJECT.glob("tenants/*.meltano.yml"))
-    for environment in yaml.safe_load(file.read_text(encoding="utf-8"))["environments"]
+    for environment in yaml.safe_load(file.read_text(encoding="utf-8")).get("environments", [])
 }
 
 

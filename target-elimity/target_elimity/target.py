@@ -399,7 +399,14 @@ class TargetElimity(Target):
     @override
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         added = self.collection.added
-        super()._process_record_message(message_dict)
+        try:
+            super()._process_record_message(message_dict)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # The SDK tells of an expression that fails with the value that it failed on.
+            raise UnusableStreamError(
+                f"A record of the stream '{message_dict.get('stream')}' cannot be used ({type(error).__name__}): "
+                "does an expression in 'stream_maps' not allow for its values?"
+            ) from None
         stream = message_dict["stream"]
         self._completion.received[stream] += 1
         self._completion.dropped[stream] += self.collection.added == added

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.faults import Fault
+from sandbox.lucca import WORK_CONTRACTS
 from tests.deploy.tenants import add_tenant, install
-from tests.harness import ROOT
+from tests.harness import PATIENCE, ROOT, SCRIPTS
+from tests.lucca_gateway.support import wait_until
 from tests.project import new_project, settings, shell
 
 if TYPE_CHECKING:
@@ -82,6 +87,31 @@ def test_a_failed_import_fails_the_job(dagster: Path, home: Path, project: Path,
     assert written.count(b"Lucca answers 401 for 'users'") > 1
     for secret in ("ACME_LUCCA_API_KEY", "ACME_ELIMITY_SOURCE_TOKEN"):
         assert environment[secret].encode() not in written
+
+
+def test_a_run_that_is_stopped_leaves_nothing_behind(dagster: Path, home: Path, project: Path, acme: Sandbox) -> None:
+    """Neither the tap nor the target goes on by itself, and nothing is uploaded."""
+    environment = {**os.environ, **add_tenant(project, "acme", acme), "DAGSTER_HOME": str(home)}
+    acme.lucca.faults.add(Fault(WORK_CONTRACTS, "hang", count=None, seconds=60))
+    with subprocess.Popen(
+        [dagster / "dagster", "job", "execute", "-f", "deploy/dagster/definitions.py", "-j", "acme"],
+        cwd=project,
+        env={**environment, "LUCCA_IMPORT_MELTANO": str(SCRIPTS / "meltano")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        wait_until(lambda: any(request.path == WORK_CONTRACTS for request in acme.lucca.requests))
+        assert "tap-lucca" in running(project)
+        process.terminate()
+        assert process.wait(PATIENCE) != 0
+    wait_until(lambda: not running(project))
+    assert acme.elimity.snapshots == []
+
+
+def running(project: Path) -> str:
+    """Return the commands that run with files of a project."""
+    processes = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+    return "".join(line for line in processes.splitlines() if str(project) in line)
 
 
 def test_a_tenant_that_leaves_its_host_to_others_is_refused(

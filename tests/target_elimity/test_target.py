@@ -178,6 +178,13 @@ def test_a_stream_that_the_target_filters_is_a_choice(sandbox: Sandbox) -> None:
     assert [entity["id"] for entity in sandbox.entities] == ["1"]
 
 
+def test_an_expression_that_fails_is_told_without_the_value(sandbox: Sandbox) -> None:
+    """The stream is named, and the setting; not the person whose name is no number."""
+    sandbox.target_settings = {"stream_maps": {"users": {"number": "int(name)"}}}
+    refused(sandbox, lines(WHOLE), "A record of the stream 'users' cannot be used (ValueError): does an expression in")
+    assert "Jane" not in "".join(sandbox.alerts)
+
+
 def test_an_incremental_stream_is_refused(sandbox: Sandbox) -> None:
     """A partial set is not an import, even if it is complete in itself."""
     incremental = schema("users", USERS, bookmark_properties=["modifiedAt"])
@@ -192,6 +199,7 @@ def test_an_incremental_stream_is_refused(sandbox: Sandbox) -> None:
         ("[]\n", "not a Singer message"),
         ('{"type": "RECORD", "stream": "users"}\n', "A RECORD message lacks record."),
         ('{"stream": "users"}\n', "A Singer message lacks type."),
+        (lines([WHOLE[0], {"type": "RECORD", "stream": "users", "record": []}]), "'users' cannot be used"),
         ('{"type": "STATE", "value": null}\n', "A STATE message has a value that is no object."),
         ('{"type": "NONSENSE"}\n', "'NONSENSE' is not supported"),
         ('{"type": "BATCH", "stream": "users", "encoding": {}, "manifest": []}\n', "BATCH messages are not supported"),
