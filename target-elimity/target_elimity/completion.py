@@ -51,6 +51,8 @@ class Completion:
             problems.append("The streams were completed by different runs of the tap.")
         if not problems and not self.received["users"]:
             problems.append("Lucca has not a single user for this API key: check the rights of its role.")
+        elif not problems and self.received["users"] == self.dropped["users"]:
+            problems.append("The setting 'stream_maps' leaves not a single user.")
         return problems
 
     def _problem(self, stream: str) -> str | None:

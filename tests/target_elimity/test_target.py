@@ -176,6 +176,11 @@ def test_a_stream_that_the_target_filters_is_a_choice(sandbox: Sandbox) -> None:
     sandbox.target_settings["accept_filtered"] = True
     assert sandbox.target(lines(WHOLE)).exit_code == 0
     assert [entity["id"] for entity in sandbox.entities] == ["1"]
+    sandbox.target_settings["stream_maps"] = {"users": {"__filter__": "id == 3"}}
+    nobody = sandbox.target(lines(WHOLE))
+    assert nobody.exit_code == 1
+    assert "'stream_maps' leaves not a single user" in nobody.log
+    assert len(sandbox.elimity.snapshots) == 1
 
 
 def test_an_expression_that_fails_is_told_without_the_value(sandbox: Sandbox) -> None:
