@@ -10,11 +10,16 @@ PACKAGES := tap-lucca/pyproject.toml target-elimity/pyproject.toml lucca-gateway
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo demo-gateway install test check format generate bench dist lock clean
+.PHONY: demo demo-report demo-gateway install test check format generate bench dist lock clean
 
 ## Carry a made-up company from a sandboxed Lucca into a sandboxed Elimity Insights, through Meltano.
 demo: .meltano/ready
 	$(BIN)/python -m sandbox --employees 250 --seed 1 -- \
+		$(BIN)/meltano --environment=sandbox run --full-refresh tap-lucca target-elimity
+
+## Make a dry run on the same company, and leave its report and what goes with it in the folder output.
+demo-report: .meltano/ready
+	$(BIN)/python -m sandbox --employees 250 --seed 1 -- env TARGET_ELIMITY_OUTPUT_PATH=output \
 		$(BIN)/meltano --environment=sandbox run --full-refresh tap-lucca target-elimity
 
 ## Let a sandboxed Elimity Insights pull a made-up company through lucca-gateway.

@@ -199,12 +199,14 @@ class LuccaStream(RESTStream[Slice], ABC):
     @override
     def post_process(self, row: Row, context: Context | None = None) -> Row:
         """Leave out absent objects where objects are flattened: the SDK would pass on a field that no schema names."""
-        if not self.config.get("flattening_enabled"):
+        if not self._flattened_objects:
             return row
-        return {name: value for name, value in row.items() if value is not None or name not in self._objects}
+        return {name: value for name, value in row.items() if value is not None or name not in self._flattened_objects}
 
     @cached_property
-    def _objects(self) -> set[str]:
+    def _flattened_objects(self) -> set[str]:
+        if not self.config.get("flattening_enabled"):
+            return set()
         return {name for name, schema in self.schema["properties"].items() if "properties" in schema}
 
     def tell_progress(self, read: int, total: int) -> None:
