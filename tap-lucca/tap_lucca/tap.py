@@ -111,6 +111,8 @@ class TapLucca(Tap):
 
     def __init__(self, *, parse_env_config: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
         with readable_environment(parse_env_config), readable_files(kwargs.get("catalog"), kwargs.get("state")):
+            if isinstance(catalog := kwargs.get("catalog"), dict):
+                _let_entries_tell_replication(catalog)
             super().__init__(parse_env_config=parse_env_config, **kwargs)
 
     @cached_property
@@ -167,3 +169,16 @@ class TapLucca(Tap):
         """Stop at once and non-zero; the SDK's own handler would report success."""
         self.logger.warning("Interrupted by signal %d before the end.", signum)
         sys.exit(128 + signum)
+
+
+def _let_entries_tell_replication(catalog: dict[str, Any]) -> None:
+    """Bring what the metadata of a catalog's streams chooses to where the SDK looks for it: into their entries.
+
+    Both are Singer: https://hub.meltano.com/singer/spec.
+    """
+    for entry in catalog["streams"]:
+        for metadata in entry.get("metadata", ()):
+            if not metadata["breadcrumb"]:
+                for name in ("replication-method", "replication-key"):
+                    if name in metadata["metadata"]:
+                        entry[name.replace("-", "_")] = metadata["metadata"][name]

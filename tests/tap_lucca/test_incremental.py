@@ -327,6 +327,20 @@ def test_a_full_table_is_one_whatever_the_key(company: Sandbox, replication: dic
     assert bookmark(tap)["completion"]["records"] == 250
 
 
+def test_the_metadata_of_a_catalog_can_ask_for_it_too(company: Sandbox) -> None:
+    """Where Singer has the choices of whoever edits a catalog."""
+    content = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
+    for entry in content["streams"]:
+        (root,) = (row["metadata"] for row in entry["metadata"] if not row["breadcrumb"])
+        if entry["tap_stream_id"] == "users":
+            root.update({"replication-method": "INCREMENTAL", "replication-key": "modifiedAt"})
+    company.tap_settings = {"start_date": "2026-03-01"}
+    tap = company.tap("--catalog", company.file("catalog.json", content))
+    assert tap.exit_code == 0
+    assert {user["modifiedAt"] for user in tap.records("users")} == {LATEST}
+    assert len(tap.records("work_contracts")) == len(company.contracts)
+
+
 def test_a_key_alone_asks_for_incremental(company: Sandbox) -> None:
     """Where the catalog names no method, as the SDK has it; and in the stream's metadata as well."""
     metadata = [{"breadcrumb": [], "metadata": {"selected": True, "replication-key": "modifiedAt"}}]
