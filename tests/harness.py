@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from base64 import b64encode
@@ -153,6 +154,22 @@ def run(command: str, *arguments: str | Path, text: str = "", env: Mapping[str, 
         env={**os.environ, **(env or {})},
     )
     return Run(process.returncode, process.stdout, process.stderr)
+
+
+def on_a_terminal(*command: str | Path, **streams: Any) -> tuple[int, str]:
+    """Run a command whose standard error is a terminal; return its exit code and what was written there."""
+    screen, terminal = pty.openpty()
+    with subprocess.Popen(command, stderr=terminal, **streams) as process:
+        os.close(terminal)
+        written = b""
+        try:
+            while some := os.read(screen, 65536):
+                written += some
+        except OSError:  # what Linux answers once nobody writes any more
+            pass
+        finally:
+            os.close(screen)
+        return process.wait(PATIENCE), written.decode()
 
 
 def open_sandbox(stack: ExitStack, folder: Path, employees: int = 250, seed: int = 1) -> Sandbox:

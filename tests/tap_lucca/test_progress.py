@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import pty
 import re
-import subprocess
 from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -15,7 +12,7 @@ from tap_lucca.progress import EMPTY_LINE, SECONDS_BETWEEN, Progress
 
 from sandbox.faults import Fault
 from sandbox.lucca import USERS
-from tests.harness import PATIENCE, SCRIPTS
+from tests.harness import SCRIPTS, on_a_terminal
 
 if TYPE_CHECKING:
     import pytest
@@ -83,28 +80,15 @@ def test_a_short_run_tells_nothing(sandbox: Sandbox) -> None:
 def test_a_terminal_has_one_live_line(sandbox: Sandbox) -> None:
     """It is rewritten in place, log lines never mix with it, and nothing is left of it at the end."""
     slow_down(sandbox)
-    screen, terminal = pty.openpty()
+    config = sandbox.file("tap.json", sandbox.tap_config)
     with (sandbox.folder / "messages").open("w") as messages:
-        tap = subprocess.Popen(
-            [SCRIPTS / "tap-lucca", "--config", sandbox.file("tap.json", sandbox.tap_config)],
-            stdout=messages,
-            stderr=terminal,
-        )
-    os.close(terminal)
-    written = b""
-    try:
-        while some := os.read(screen, 65536):
-            written += some
-    except OSError:  # what Linux answers once nobody writes any more
-        pass
-    finally:
-        os.close(screen)
-    assert tap.wait(PATIENCE) == 0
-    *lines, rest = written.decode().split("\r\n")
+        exit_code, written = on_a_terminal(SCRIPTS / "tap-lucca", "--config", config, stdout=messages)
+    assert exit_code == 0
+    *lines, rest = written.split("\r\n")
     for line in lines:
         # What the eye sees is what comes after the line was emptied last.
         assert re.match(r"[\d :,-]+ \| [A-Z]+ ", line.rpartition(EMPTY_LINE)[2])
     assert rest.endswith(EMPTY_LINE)
-    live = LINE.findall(written.decode())
+    live = LINE.findall(written)
     assert len(live) >= 2
-    assert written.decode().count(f"{EMPTY_LINE}tap-lucca | users: ") == len(live)
+    assert written.count(f"{EMPTY_LINE}tap-lucca | users: ") == len(live)

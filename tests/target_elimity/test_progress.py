@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
 import subprocess
 from typing import TYPE_CHECKING
 
 from target_elimity.progress import EMPTY_LINE
 
-from tests.harness import PATIENCE, ROOT, SCRIPTS
+from tests.harness import PATIENCE, ROOT, SCRIPTS, on_a_terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,12 +22,12 @@ HASTY = (
 )
 
 
-def start(sandbox: Sandbox, stderr: int, messages: Path) -> subprocess.Popen[bytes]:
-    """Start a dry run on the messages of a company, with a clock that runs fast."""
+def prepare(sandbox: Sandbox) -> tuple[list[str | Path], Path]:
+    """Return the command for a dry run with a clock that runs fast, and the messages of a company for it."""
+    messages = sandbox.folder / "messages"
     messages.write_text(sandbox.tap().stdout)
     config = sandbox.file("target.json", {"output_path": str(sandbox.folder / "output")})
-    with messages.open() as source:
-        return subprocess.Popen([SCRIPTS / "python", "-c", HASTY, "--config", config], stdin=source, stderr=stderr)
+    return [SCRIPTS / "python", "-c", HASTY, "--config", config], messages
 
 
 def test_the_two_programs_tell_alike() -> None:
@@ -40,32 +38,23 @@ def test_the_two_programs_tell_alike() -> None:
 
 def test_a_log_says_how_far_the_target_is(sandbox: Sandbox) -> None:
     """What it has received, and how many employees it has made of how many."""
-    target = start(sandbox, subprocess.PIPE, sandbox.folder / "messages")
-    _, log = target.communicate(timeout=PATIENCE)
-    assert target.returncode == 0
-    lines = [line.rpartition("| ")[2] for line in log.decode().splitlines()]
+    command, messages = prepare(sandbox)
+    target = subprocess.run(command, input=messages.read_bytes(), capture_output=True, check=True, timeout=PATIENCE)
+    lines = [line.rpartition("| ")[2] for line in target.stderr.decode().splitlines()]
     assert {"users received: 200", "work contracts received: 150"} <= set(lines)
     assert {"employees: 100 of 250 (40 %)", "employees: 200 of 250 (80 %)"} <= set(lines)
 
 
 def test_a_terminal_has_one_live_line(sandbox: Sandbox) -> None:
     """It is rewritten in place, and nothing of it is left where a log line stands, or at the end."""
-    screen, terminal = pty.openpty()
-    target = start(sandbox, terminal, sandbox.folder / "messages")
-    os.close(terminal)
-    written = b""
-    try:
-        while some := os.read(screen, 65536):
-            written += some
-    except OSError:  # what Linux answers once nobody writes any more
-        pass
-    finally:
-        os.close(screen)
-    assert target.wait(PATIENCE) == 0
-    *lines, rest = written.decode().split("\r\n")
+    command, messages = prepare(sandbox)
+    with messages.open() as source:
+        exit_code, written = on_a_terminal(*command, stdin=source)
+    assert exit_code == 0
+    *lines, rest = written.split("\r\n")
     assert all(re.match(r"[\d :,-]+ \| [A-Z]+ ", line.rpartition(EMPTY_LINE)[2]) for line in lines)
     assert rest.endswith(EMPTY_LINE)
-    assert f"{EMPTY_LINE}target-elimity | employees: 100 of 250 (40 %)" in written.decode()
+    assert f"{EMPTY_LINE}target-elimity | employees: 100 of 250 (40 %)" in written
 
 
 def test_a_short_run_tells_nothing(sandbox: Sandbox) -> None:
