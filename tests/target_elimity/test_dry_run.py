@@ -71,6 +71,7 @@ def test_the_csv_file_is_what_import_from_csv_takes(sandbox: Sandbox) -> None:
         for name, value in values_of(entity).items():
             column = f"employee: {name}"
             expected[column] = value.replace("-", "/").replace("T", " ") if column in times else value
+        expected = {column: value.replace("\0", "\ufffd") for column, value in expected.items()}
         assert told == expected
     assert {"0001/01/01", "9999/12/31"} <= {value for row in rows for value in row}
 

@@ -27,7 +27,8 @@ def write_csv(roster: Roster, file: BinaryIO) -> None:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for row in roster.select(f"SELECT {', '.join(FIELDS)} FROM employees {IN_ORDER_OF_IDS}"):
-        values = list(row)
+        # A file with a NUL character is no text to most programs, nor to Python 3.10.
+        values = [value and value.replace("\0", "\ufffd") for value in row]
         for number in _DATES:
             if values[number] is not None:
                 values[number] = values[number].replace("-", "/").replace("T", " ")
