@@ -159,7 +159,8 @@ def run(command: str, *arguments: str | Path, text: str = "", env: Mapping[str, 
 def on_a_terminal(*command: str | Path, **streams: Any) -> tuple[int, str]:
     """Run a command whose standard error is a terminal; return its exit code and what was written there."""
     screen, terminal = pty.openpty()
-    with subprocess.Popen(command, stderr=terminal, **streams) as process:
+    quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}  # the SDK warns of an old Python, in lines of another form
+    with subprocess.Popen(command, stderr=terminal, env=quiet, **streams) as process:
         os.close(terminal)
         written = b""
         try:
