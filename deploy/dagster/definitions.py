@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import yaml
 from dagster import (
@@ -39,19 +40,30 @@ IDENTITY = {
     "TARGET_ELIMITY_SOURCE_TOKEN",
 }
 
-# By the name of their job: Dagster allows letters, digits and underscores.
-TENANTS = {
-    re.sub(r"\W", "_", environment["name"]): environment
-    for file in sorted(PROJECT.glob("tenants/*.meltano.yml"))
-    for environment in yaml.safe_load(file.read_text(encoding="utf-8")).get("environments", [])
-}
+
+def _tenants() -> dict[str, dict[str, Any]]:
+    """Return the tenants by the names of their jobs, for which Dagster allows letters, digits and underscores."""
+    tenants: dict[str, dict[str, Any]] = {}
+    for file in sorted(PROJECT.glob("tenants/*.meltano.yml")):
+        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        for environment in content.get("environments") or []:
+            job = re.sub(r"[^A-Za-z0-9_]", "_", environment["name"])
+            if job in tenants:
+                raise ValueError(
+                    f"{file.name}: '{environment['name']}' and '{tenants[job]['name']}' are one to Dagster."
+                )
+            tenants[job] = {**environment, "env": environment.get("env") or {}}
+    return tenants
+
+
+TENANTS = _tenants()
 
 
 @op
 def meltano(context: OpExecutionContext) -> None:
     """Run the import of the tenant; fail, with what Meltano calls an error, if it did not succeed."""
     tenant = TENANTS[context.job_name]
-    if missing := sorted(IDENTITY - tenant.get("env", {}).keys()):
+    if missing := sorted(IDENTITY - tenant["env"].keys()):
         raise Failure(f"The tenant '{tenant['name']}' needs {', '.join(missing)} under 'env'.")
     errors = []
     with subprocess.Popen(
@@ -96,7 +108,7 @@ def schedule(job: JobDefinition) -> ScheduleDefinition:
         name=f"{job.name}_daily",
         job=job,
         cron_schedule=CRON,
-        execution_timezone=TENANTS[job.name].get("env", {}).get("TARGET_ELIMITY_TIMEZONE", "UTC"),
+        execution_timezone=TENANTS[job.name]["env"].get("TARGET_ELIMITY_TIMEZONE", "UTC"),
         default_status=DefaultScheduleStatus.RUNNING,
     )
 

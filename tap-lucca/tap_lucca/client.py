@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
     from singer_sdk.helpers.types import Context
-    from singer_sdk.singerlib import Catalog
+    from singer_sdk.singerlib import Catalog, RecordMessage
 
     from tap_lucca.tap import TapLucca
 
@@ -196,19 +196,6 @@ class LuccaStream(RESTStream[Slice], ABC):
         """Return the rows to be written: all of them, unless the stream is incremental."""
         return rows
 
-    @override
-    def post_process(self, row: Row, context: Context | None = None) -> Row:
-        """Leave out absent objects where objects are flattened: the SDK would pass on a field that no schema names."""
-        if not self._flattened_objects:
-            return row
-        return {name: value for name, value in row.items() if value is not None or name not in self._flattened_objects}
-
-    @cached_property
-    def _flattened_objects(self) -> set[str]:
-        if not self.config.get("flattening_enabled"):
-            return set()
-        return {name for name, schema in self.schema["properties"].items() if "properties" in schema}
-
     def tell_progress(self, read: int, total: int) -> None:
         """Tell how many records were read, of as many as Lucca counts; called once a page."""
         self._tap.progress.tell(self.name.replace("_", " "), read, total)
@@ -323,6 +310,25 @@ class LuccaStream(RESTStream[Slice], ABC):
                 f"An expression in 'stream_maps' fails on the record {record['id']} of '{self.name}' "
                 f"({type(error).__name__}): does it allow for values that are null?"
             ) from None
+
+    @override
+    def _generate_record_messages(self, record: Row) -> Generator[RecordMessage, None, None]:
+        messages = super()._generate_record_messages(record)
+        return self._without_absent_objects(messages) if self.config.get("flattening_enabled") else messages
+
+    def _without_absent_objects(self, messages: Iterable[RecordMessage]) -> Generator[RecordMessage, None, None]:
+        """Leave out objects that are null and were to be flattened: the SDK passes on a name that no schema has."""
+        for message in messages:
+            names = self._flattened_names[message.stream]
+            message.record = {
+                name: value for name, value in message.record.items() if value is not None or name in names
+            }
+            yield message
+
+    @cached_property
+    def _flattened_names(self) -> dict[str, Any]:
+        """The properties of each stream that the stream maps make, after flattening."""
+        return {stream.stream_alias: stream.transformed_schema.get("properties", {}) for stream in self.stream_maps}
 
     @override
     def log(self, message: str, *args: object, level: int = logging.INFO, **kwargs: Any) -> None:

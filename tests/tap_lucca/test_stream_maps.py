@@ -134,3 +134,15 @@ def test_flattened_records_have_the_fields_of_their_schema_alone(sandbox: Sandbo
     users = tap.records("users")
     assert any("manager__id" not in user for user in users)
     assert {name for user in users for name in user} == set(schema)
+
+
+def test_maps_see_absent_objects_where_they_are_flattened(sandbox: Sandbox) -> None:
+    """An expression may ask whether somebody has a department: it is looked at before anything is left out."""
+    maps = {"users": {"departmentName": "department['name'] if department else None"}}
+    sandbox.tap_settings = {"flattening_enabled": True, "flattening_max_depth": 1, "stream_maps": maps}
+    tap = sandbox.tap()
+    assert tap.exit_code == 0
+    names = {user["id"]: user["department"] and user["department"]["name"] for user in sandbox.lucca.company.users}
+    assert None in names.values()
+    assert {user["id"]: user.get("departmentName") for user in tap.records("users")} == names
+    assert all("department" not in user for user in tap.records("users"))
