@@ -94,5 +94,5 @@ class _Mark:
         return other is not None and (self.run_id, self.records) == (other.run_id, other.records)
 
     def exceeds(self, count: int) -> bool:
-        """Whether the tap passed on more records than this."""
-        return isinstance(self.records, int) and self.records > count
+        """Whether the tap passed on more records than these; none at all are no part of a stream."""
+        return isinstance(self.records, int) and self.records > count > 0

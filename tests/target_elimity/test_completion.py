@@ -106,6 +106,7 @@ def test_a_filtered_stream(events: tuple[str | dict[str, Any], ...], dropped: in
         ("u",),
         ("u", "ccc", USERS_DONE),
         ("uuu", "ccc", BOTH_DONE),
+        ("uu", BOTH_DONE),
         (BOTH_DONE, "uu", "ccc", BOTH_DONE),
         ("u", USERS_DONE, "u", "ccc", BOTH_DONE),
         (BOTH_DONE,),

@@ -74,7 +74,10 @@ def write_report(preview: Preview, file: BinaryIO) -> None:
     page = _environment.get_template("report.html.jinja").stream(
         style=_style,
         script=_script,
-        policy=f"default-src 'none'; style-src {_source(_style)}; script-src {_source(_script)}",
+        policy=(
+            f"default-src 'none'; base-uri 'none'; form-action 'none'; "
+            f"style-src {_source(_style)}; script-src {_source(_script)}"
+        ),
         preview=preview,
         checks=CHECKS,
         findings=findings.summary(EXAMPLES_OF_A_FINDING),
