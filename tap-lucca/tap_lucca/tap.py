@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -9,7 +10,9 @@ from uuid import uuid4
 
 from singer_sdk import Tap
 from singer_sdk import typing as th
+from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from typing_extensions import override
 
@@ -114,6 +117,14 @@ class TapLucca(Tap):
             if isinstance(catalog := kwargs.get("catalog"), dict):
                 _let_entries_tell_replication(catalog)
             super().__init__(parse_env_config=parse_env_config, **kwargs)
+
+    @classproperty
+    @override
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a class property
+        """The settings in the environment, which the SDK would let a `.env` in any folder above overwrite."""
+        schema = cls.config_jsonschema
+        cls.append_builtin_config(schema)
+        return parse_environment_config(schema, cls._env_var_prefix, os.devnull)
 
     @cached_property
     def instance_url(self) -> str:

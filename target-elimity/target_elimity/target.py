@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import sys
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -16,7 +17,9 @@ from zoneinfo import ZoneInfo
 import click
 from singer_sdk import Target
 from singer_sdk import typing as th
+from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError, FatalSyncError, SingerSDKError
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from typing_extensions import override
 
@@ -185,6 +188,14 @@ class TargetElimity(Target):
         self._completion = Completion(accept_filtered=self.config["accept_filtered"])
         self._state: dict[str, Any] = {}
         self._uploading = self._accepted = False
+
+    @classproperty
+    @override
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a class property
+        """The settings in the environment, which the SDK would let a `.env` in any folder above overwrite."""
+        schema = cls.config_jsonschema
+        cls.append_builtin_config(schema)
+        return parse_environment_config(schema, cls._env_var_prefix, os.devnull)
 
     # The run
 

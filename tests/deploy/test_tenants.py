@@ -6,6 +6,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
+
 from sandbox.faults import Fault
 from sandbox.lucca import WORK_CONTRACTS
 from tests.deploy.tenants import add_tenant, import_tenant
@@ -40,6 +42,15 @@ def test_tenants_at_the_same_time_keep_to_themselves(tmp_path: Path, acme: Sandb
     assert "This import has 125 employees, 125 fewer than the last one (250)" in refused.log + refused.stdout
     assert imported.exit_code == 0, imported.log
     assert [len(tenant.elimity.snapshots) for tenant in (acme, beta)] == [1, 2]
+
+
+@pytest.mark.parametrize(("package", "check"), [("tap_lucca", "--test"), ("target_elimity", "--check")])
+def test_variables_win_over_a_file_that_lies_around(tmp_path: Path, acme: Sandbox, package: str, check: str) -> None:
+    """A key in some `.env` is not that of the tenant in the environment, and must not be sent to the tenant's host."""
+    (tmp_path / ".env").write_text("TAP_LUCCA_API_KEY=other\nTARGET_ELIMITY_SOURCE_TOKEN=other\n")
+    program = f"from {package}.cli import main; main()"  # looks for the file in the folder that it runs in
+    run = shell(f"python -c '{program}' --config=ENV {check} > /dev/null", tmp_path, settings(acme))
+    assert run.exit_code == 0, run.log
 
 
 def test_a_secret_that_is_not_set_is_nobody_elses(tmp_path: Path, acme: Sandbox, beta: Sandbox) -> None:
