@@ -6,9 +6,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
-from tests.harness import PATIENCE, ROOT, SCRIPTS, Run
+from tests.harness import PATIENCE, ROOT, SCRIPTS, Run, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,23 @@ def new_project(folder: Path) -> Path:
         if installed.name in {"ready", "extractors", "loaders", "mappers"}:
             (folder / ".meltano" / installed.name).symlink_to(installed)
     return folder
+
+
+def install(environment: Path, *arguments: str | Path, python: str = sys.executable) -> Path:
+    """Make an environment, install into it what uv is told to, and return the folder of its commands."""
+    for command in (
+        ("venv", "--python", python, environment),
+        ("pip", "install", "--python", environment, *arguments),
+        ("pip", "check", "--python", environment),
+    ):
+        uv = run("uv", *command)
+        assert uv.exit_code == 0, uv.log
+    return environment / "bin"
+
+
+def install_locked(environment: Path, lock: str) -> Path:
+    """Make an environment of what a lock file of the repository names, and return the folder of its commands."""
+    return install(environment, "--require-hashes", "--requirement", ROOT / lock)
 
 
 def settings(sandbox: Sandbox) -> dict[str, str]:

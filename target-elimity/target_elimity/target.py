@@ -259,13 +259,11 @@ class TargetElimity(Target):
         """
         if missing := self._completion.missing():
             raise ImportRefusedError(" ".join(missing))
-        now = datetime.now(ZoneInfo(self.config["timezone"]))
+        zone = ZoneInfo(self.config["timezone"])
+        now = datetime.now(zone)
+        rules = Rules(now.date(), zone, self.config.get("contract_type_names") or {})
         dry_run = self._insights is None
-        workforce = Workforce(
-            self.collection,
-            Rules(now.date(), ZoneInfo(self.config["timezone"]), self.config.get("contract_type_names") or {}),
-            self._roster if dry_run or self._compares else None,
-        )
+        workforce = Workforce(self.collection, rules, self._roster if dry_run or self._compares else None)
         with TemporaryFile() as snapshot:
             write = write_json if dry_run else write_compressed
             write(self._watched(workforce.employees()), snapshot)

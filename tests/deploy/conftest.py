@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.deploy.tenants import install
 from tests.harness import PATIENCE, open_sandbox
 from tests.lucca_gateway.support import wait_until
+from tests.project import install_locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ class Bucket:
 @pytest.fixture
 def bucket(tmp_path: Path) -> Iterator[Bucket]:
     """Serve the protocol of S3, as a process."""
-    server = install("tests/deploy/moto.lock", tmp_path / "moto") / "moto_server"
+    server = install_locked(tmp_path / "moto", "tests/deploy/moto.lock") / "moto_server"
     log = tmp_path / "moto.log"
     with (
         log.open("w") as output,

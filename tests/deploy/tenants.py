@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
-from tests.harness import PATIENCE, ROOT, SCRIPTS
 from tests.project import commands, shell
 
 if TYPE_CHECKING:
@@ -47,13 +44,3 @@ def import_tenant(project: Path, name: str, environment: dict[str, str]) -> Run:
     """Import a tenant as the page says."""
     command = f"meltano --environment={name} el tap-lucca target-elimity --state-id={name}:tap-lucca-to-target-elimity"
     return shell(command, project, environment)
-
-
-def install(lock: str, environment: Path) -> Path:
-    """Make an environment of what a lock file names, and return the folder of its commands."""
-    for arguments in (
-        ("venv", "--python", sys.executable, environment),
-        ("pip", "install", "--require-hashes", "--python", environment, "--requirement", ROOT / lock),
-    ):
-        subprocess.run([SCRIPTS / "uv", *arguments], check=True, capture_output=True, timeout=PATIENCE)
-    return environment / "bin"

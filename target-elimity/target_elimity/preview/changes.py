@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from target_elimity.data_model import ATTRIBUTE_TYPES
 from target_elimity.employees import ACTIVE, INACTIVE
-from target_elimity.preview.roster import IN_ORDER_OF_IDS
+from target_elimity.preview.roster import ORDER_OF_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +31,8 @@ MOVING_FIELDS = (
     "secondary_roles",
     "contract_type",
 )
-_ATTRIBUTES = {attribute.field: attribute for attribute in ATTRIBUTE_TYPES}
+_IDS = {attribute.field: attribute.id for attribute in ATTRIBUTE_TYPES}
+_NAMES = {attribute.id: attribute.name for attribute in ATTRIBUTE_TYPES}
 
 
 class Joiner(msgspec.Struct, frozen=True):
@@ -61,7 +62,7 @@ class Change(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """The attribute's name, as administrators see it."""
-        return next(attribute.name for attribute in ATTRIBUTE_TYPES if attribute.id == self.attribute)
+        return _NAMES[self.attribute]
 
 
 class Mover(msgspec.Struct, frozen=True):
@@ -96,17 +97,17 @@ class Changes:
 
     def joined(self) -> Iterator[Joiner]:
         """Yield who joined."""
-        for row in self._roster.select(f"{_JOINED} {IN_ORDER_OF_IDS}"):
+        for row in self._roster.select(f"{_JOINED} ORDER BY {ORDER_OF_IDS}"):
             yield Joiner(row["id"], row["name"], row["status"], row["reason"])
 
     def left(self) -> Iterator[Leaver]:
         """Yield who left; the name is the last one known."""
-        for row in self._roster.select(f"{_LEFT} {IN_ORDER_OF_IDS}"):
+        for row in self._roster.select(f"{_LEFT} ORDER BY {ORDER_OF_IDS}"):
             yield Leaver(row["id"], row["name"], row["reason"])
 
     def moved(self) -> Iterator[Mover]:
         """Yield who moved, with what changed."""
-        for row in self._roster.select(f"{_MOVED} {IN_ORDER_OF_IDS}"):
+        for row in self._roster.select(f"{_MOVED} ORDER BY {ORDER_OF_IDS}"):
             yield Mover(row["id"], row["name"], tuple(_changes(row)))
 
     def _count(self, query: str) -> int:
@@ -135,7 +136,7 @@ def _changes(row: Row) -> Iterator[Change]:
         before, after = row[f"previous_{field}"], row[field]
         renamed = field == MANAGER_NAME and row["manager_id"] and row["manager_id"] == row["previous_manager_id"]
         if before != after and not renamed:
-            yield Change(_ATTRIBUTES[field].id, before, after)
+            yield Change(_IDS[field], before, after)
 
 
 _encode = msgspec.json.Encoder().encode

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from target_elimity.employees import ACTIVE, INACTIVE
-from target_elimity.preview.roster import FIELDS, IN_ORDER_OF_IDS
+from target_elimity.preview.roster import FIELDS, ORDER_OF_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,13 +54,13 @@ class Findings:
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         for name, field in (("logins", "login"), ("mails", "email")):
-            roster.define(
+            roster.keep(
                 name,
                 f"SELECT casefold({field}) AS value FROM employees WHERE {field} IS NOT NULL "
                 "GROUP BY value HAVING count(*) > 1",
             )
         verdicts = ", ".join(f"ifnull({check.condition}, 0) AS check_{n}" for n, check in enumerate(CHECKS))
-        roster.define(
+        roster.keep(
             "checked",
             f"SELECT e.*, {verdicts} FROM employees e LEFT JOIN employees m ON m.id = e.manager_id",
         )
@@ -74,13 +74,12 @@ class Findings:
                 (ACTIVE,),
             )
             shown = self._roster.select(
-                f"SELECT id, name, status FROM checked WHERE {column} "
-                f"ORDER BY status, {IN_ORDER_OF_IDS.removeprefix('ORDER BY ')} LIMIT ?",
+                f"SELECT id, name, status FROM checked WHERE {column} ORDER BY status, {ORDER_OF_IDS} LIMIT ?",
                 (examples,),
             )
             yield Finding(check, total, active, tuple(shown))
 
     def employees(self) -> Iterator[tuple[Row, list[str]]]:
         """Yield every employee with the names of the checks that concern them, in the order of ids."""
-        for row in self._roster.select(f"SELECT * FROM checked {IN_ORDER_OF_IDS}"):
+        for row in self._roster.select(f"SELECT * FROM checked ORDER BY {ORDER_OF_IDS}"):
             yield row, [check.name for check, hit in zip(CHECKS, row[len(FIELDS) + 1 :], strict=True) if hit]

@@ -10,7 +10,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
-from target_elimity.preview.roster import FIELDS, IN_ORDER_OF_IDS
+from target_elimity.preview.roster import FIELDS, ORDER_OF_IDS
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -26,7 +26,7 @@ def write_csv(roster: Roster, file: BinaryIO) -> None:
     text = TextIOWrapper(file, encoding="utf-8", newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    for row in roster.select(f"SELECT {', '.join(FIELDS)} FROM employees {IN_ORDER_OF_IDS}"):
+    for row in roster.select(f"SELECT {', '.join(FIELDS)} FROM employees ORDER BY {ORDER_OF_IDS}"):
         # A file with a NUL character is no text to most programs, nor to Python 3.10.
         values = [value and value.replace("\0", "\ufffd") for value in row]
         for number in _DATES:

@@ -23,7 +23,7 @@ Row: TypeAlias = sqlite3.Row
 
 FIELDS = ("id", "name", *(attribute.field for attribute in ATTRIBUTE_TYPES))
 # Ids are those of Lucca, numbers as text.
-IN_ORDER_OF_IDS = "ORDER BY length(id), id"
+ORDER_OF_IDS = "length(id), id"
 
 
 class Roster(TemporaryDatabase):
@@ -53,9 +53,9 @@ class Roster(TemporaryDatabase):
         """Yield what a query finds, row by row."""
         yield from self._database.execute(query, parameters)
 
-    def define(self, view: str, query: str) -> None:
-        """Give a query a name, for others to build on."""
-        self._database.execute(f"CREATE TEMPORARY TABLE {view} AS {query}")
+    def keep(self, table: str, query: str) -> None:
+        """Keep what a query finds as a table, for others to build on."""
+        self._database.execute(f"CREATE TEMPORARY TABLE {table} AS {query}")
 
 
 def _iso(value: str | date) -> str:
