@@ -2,10 +2,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := tap-lucca/tap_lucca target-elimity/target_elimity lucca-gateway/lucca_gateway sandbox scripts bench tests
+SOURCES := lucca-elimity-kit/lucca_elimity_kit tap-lucca/tap_lucca target-elimity/target_elimity lucca-gateway/lucca_gateway sandbox scripts bench tests
 # Typed, but against the packages of an environment of its own: mypy does not see it here.
 DEPLOYMENT := deploy/dagster
-PACKAGES := tap-lucca/pyproject.toml target-elimity/pyproject.toml lucca-gateway/pyproject.toml
+PACKAGES := lucca-elimity-kit/pyproject.toml tap-lucca/pyproject.toml target-elimity/pyproject.toml lucca-gateway/pyproject.toml
 
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -62,7 +62,7 @@ dist: .venv/ready
 ## Bring requirements.lock up to date with what pyproject.toml and the packages ask for.
 lock: .venv/ready
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
-		--no-emit-package tap-lucca --no-emit-package target-elimity \
+		--no-emit-package lucca-elimity-kit --no-emit-package tap-lucca --no-emit-package target-elimity \
 		--custom-compile-command "make lock" --group dev $(PACKAGES) --output-file requirements.lock
 
 ## Remove what make installed; what Meltano remembers of imports (.meltano/meltano.db) stays.
@@ -74,7 +74,7 @@ clean:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
-		--editable tap-lucca --editable target-elimity --editable lucca-gateway
+		--editable lucca-elimity-kit --editable tap-lucca --editable target-elimity --editable lucca-gateway
 	touch $@
 
 # The report is tested in Chromium: the system's, or one of its own.

@@ -1,0 +1,1 @@
+"""What tap-lucca, target-elimity and lucca-gateway share."""
