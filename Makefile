@@ -61,9 +61,9 @@ dist: .venv/ready
 
 ## Bring requirements.lock up to date with what pyproject.toml and the packages ask for.
 lock: .venv/ready
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
-		--no-emit-package lucca-elimity-kit --no-emit-package tap-lucca --no-emit-package target-elimity \
-		--custom-compile-command "make lock" --group dev $(PACKAGES) --output-file requirements.lock
+	printf './%s\n' $(dir $(PACKAGES)) | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+		$(foreach package,$(patsubst %/,%,$(dir $(PACKAGES))),--no-emit-package $(package)) \
+		--custom-compile-command "make lock" --group dev - --output-file requirements.lock
 
 ## Remove what make installed; what Meltano remembers of imports (.meltano/meltano.db) stays.
 clean:
