@@ -46,6 +46,11 @@ def main(arguments: list[str]) -> int:
             "TARGET_ELIMITY_SOURCE_ID": elimity.source_id,
             "TARGET_ELIMITY_SOURCE_TOKEN": elimity.source_token,
         }
+        if options.api_token:
+            environment |= {
+                "TARGET_ELIMITY_API_TOKEN_ID": elimity.api_token_id,
+                "TARGET_ELIMITY_API_TOKEN_SECRET": elimity.api_token_secret,
+            }
         if options.env_file:
             options.env_file.write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
         try:
@@ -79,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--elimity-port", type=int, default=0, metavar="PORT", help="0 takes a free one")
     parser.add_argument("--today", type=date.fromisoformat, default=today, metavar="YYYY-MM-DD", help="Lucca's day")
     parser.add_argument("--env-file", type=Path, metavar="PATH", help="write URLs and credentials into this file")
+    parser.add_argument(
+        "--api-token", action="store_true", help="also give out the API token, which reads back what the source holds"
+    )
     return parser
 
 

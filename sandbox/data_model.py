@@ -52,6 +52,14 @@ class DataModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     entity_attribute_types: list[EntityAttributeType]
     relationship_attribute_types: list[RelationshipAttributeType]
 
+    def attributes_of(self, entity_type: str) -> dict[str, ValueType]:
+        """Return the types of an entity type's attributes, without the archived ones."""
+        return {
+            attribute.id: attribute.type
+            for attribute in self.entity_attribute_types
+            if attribute.entity_type_id == entity_type and not attribute.archived
+        }
+
 
 def load_data_model(path: Path = EXPORT_FILE) -> dict[str, Any]:
     """Read an export file; raises `msgspec.ValidationError` if it is none."""

@@ -1,4 +1,4 @@
-"""An Elimity Insights with one source that agents import into."""
+"""An Elimity Insights with one source that agents import into, and that can be read back."""
 
 from __future__ import annotations
 
@@ -14,19 +14,35 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from sandbox.data_model import DataModel, load_data_model
 from sandbox.faults import CONTROL, FaultInjection, Faults, control_routes
-from sandbox.server import Dated
+from sandbox.queries import Paging, Query, answer, parse_queries
+from sandbox.server import Dated, utc_now
 from sandbox.snapshot_rules import check_snapshot, inflate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+NOTHING = b'{"entities":[],"relationships":[]}'
+# Another application's source, which the API token may see too.
+NEIGHBOR = {
+    "archived": False,
+    "domainGraphSchema": {
+        "entityTypes": [
+            {"anonymized": False, "icon": "person", "id": "account", "plural": "Accounts", "singular": "Account"}
+        ],
+        "entityAttributeTypes": [],
+        "relationshipAttributeTypes": [],
+    },
+    "name": "Directory",
+}
 
 
 class ConnectorLog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,6 +66,7 @@ class Snapshot:
 
     compressed: bytes
     headers: Mapping[str, str]
+    received: datetime = field(default_factory=utc_now)
 
     @property
     def document(self) -> bytes:
@@ -73,17 +90,27 @@ class Elimity:
         validate: whether snapshots are checked; benchmarks go without.
         snapshots: every snapshot accepted, the current one last.
         requests: every request that came in, whatever its answer.
+        listed: whether the API token may see the source; what it may not see answers queries as if it were empty.
+        archived: whether the list of sources calls the source archived.
+        paging: how the pages of queries look.
+        queries: every query answered.
     """
 
     data_model: Mapping[str, Any] = field(default_factory=load_data_model)
     source_id: str = "1"
     source_token: str = "sandbox-source-token"  # noqa: S105 - not a secret
+    api_token_id: str = "sandbox-api-token"  # noqa: S105 - not a secret
+    api_token_secret: str = "sandbox-api-token-secret"  # noqa: S105 - not a secret
     faults: Faults = field(default_factory=Faults)
     max_body_bytes: int | None = None
     validate: bool = True
     snapshots: list[Snapshot] = field(default_factory=list)
     connector_logs: list[ConnectorLog] = field(default_factory=list)
     requests: list[LoggedRequest] = field(default_factory=list)
+    listed: bool = True
+    archived: bool = False
+    paging: Paging = field(default_factory=Paging)
+    queries: list[Query] = field(default_factory=list)
     app: ASGIApp = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +124,6 @@ class Elimity:
 
     async def read_body(self, request: Request, content_type: str) -> bytes:
         """Read the body of an allowed request; raises HTTPException for any other."""
-        self.check_access(request)
         # The request is read to its end even when it is refused: the client could not read why otherwise.
         body = await request.body()
         if self.max_body_bytes is not None and len(body) > self.max_body_bytes:
@@ -108,24 +134,52 @@ class Elimity:
             raise HTTPException(411, "the request has no content length")
         return body
 
-    def check_access(self, request: Request) -> None:
+    def check_source(self, request: Request) -> None:
         """Raise HTTPException for a source that is not there or credentials that are not its own."""
         if request.path_params["source_id"] != self.source_id:
             raise HTTPException(404, "unknown source")
-        scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
-        try:
-            credentials = base64.b64decode(encoded, validate=True)
-        except binascii.Error:
-            credentials = b""
-        expected = f"{self.source_id}:{self.source_token}".encode()
-        if scheme.lower() != "basic" or not compare_digest(credentials, expected):
-            raise HTTPException(401, "wrong source id or token", {"WWW-Authenticate": 'Basic realm="sources"'})
+        _check_credentials(request, self.source_id, self.source_token)
+
+    def check_api_token(self, request: Request) -> None:
+        """Raise HTTPException for credentials that are not those of the API token."""
+        _check_credentials(request, self.api_token_id, self.api_token_secret)
+
+    def list_sources(self) -> list[dict[str, Any]]:
+        """Return what the API token may see; our source is not the first."""
+        identifier = int(self.source_id)
+        neighbor = {**NEIGHBOR, "id": identifier + 1}
+        source = {
+            "archived": self.archived,
+            "domainGraphSchema": self.data_model,
+            "id": identifier,
+            **({"lastReloadTimestamp": self.current.received} if self.current else {}),
+            "name": "Lucca",
+        }
+        return [neighbor, source] if self.listed else [neighbor]
+
+    def answer_queries(self, body: bytes) -> Iterator[bytes]:
+        """Yield the JSON of the pages; raises ValueError, before any of it, for a body that is not supported."""
+        queries = parse_queries(body, int(self.source_id), msgspec.convert(self.data_model, DataModel))
+        document = self.current.document if self.current and self.listed else NOTHING
+        pages = answer(queries, document, self.paging, seed=len(self.queries))
+        self.queries += queries
+        return pages
 
     def accept_snapshot(self, snapshot: Snapshot) -> None:
         """Replace what the source holds; raises ValueError for what is not a snapshot of its data model."""
         if self.validate:
             check_snapshot(snapshot.document, msgspec.convert(self.data_model, DataModel))
         self.snapshots.append(snapshot)
+
+
+def _check_credentials(request: Request, user: str, password: str) -> None:
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    try:
+        credentials = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        credentials = b""
+    if scheme.lower() != "basic" or not compare_digest(credentials, f"{user}:{password}".encode()):
+        raise HTTPException(401, "wrong id or token", {"WWW-Authenticate": 'Basic realm="sandbox"'})
 
 
 def values_of(entity: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,10 +200,11 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 def _application(elimity: Elimity) -> Starlette:
     async def data_model(request: Request) -> Response:
-        elimity.check_access(request)
+        elimity.check_source(request)
         return Response(msgspec.json.encode(elimity.data_model), media_type="application/json")
 
     async def snapshots(request: Request) -> Response:
+        elimity.check_source(request)
         body = await elimity.read_body(request, "application/octet-stream")
         snapshot = Snapshot(body, dict(request.headers))
         try:
@@ -159,6 +214,7 @@ def _application(elimity: Elimity) -> Starlette:
         return Response(status_code=204)
 
     async def connector_logs(request: Request) -> Response:
+        elimity.check_source(request)
         body = await elimity.read_body(request, "application/json")
         try:
             elimity.connector_logs += msgspec.json.decode(body, type=list[ConnectorLog])
@@ -166,12 +222,27 @@ def _application(elimity: Elimity) -> Starlette:
             raise HTTPException(400, str(error)) from None
         return Response(status_code=204)
 
+    async def sources(request: Request) -> Response:
+        elimity.check_api_token(request)
+        return Response(msgspec.json.encode(elimity.list_sources()), media_type="application/json")
+
+    async def query(request: Request) -> Response:
+        elimity.check_api_token(request)
+        body = await elimity.read_body(request, "application/json")
+        try:
+            pages = await run_in_threadpool(elimity.answer_queries, body)
+        except (ValueError, msgspec.DecodeError) as error:
+            raise HTTPException(400, f"the sandbox does not answer this: {error}") from None
+        return StreamingResponse(pages, media_type="application/json")
+
     source = "/api/sources/{source_id}/"
     return Starlette(
         routes=[
             Route(f"{source}domain-graph-schema", data_model, methods=["GET"]),
             Route(f"{source}snapshots", snapshots, methods=["POST"]),
             Route(f"{source}connector-logs", connector_logs, methods=["POST"]),
+            Route("/api/agent/sources", sources, methods=["GET"]),
+            Route("/api/agent/query", query, methods=["POST"]),
             *control_routes(elimity.faults),
         ],
         middleware=[

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTROL = "/_sandbox/"
+DROP = 16  # bytes
 PROXY_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Proxy: please sign in.</body></html>"
 
 Status = Annotated[int, msgspec.Meta(ge=400, le=599)]
-Kind = Literal["reset", "truncate", "cut", "html", "hang", "redirect", "mutate"]
+Kind = Literal["reset", "truncate", "cut", "html", "hang", "drip", "answer", "redirect", "mutate"]
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,8 +31,9 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `kind` is the status of an error answer, or one of:
     `reset` (connection closed without an answer), `truncate` (connection closed in the middle of the body),
     `cut` (half a body that claims to be whole), `html` (a proxy's page with status 200), `hang` (the answer is
-    `seconds` late), `redirect` (to `location`), `mutate` (before the answer, `changes` users and work contracts
-    are deleted and as many created).
+    `seconds` late), `drip` (the body comes in small pieces, `seconds` apart), `answer` (`body` with status 200),
+    `redirect` (to `location`), `mutate` (before the answer, `changes` users and work contracts are deleted and as many
+    created).
     """
 
     path_prefix: str
@@ -116,6 +118,8 @@ class FaultInjection:
             await _abort(scope, receive)
         elif fault.kind in {"truncate", "cut"}:
             await self._answer_half(fault, scope, again, send)
+        elif fault.kind == "drip":
+            await self._answer_slowly(fault, scope, again, send)
         elif fault.kind == "hang":
             if await _gone_within(fault.seconds, receive):
                 return
@@ -127,14 +131,27 @@ class FaultInjection:
         else:
             await _answer(fault)(scope, again, send)
 
-    async def _answer_half(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _whole_answer(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
+        """Return the head and the body of a good answer."""
         messages: list[Message] = []
 
         async def keep(message: Message) -> None:
             messages.append(message)
 
         await self.app(scope, receive, keep)
-        start, body = messages[0], b"".join(message.get("body", b"") for message in messages[1:])
+        return messages[0], b"".join(message.get("body", b"") for message in messages[1:])
+
+    async def _answer_slowly(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        start, body = await self._whole_answer(scope, receive)
+        await send(start)
+        for position in range(0, len(body), DROP):
+            await send({"type": "http.response.body", "body": body[position : position + DROP], "more_body": True})
+            if await _gone_within(fault.seconds, receive):
+                return
+        await send({"type": "http.response.body"})
+
+    async def _answer_half(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        start, body = await self._whole_answer(scope, receive)
         if not body:
             await _abort(scope, receive)
             return
@@ -170,7 +187,8 @@ def _answer(fault: Fault) -> Response:
         return HTMLResponse(PROXY_PAGE)
     if fault.kind == "redirect":
         return RedirectResponse(fault.location, status_code=302)
-    return Response(fault.body, status_code=int(fault.kind), headers=fault.headers, media_type=fault.content_type)
+    status = 200 if fault.kind == "answer" else int(fault.kind)
+    return Response(fault.body, status_code=status, headers=fault.headers, media_type=fault.content_type)
 
 
 async def _read_body(receive: Receive) -> bytes:

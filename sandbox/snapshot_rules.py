@@ -152,19 +152,15 @@ def check_snapshot(document: bytes, data_model: DataModel) -> None:
     snapshot = msgspec.json.decode(document, type=Snapshot)
     if isinstance(snapshot.history_timestamp, DateTime):
         _check_day(snapshot.history_timestamp)
-    entity_types = {entity_type.id for entity_type in data_model.entity_types}
-    attributes: dict[str, dict[str, str]] = {}
-    for attribute in data_model.entity_attribute_types:
-        if not attribute.archived:
-            attributes.setdefault(attribute.entity_type_id, {})[attribute.id] = attribute.type
+    attributes = {entity_type.id: data_model.attributes_of(entity_type.id) for entity_type in data_model.entity_types}
     known: set[tuple[str, str]] = set()
     for entity in snapshot.entities:
-        if entity.type not in entity_types:
+        if entity.type not in attributes:
             raise ValueError(f"unknown entity type: {entity.type}")
         if (entity.type, entity.id) in known:
             raise ValueError(f"two entities of type {entity.type} with the id {entity.id}")
         known.add((entity.type, entity.id))
-        _check_assignments(entity.attribute_assignments, attributes.get(entity.type, {}))
+        _check_assignments(entity.attribute_assignments, attributes[entity.type])
     _check_relationships(snapshot.relationships, known, data_model)
 
 

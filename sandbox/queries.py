@@ -1,0 +1,226 @@
+"""Queries of what a source holds: which ones are answered, and how.
+
+The vendor's documentation leaves some of it unstated. There the answer is the most awkward one that the vendor's own
+client (`elimity_insights_client.api.entities`) reads well, and `Paging` changes it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timezone, tzinfo
+from itertools import islice
+from random import Random
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+import msgspec
+
+from sandbox.data_model import ValueType  # noqa: TC001 - msgspec reads the annotation
+from sandbox.snapshot_rules import (
+    BooleanValue,
+    DateTimeValue,
+    DateValue,
+    Entity,
+    NumberValue,
+    StringValue,
+    Value,
+    Wire,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from sandbox.data_model import DataModel
+
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+Unsupported = Annotated[list[Any], msgspec.Meta(max_length=0)]
+
+ENTITIES_A_CHUNK = 100
+# Whole numbers below are written without a fraction, as most servers do.
+LARGEST_INTEGER = 2**53
+# The vendor's client tolerates text that is no date; it fails on text that is no number or no time.
+UNASSIGNED: dict[str, str | None] = {
+    "boolean": "false",
+    "date": "",
+    "dateTime": "",
+    "number": "0",
+    "string": "",
+    "time": "00:00:00",
+}
+
+
+class Condition(Wire):
+    """Which entities are meant: all of them, as nothing else is supported."""
+
+    boolean: bool
+    type: Literal["literal"]
+
+    def __post_init__(self) -> None:
+        """Refuse a condition that nobody meets."""
+        if not self.boolean:
+            raise ValueError("no literal but true is supported")
+
+
+class Assigned(Wire, tag_field="type", tag="assigned"):
+    """Whether an entity has a value of an attribute."""
+
+    attribute_type: str
+    reference: Literal[""]
+
+
+class Attribute(Wire, tag_field="type", tag="attribute"):
+    """An entity's value of an attribute."""
+
+    attribute_type: str
+    reference: Literal[""]
+
+
+Expression: TypeAlias = Assigned | Attribute
+
+
+class Inclusion(Wire):
+    """What is told of each entity, beside its id and name."""
+
+    expr: Expression
+    type: ValueType
+
+
+class Query(Wire):
+    """A question for the entities of one type."""
+
+    alias: Literal[""]
+    condition: Condition
+    direct_link_group_by_queries: Unsupported
+    direct_link_queries: Unsupported
+    entity_type: str
+    include: list[Inclusion]
+    limit: Natural
+    link_group_by_queries: Unsupported
+    link_queries: Unsupported
+    offset: Natural
+    order_by: Unsupported
+    source_id: int
+
+
+@dataclass(slots=True)
+class Paging:
+    """How pages look where the vendor's documentation leaves it open.
+
+    Attributes:
+        max_results: a page has no more results than that, whatever the limit of the query.
+        stable_order: whether the same entities come in the same order each time; it is never that of the snapshot.
+        unassigned: the value of an unassigned attribute, by the attribute's type.
+        time_zone: of timestamps; a snapshot's are in UTC.
+    """
+
+    max_results: int | None = None
+    stable_order: bool = True
+    unassigned: dict[str, str | None] = field(default_factory=UNASSIGNED.copy)
+    time_zone: tzinfo = timezone.utc
+
+
+def parse_queries(body: bytes, source_id: int, data_model: DataModel) -> list[Query]:
+    """Read the body of a request; raises ValueError or `msgspec.DecodeError`, with words, for unsupported queries."""
+    queries = msgspec.json.decode(body, type=list[Query])
+    for query in queries:
+        if query.source_id != source_id:
+            raise ValueError(f"no source {query.source_id} to query")
+        if query.entity_type not in {entity_type.id for entity_type in data_model.entity_types}:
+            raise ValueError(f"unknown entity type: {query.entity_type}")
+        types = data_model.attributes_of(query.entity_type)
+        for inclusion in query.include:
+            _check_inclusion(inclusion, types)
+    return queries
+
+
+def answer(queries: Sequence[Query], document: bytes, paging: Paging, seed: int) -> Iterator[bytes]:
+    """Yield the JSON of the pages, in pieces: neither the entities nor the pages are ever all in memory as objects.
+
+    Args:
+        queries: What is asked.
+        document: The JSON of the snapshot that the source holds.
+        paging: How pages look.
+        seed: Of the order of the entities, unless it is stable.
+    """
+    held = msgspec.json.decode(document, type=_Held).entities
+    yield b"["
+    for position, query in enumerate(queries):
+        entities = [raw for raw in held if msgspec.json.decode(raw, type=_Typed).type == query.entity_type]
+        Random(0 if paging.stable_order else seed).shuffle(entities)
+        size = query.limit if paging.max_results is None else min(query.limit, paging.max_results)
+        page = entities[query.offset : query.offset + size]
+        yield b'%s{"count":%d,"results":[' % (b"," if position else b"", len(entities))
+        results = (_result(msgspec.json.decode(raw, type=Entity), query, paging) for raw in page)
+        yield from _joined(map(msgspec.json.encode, results))
+        yield b"]}"
+    yield b"]"
+
+
+class _Held(msgspec.Struct):
+    """A snapshot whose entities are yet to be decoded."""
+
+    entities: list[msgspec.Raw]
+
+
+class _Typed(msgspec.Struct):
+    """The type of an entity."""
+
+    type: str
+
+
+def _check_inclusion(inclusion: Inclusion, types: Mapping[str, ValueType]) -> None:
+    name = inclusion.expr.attribute_type
+    if name not in types:
+        raise ValueError(f"unknown or archived attribute: {name}")
+    expected = "boolean" if isinstance(inclusion.expr, Assigned) else types[name]
+    if inclusion.type != expected:
+        raise ValueError(f"the inclusion of {name} is a {expected}, not a {inclusion.type}")
+
+
+def _joined(results: Iterator[bytes]) -> Iterator[bytes]:
+    separator = b""
+    while chunk := list(islice(results, ENTITIES_A_CHUNK)):
+        yield separator + b",".join(chunk)
+        separator = b","
+
+
+def _result(entity: Entity, query: Query, paging: Paging) -> dict[str, Any]:
+    values = {assignment.attribute_type_id: assignment.value for assignment in entity.attribute_assignments}
+    return {
+        # Whether Elimity Insights calls somebody active has nothing to do with the Status of a snapshot.
+        "entity": {"active": zlib.crc32(entity.id.encode()) % 4 > 0, "id": entity.id, "name": entity.name},
+        "inclusions": list(_inclusions(values, query.include, paging)),
+        "linkGroupByPages": [],
+        "linkPages": [],
+    }
+
+
+def _inclusions(
+    values: Mapping[str, Value], include: Iterable[Inclusion], paging: Paging
+) -> Iterator[dict[str, str | None]]:
+    for inclusion in include:
+        value = values.get(inclusion.expr.attribute_type)
+        if isinstance(inclusion.expr, Assigned):
+            text: str | None = "false" if value is None else "true"
+        elif value is None:
+            text = paging.unassigned[inclusion.type]
+        else:
+            text = _text(value, paging.time_zone)
+        yield {"type": inclusion.type, "value": text}
+
+
+def _text(value: Value, time_zone: tzinfo) -> str:
+    if isinstance(value, StringValue):
+        return value.value
+    if isinstance(value, BooleanValue):
+        return "true" if value.value else "false"
+    if isinstance(value, NumberValue):
+        number = value.value
+        is_integer = number.is_integer() and abs(number) < LARGEST_INTEGER
+        return msgspec.json.encode(int(number) if is_integer else number).decode()
+    if isinstance(value, DateValue):
+        return date(*msgspec.structs.astuple(value.value)).isoformat()
+    if isinstance(value, DateTimeValue):
+        moment = datetime(*msgspec.structs.astuple(value.value))  # noqa: DTZ001 - the next line tells the zone
+        return moment.replace(tzinfo=timezone.utc).astimezone(time_zone).isoformat().replace("+00:00", "Z")
+    return time(*msgspec.structs.astuple(value.value)).isoformat()
