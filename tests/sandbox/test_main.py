@@ -70,6 +70,18 @@ def test_a_command_ended_by_a_signal() -> None:
     assert _run("--", sys.executable, "-c", "import os; os.kill(os.getpid(), 15)").returncode == 128 + 15
 
 
+def test_the_api_token_is_given_out_where_it_is_asked_for() -> None:
+    """The command can read back the source with `--api-token`, and knows nothing of that without."""
+    listing = """
+import os, requests
+url, token = os.environ["TARGET_ELIMITY_URL"], "TARGET_ELIMITY_API_TOKEN_"
+auth = os.environ.get(token + "ID", ""), os.environ.get(token + "SECRET", "")
+print(requests.get(url + "/api/agent/sources", auth=auth, timeout=10).status_code)
+"""
+    assert _run("--", sys.executable, "-c", listing).stdout.startswith("401\n")
+    assert _run("--api-token", "--", sys.executable, "-c", listing).stdout.startswith("200\n")
+
+
 def test_a_mistaken_option_is_refused() -> None:
     """A company has no less than nobody."""
     finished = _run("--employees", "-1")
