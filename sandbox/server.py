@@ -113,7 +113,8 @@ def serve(
     # Connections wait in the backlog from here on, so there is nothing to wait for before the block begins.
     listener = socket.create_server(("127.0.0.1", port), backlog=128)
     server = _Server(config)
-    thread = Thread(target=server.run, args=([listener],), name="sandbox server")
+    # Python waits for threads before it calls what is registered with atexit, unless they are daemons.
+    thread = Thread(target=server.run, args=([listener],), name="sandbox server", daemon=True)
     thread.start()
     try:
         yield f"{'https' if certfile else 'http'}://127.0.0.1:{listener.getsockname()[1]}"

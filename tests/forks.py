@@ -1,0 +1,151 @@
+"""Starts the packages' console scripts without the half second that Python takes to import them.
+
+A server process imports all of the packages once. For each start it forks a child, which has its own arguments,
+environment and standard streams, runs the console script's function and ends as any Python process ends. So exit codes,
+signals, tracebacks and what happens at exit are those of a process; only the imports are shared.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from pkgutil import walk_packages
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("tap-lucca", "target-elimity", "lucca-gateway")
+_LONGEST_REQUEST = 2**20
+# What Python looks at only when it starts.
+_READ_AT_START = ("PYTHON", "LC_", "LANG")
+
+
+@dataclass
+class ForkServer:
+    """The server process, and the socket that it takes requests from until nobody holds the other end."""
+
+    connection: socket.socket
+    settings: dict[str, str]
+
+    @classmethod
+    def start(cls) -> ForkServer:
+        """Start the server."""
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with its:
+            subprocess.Popen(
+                [sys.executable, "-c", "from tests.forks import main; main()", str(its.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[its.fileno()],
+                cwd=ROOT,
+            )
+        return cls(ours, _read_at_start(os.environ))
+
+    def can_run(self, command: str, environment: Mapping[str, str]) -> bool:
+        """Return whether a fork does what a new process would do."""
+        return command in PACKAGES and self.settings == _read_at_start(environment)
+
+    def run(
+        self, command: str, arguments: Sequence[str | Path], text: str, environment: Mapping[str, str], patience: float
+    ) -> tuple[int, str, str]:
+        """Run a console script to its end; return its exit code and what it wrote to its standard streams.
+
+        Raises:
+            TimeoutExpired: It took longer than `patience` seconds, and was killed.
+        """
+        request = {"command": command, "arguments": list(map(str, arguments)), "environment": dict(environment)}
+        with TemporaryFile() as stdin, TemporaryFile() as stdout, TemporaryFile() as stderr:
+            stdin.write(text.encode())
+            stdin.seek(0)
+            reading, writing = os.pipe()
+            with os.fdopen(reading) as answer:
+                streams = [stdin.fileno(), stdout.fileno(), stderr.fileno(), writing]
+                socket.send_fds(self.connection, [json.dumps(request).encode()], streams)
+                os.close(writing)
+                process = int(answer.readline())
+                killer = threading.Timer(patience, os.kill, (process, signal.SIGKILL))
+                killer.start()
+                exit_code = int(answer.readline())
+                if not killer.is_alive():
+                    raise subprocess.TimeoutExpired(command, patience)
+                killer.cancel()
+            return exit_code, _written(stdout), _written(stderr)
+
+
+def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(_READ_AT_START)}
+
+
+def _written(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode().replace("\r\n", "\n")
+
+
+def _serve(connection: socket.socket) -> Callable[[], Any]:
+    """Fork a child for each request; in the child, return the function that it is to run."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
+    while True:
+        request, descriptors, *_ = socket.recv_fds(connection, _LONGEST_REQUEST, 4)
+        if not request:
+            os._exit(0)
+        if os.fork() == 0:
+            connection.close()
+            return _child(json.loads(request), *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _child(request: dict[str, Any], stdin: int, stdout: int, stderr: int, answer: int) -> Callable[[], Any]:
+    """Become the console script in a child of its own, and tell the caller how that ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    process = os.fork()
+    if process:
+        os.write(answer, f"{process}\n".encode())
+        _, status = os.waitpid(process, 0)
+        os.write(answer, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        os._exit(0)
+    for number, descriptor in enumerate((stdin, stdout, stderr)):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.close(answer)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    time.tzset()
+    random.seed()
+    sys.argv = [str(Path(sys.executable).parent / request["command"]), *request["arguments"]]
+    (script,) = entry_points(group="console_scripts", name=request["command"])
+    function: Callable[[], Any] = script.load()
+    return function
+
+
+def _import_all() -> None:
+    """Import every module of the packages: a fork is quick because there is nothing left to import."""
+    for package in PACKAGES:
+        name = package.replace("-", "_")
+        for module in walk_packages(import_module(name).__path__, f"{name}."):
+            if not module.name.endswith("__main__"):
+                import_module(module.name)
+    assert threading.active_count() == 1, "a fork would lose the threads that an import started"
+
+
+def main() -> None:
+    """Serve; in a child, be the console script."""
+    sys.path.remove("")  # of the checkout, a console script sees only what is installed
+    _import_all()
+    gc.freeze()
+    sys.exit(_serve(socket.socket(fileno=int(sys.argv[1])))())
