@@ -39,6 +39,7 @@ _READ_AT_START = ("PYTHON", "LC_", "LANG")
 class ForkServer:
     """The server process, and the socket that it takes requests from until nobody holds the other end."""
 
+    process: subprocess.Popen[bytes]
     connection: socket.socket
     settings: dict[str, str]
 
@@ -47,14 +48,19 @@ class ForkServer:
         """Start the server."""
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its:
-            subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-c", "from tests.forks import main; main()", str(its.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[its.fileno()],
                 cwd=ROOT,
             )
-        return cls(ours, _read_at_start(os.environ))
+        return cls(process, ours, _read_at_start(os.environ))
+
+    def stop(self) -> None:
+        """Let the server end."""
+        self.connection.close()
+        self.process.wait()
 
     def can_run(self, command: str, environment: Mapping[str, str]) -> bool:
         """Return whether a fork does what a new process would do."""

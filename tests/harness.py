@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import pty
@@ -163,7 +164,9 @@ def run(command: str, *arguments: str | Path, text: str = "", env: Mapping[str, 
 
 @cache
 def _fork_server() -> ForkServer:
-    return ForkServer.start()
+    server = ForkServer.start()
+    atexit.register(server.stop)
+    return server
 
 
 def on_a_terminal(*command: str | Path, **streams: Any) -> tuple[int, str]:
