@@ -27,7 +27,9 @@ from typing import TYPE_CHECKING
 import elimity_insights_client as vendor
 import requests
 from elimity_insights_client._elimity_insights_client import _compress_domain_graph, _encode_domain_graph
+from msgspec import convert
 from target_elimity.employees import Rules, new_employee
+from target_elimity.records import Reference, User, WorkContract
 from target_elimity.snapshot import write_compressed
 from typing_extensions import override
 
@@ -258,9 +260,9 @@ def _requests(bench: Bench) -> Iterator[Row]:
 def _encoding(count: int) -> Row:
     """Compare encoding and compression alone, from employees to bytes, with the vendor's client on objects of its."""
     rules = Rules(today(), timezone.utc, {})
-    contract = {"id": 1, "startsOn": "2020-01-01", "isApplicable": True, "type": {"id": 1, "name": "CDI"}}
+    contract = WorkContract(1, 1, "2020-01-01", None, True, type=Reference(1, "CDI"))
     users = generate_company(count, 1, rules.today).users
-    employees = [new_employee(dict(user), [contract], rules) for user in users]
+    employees = [new_employee(convert(dict(user), User), [contract], rules) for user in users]
     gc.collect()
     ratios, ours, theirs = [], [], []
     for _ in range(PAIRS):

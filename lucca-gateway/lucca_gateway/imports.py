@@ -7,24 +7,22 @@ and every employee made once, before the first of them is given out: what comes 
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
-from functools import cache
 from http import HTTPStatus
 from importlib.metadata import version
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
+from lucca_elimity_kit.errors import ConnectorError
 from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, SingerSDKError
 from tap_lucca.client import LuccaStream
 from tap_lucca.streams import UsersStream, WorkContractsStream
 from tap_lucca.tap import TapLucca
-from target_elimity.completion import Completion
 from target_elimity.employees import Employee, Rules
-from target_elimity.sinks import Collection, RecordValidator
-from target_elimity.workforce import Workforce
+from target_elimity.imports import Import
 from typing_extensions import override
 
 from lucca_gateway.tenants import HostError
@@ -87,27 +85,26 @@ def perform_import(
         tenants.check(tap.instance_url)
         with tenants.session(tap.instance_url, tap.config["api_key"], stop) as session:
             tap.session = session
-            collection = Collection()
-            completion = Completion(tap.message_writer.records)
-            for stream in tap.streams.values():
-                yield from _collect(cast("_WatchedStream", stream), collection, stop)
-                completion.state_received(tap.state)
-        if problems := completion.missing():
-            raise ImportFailedError(Reason.DATA, " ".join(problems))
-        rules = Rules(datetime.now(settings.timezone).date(), settings.timezone, settings.contract_type_names)
-        workforce = Workforce(collection, rules)
-        # Once for nobody, so that one who cannot be imported is found before the first is given out.
-        for _ in workforce.employees():
-            stop.check()
-        if objection := workforce.objection():
-            raise ImportFailedError(Reason.RIGHTS, objection)
-        yield [Log("info", f"Importing {workforce.summary}.")]
-        yield [Log("info", f"Warning: {warning}") for warning in workforce.warnings()]
-        employees = workforce.employees()
-        while several := list(islice(employees, EMPLOYEES_AT_ONCE)):
-            stop.check()
-            yield several
-        yield [Log("info", f"Import complete. {workforce.summary}.")]
+            with closing(Import()) as incoming:
+                for stream in tap.streams.values():
+                    incoming.schema_received(stream.name, stream.schema)
+                    yield from _collect(cast("_WatchedStream", stream), incoming, stop)
+                yield from _deliver(incoming, settings, stop)
+
+
+def _deliver(incoming: Import, settings: Settings, stop: Stop) -> Iterator[Sequence[Item]]:
+    incoming.check_records()
+    rules = Rules(datetime.now(settings.timezone).date(), settings.timezone, settings.contract_type_names)
+    # A first pass for nobody: if somebody cannot be imported, nobody has been sent yet.
+    for _ in incoming.employees(rules):
+        stop.check()
+    yield [Log("info", f"Importing {incoming.summary}.")]
+    yield [Log("info", f"Warning: {warning}") for warning in incoming.warnings()]
+    employees = (employee for employee, _ in incoming.employees(rules))
+    while several := list(islice(employees, EMPLOYEES_AT_ONCE)):
+        stop.check()
+        yield several
+    yield [Log("info", f"Import complete. {incoming.summary}.")]
 
 
 def _new_tap(configuration: Mapping[str, object], settings: Settings, stop: Stop) -> _Tap:
@@ -119,25 +116,21 @@ def _new_tap(configuration: Mapping[str, object], settings: Settings, stop: Stop
     return tap
 
 
-def _collect(stream: _WatchedStream, collection: Collection, stop: Stop) -> Iterator[list[Log]]:
-    """Read a stream to its end into the collection; yield what there is to say of it."""
+def _collect(stream: _WatchedStream, incoming: Import, stop: Stop) -> Iterator[list[Log]]:
+    """Read a stream to its end into the import; yield what there is to log."""
     what = stream.name.replace("_", " ")
-    collect = collection.add_user if stream.name == UsersStream.name else collection.add_work_contract
-    validate = _validator(type(stream), stream.name).validate
-    records = stream.tap.message_writer.records
     told = time.monotonic()
-    for record in stream.get_records(None):
+    count = 0
+    for count, record in enumerate(stream.get_records(None), 1):
         stop.check()
-        validate(record)
-        collect(record)
-        records[stream.name] += 1
-        if records.total() == 1:
+        incoming.record_received(stream.name, record)
+        if count == 1 and stream.name == UsersStream.name:
             yield [Log("info", f"Import from Lucca started (lucca-gateway {version('lucca-gateway')}).")]
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
-            yield [Log("info", f"Read {records[stream.name]} of {stream.total} {what}.")]
-    if records.total():
-        yield [Log("info", f"Read {records[stream.name]} of {stream.total} {what}.")]
+            yield [Log("info", f"Read {count} of {stream.total} {what}.")]
+    if count:
+        yield [Log("info", f"Read {count} of {stream.total} {what}.")]
 
 
 @contextmanager
@@ -152,17 +145,12 @@ def _told_to_administrators() -> Iterator[None]:
         raise ImportFailedError(Reason.CONFIGURATION, flaw) from None
     except FatalAPIError as error:
         raise ImportFailedError(Reason.UNAVAILABLE, str(error)) from None
-    except SingerSDKError as error:
+    except (ConnectorError, SingerSDKError) as error:
         raise ImportFailedError(Reason.DATA, str(error)) from None
     except OSError:
         raise ImportFailedError(
             Reason.UNAVAILABLE, "The address of Lucca could not be found out. Run it again."
         ) from None
-
-
-@cache
-def _validator(stream: type[LuccaStream], name: str) -> RecordValidator:
-    return RecordValidator(name, cast("dict[str, Any]", stream.schema))
 
 
 class _WatchedStream(LuccaStream):

@@ -31,7 +31,6 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INC
 from singer_sdk.streams import RESTStream
 from typing_extensions import override
 
-from tap_lucca.completion import COMPLETION
 from tap_lucca.pagination import Page, Paginator, Row, Slice, UnstableCollectionError
 from tap_lucca.projection import Projection
 
@@ -42,6 +41,11 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog, RecordMessage
 
     from tap_lucca.tap import TapLucca
+
+# How a target can tell a stream that was read to its end from one that just stopped: a mark under the stream's bookmark
+# in STATE, `{"completion": {"run_id": "…", "records": 2345}}`. The run id is new in every run, and `records` is the
+# number of records that were read from Lucca.
+COMPLETION = "completion"
 
 # The tenant's window in seconds: where a 429 does not say how long to wait, the whole of it is waited out.
 RATE_LIMIT_WINDOW = 60.0
@@ -188,8 +192,7 @@ class LuccaStream(RESTStream[Slice], ABC):
             # The generator is asked for more only after the last record was written: the stream is complete.
             self.stream_state[COMPLETION] = {
                 "run_id": self._tap.run_id,
-                "read": paginator.given_out,
-                "records": self._tap.message_writer.records[self.stream_maps[0].stream_alias],
+                "records": paginator.given_out,
             }
 
     def choose(self, rows: Sequence[Row]) -> Sequence[Row]:

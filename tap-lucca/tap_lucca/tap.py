@@ -8,9 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
+from lucca_elimity_kit.progress import Progress
 from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
@@ -18,8 +20,6 @@ from typing_extensions import override
 
 from tap_lucca import client
 from tap_lucca.bookmarks import on_luccas_clock
-from tap_lucca.completion import COMPLETION, CountingWriter
-from tap_lucca.progress import Progress
 from tap_lucca.settings import readable_environment, readable_files, settings_errors
 from tap_lucca.streams import UsersStream, WorkContractsStream
 
@@ -36,8 +36,7 @@ class TapLucca(Tap):
     """Singer tap for Lucca HR: users and work contracts."""
 
     name = "tap-lucca"
-    message_writer: CountingWriter
-    message_writer_class = CountingWriter
+    message_writer_class = MsgSpecWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
         TapCapabilities.STATE,
@@ -155,7 +154,7 @@ class TapLucca(Tap):
         """Load an earlier run's state without its completion marks: the SDK writes it out again first thing."""
         super().load_state(state)
         for bookmark in self.state.get("bookmarks", {}).values():
-            bookmark.pop(COMPLETION, None)
+            bookmark.pop(client.COMPLETION, None)
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 
+from lucca_elimity_kit.errors import ConnectorError
 from simplejson import JSONDecodeError  # what the SDK reads its files with
 from singer_sdk.exceptions import SingerSDKError
 
@@ -18,7 +19,7 @@ def main() -> None:
 
     try:
         TargetElimity.cli()
-    except SingerSDKError as error:
+    except (ConnectorError, SingerSDKError) as error:
         _fail(str(error))
     except JSONDecodeError as error:
         _fail(f"A configuration file is not valid JSON: {error}.")

@@ -1,98 +1,103 @@
-"""Whether what arrived is a whole import. Pure: messages are reported to it, and it says what is missing.
+"""Whether the records that arrived are a whole import.
 
-The end of the input proves nothing: when a tap crashes, Meltano just closes the target's input. What proves it is the
-tap's completion mark in STATE, under the bookmark of the stream:
-`{"completion": {"run_id": "…", "records": 2345, "read": 2345}}`. `records` were passed on, of those that were `read`.
-
-A stream that a stream map or a mapper has filtered is whole in itself, but a snapshot of it removes everybody else. It
-counts as incomplete unless that is wanted.
+The end of the input doesn't mean the tap finished: it may have crashed. So the tap marks each stream that it read to
+its end, in STATE, under the bookmark of the stream: `{"completion": {"run_id": "…", "records": 2345}}`. `records` is
+the number of records it read from Lucca. The target compares it with the distinct records it received.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from lucca_elimity_kit.errors import ConnectorError
+
+from target_elimity.records import RECORD_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-REQUIRED_STREAMS = ("users", "work_contracts")
+    from collections.abc import Callable, Mapping
 
 
-@dataclass(slots=True)
+class _Mark(msgspec.Struct, frozen=True):
+    run_id: str
+    records: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Bookmark(msgspec.Struct):
+    completion: _Mark | None = None
+
+
+class InvalidStateError(ConnectorError):
+    """A STATE message is not of the form that the target can read."""
+
+
 class Completion:
-    """What the messages so far say about the streams of an import."""
+    """The completion marks of the streams of an import."""
 
-    received: Counter[str] = field(default_factory=Counter)
-    """RECORD messages by stream."""
+    def __init__(self) -> None:
+        self._marks: dict[str, tuple[_Mark, int]] = {}
+        """The mark of each stream, and how many records had arrived when it was first seen."""
 
-    dropped: Counter[str] = field(default_factory=Counter)
-    """Those of them that a stream map of the target left out."""
+    def state_received(self, state: Mapping[str, object], rows: Callable[[str], int]) -> None:
+        """Take note of the completion marks in a STATE message.
 
-    accept_filtered: bool = False
-    """Whether a part of a stream, filtered on purpose, will do."""
+        Args:
+            state: The value of the message.
+            rows: Returns how many distinct records of a stream have arrived so far.
 
-    _marks: dict[str, _Mark] = field(default_factory=dict)
+        Raises:
+            InvalidStateError: The bookmarks are not of the expected form.
+        """
+        try:
+            bookmarks = msgspec.convert(state.get("bookmarks"), dict[str, object] | None) or {}
+            found = {name: msgspec.convert(bookmarks.get(name), _Bookmark | None) for name in RECORD_TYPES}
+        except msgspec.ValidationError:
+            raise InvalidStateError(
+                "A STATE message does not have the form that tap-lucca gives it: run the target with this tap."
+            ) from None
+        for stream, bookmark in found.items():
+            mark = bookmark and bookmark.completion
+            # Each STATE repeats the marks before it.
+            if mark and mark != self._marks.get(stream, (None,))[0]:
+                self._marks[stream] = mark, rows(stream)
 
-    def state_received(self, state: Mapping[str, Any]) -> None:
-        """Take note of the completion marks in a STATE message."""
-        bookmarks = state.get("bookmarks") or {}
-        for stream in REQUIRED_STREAMS:
-            content = (bookmarks.get(stream) or {}).get("completion") or {}
-            mark = _Mark(content.get("run_id"), content.get("records"), content.get("read"), self.received[stream])
-            if not mark.repeats(self._marks.get(stream)):
-                self._marks[stream] = mark
+    def problems(self, rows: Callable[[str], int], *, accept_filtered: bool) -> list[str]:
+        """Return why this is not a whole import, in a sentence each; an empty list if it is one.
 
-    def missing(self) -> list[str]:
-        """Return, in a sentence each, why this is not a whole import; nothing if it is one."""
-        problems = [problem for stream in REQUIRED_STREAMS if (problem := self._problem(stream))]
-        if not problems and len({self._marks[stream].run_id for stream in REQUIRED_STREAMS}) > 1:
-            problems.append("The streams were completed by different runs of the tap.")
-        if not problems and not self.received["users"]:
-            problems.append("Lucca has not a single user for this API key: check the rights of its role.")
-        elif not problems and self.received["users"] == self.dropped["users"]:
-            problems.append("The setting 'stream_maps' leaves not a single user.")
-        return problems
+        Args:
+            rows: Returns how many distinct records of a stream have arrived.
+            accept_filtered: Whether a part of a stream is enough: somebody filtered it on purpose.
+        """
+        problems = [
+            problem for stream in RECORD_TYPES if (problem := self._problem(stream, rows(stream), accept_filtered))
+        ]
+        if problems:
+            return problems
+        if len({mark.run_id for mark, _ in self._marks.values()}) > 1:
+            return ["The streams were completed by different runs of the tap: run both streams together."]
+        return []
 
-    def _problem(self, stream: str) -> str | None:
-        mark, received = self._marks.get(stream), self.received[stream]
-        if mark is None or mark.run_id is None:
+    def _problem(self, stream: str, rows: int, accept_filtered: bool) -> str | None:
+        mark, rows_at_mark = self._marks.get(stream, (None, 0))
+        if mark is None or rows_at_mark != rows:
             return (
-                f"The stream '{stream}' is incomplete: after {received} records the tap stopped, or left it out; "
-                "its log says why."
+                f"The stream '{stream}' is incomplete: {rows} records arrived, but the tap did not mark it complete "
+                "after the last one. The log of the tap says why it stopped."
             )
-        if mark.seen_after != mark.records and not (self.accept_filtered and mark.exceeds(mark.seen_after)):
+        if rows > mark.records:
             return (
-                f"The stream '{stream}' is incomplete: it was marked complete with {mark.records} records "
-                f"when {mark.seen_after} had been received. If a mapper left them out on purpose, "
-                "set 'accept_filtered'."
+                f"The stream '{stream}' has {rows} records, but the tap read only {mark.records} from Lucca: "
+                "remove the stream map or mapper that adds records."
             )
-        if received != mark.seen_after:
-            return f"The stream '{stream}' went on after it was marked complete: {received} instead of {mark.records}."
-        kept = received - self.dropped[stream]
-        read = received if mark.read is None else mark.read
-        if kept != read and not self.accept_filtered:
+        if rows == 0 < mark.records:
             return (
-                f"The stream '{stream}' is filtered: a stream map left {kept} of {read} records, and a snapshot "
-                "of them would remove all others. If only these are to be in the source, set 'accept_filtered'."
+                f"The tap read {mark.records} records of the stream '{stream}', but none arrived: a stream map or "
+                "mapper renamed or dropped the stream. Remove it."
+            )
+        if rows < mark.records and not accept_filtered:
+            return (
+                f"The stream '{stream}' is incomplete: the tap read {mark.records} records, but {rows} arrived. "
+                "If a stream map or mapper filters it on purpose, set 'accept_filtered': then all other people "
+                "are removed from the source."
             )
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    run_id: str | None
-    records: int | None
-    read: int | None
-    seen_after: int
-    """How many records of the stream had been received when the mark was first seen: a mark that comes before its
-    records is that of an earlier run."""
-
-    def repeats(self, other: _Mark | None) -> bool:
-        """Whether this is the same mark, seen once more: every STATE carries the marks of all before it."""
-        return other is not None and (self.run_id, self.records) == (other.run_id, other.records)
-
-    def exceeds(self, count: int) -> bool:
-        """Whether the tap passed on more records than these; none at all are no part of a stream."""
-        return isinstance(self.records, int) and self.records > count > 0

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
+
+import msgspec
 
 Type: TypeAlias = Literal["date", "dateTime", "string"]
 
@@ -72,29 +74,47 @@ def export_file() -> str:
     return json.dumps(model, indent=2) + "\n"
 
 
-def misfits(model: dict[str, Any]) -> list[str]:
-    """Return everything in which a source's data model does not fit this table, each in a few words.
+class _EntityType(msgspec.Struct):
+    id: str
+
+
+class _AttributeType(msgspec.Struct, rename="camel"):
+    id: str
+    entity_type_id: str
+    type: str
+    archived: bool = False
+
+
+class _Model(msgspec.Struct, rename="camel"):
+    entity_types: list[_EntityType]
+    entity_attribute_types: list[_AttributeType]
+
+
+def differences(model: bytes) -> list[str]:
+    """Return every difference between a source's data model and this table, each in a few words.
+
+    Args:
+        model: The data model in the form of an export file.
 
     Raises:
-        KeyError, TypeError: It is not a data model.
+        msgspec.DecodeError: It is not a data model.
     """
-    if ENTITY_TYPE not in {entity_type["id"] for entity_type in model["entityTypes"]}:
+    found = msgspec.json.decode(model, type=_Model)
+    if ENTITY_TYPE not in {entity_type.id for entity_type in found.entity_types}:
         return [f"the entity type Employee ({ENTITY_TYPE}) is missing"]
     actual = {
-        attribute["id"]: attribute
-        for attribute in model["entityAttributeTypes"]
-        if attribute["entityTypeId"] == ENTITY_TYPE
+        attribute.id: attribute for attribute in found.entity_attribute_types if attribute.entity_type_id == ENTITY_TYPE
     }
     return [
-        f"the attribute {expected.name} ({expected.id}) {misfit}"
+        f"the attribute {expected.name} ({expected.id}) {difference}"
         for expected in ATTRIBUTE_TYPES
-        if (misfit := _misfit(expected, actual.get(expected.id)))
+        if (difference := _difference(expected, actual.get(expected.id)))
     ]
 
 
-def _misfit(expected: AttributeType, actual: dict[str, Any] | None) -> str | None:
+def _difference(expected: AttributeType, actual: _AttributeType | None) -> str | None:
     if actual is None:
         return "is missing"
-    if actual["type"] != expected.type:
-        return f"has the type {actual['type']} instead of {expected.type}"
-    return "is archived" if actual.get("archived") else None
+    if actual.type != expected.type:
+        return f"has another type than {expected.type}"
+    return "is archived" if actual.archived else None

@@ -1,22 +1,28 @@
-"""From Lucca's users and work contracts to employees: the join and the status. Pure; values in, values out."""
+"""Makes employees of Lucca's users and work contracts: the join and the status. Pure: values in, values out."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from target_elimity.records import Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import tzinfo
 
-Record: TypeAlias = "Mapping[str, Any]"
+    from msgspec import UnsetType
+
+    from target_elimity.records import User, WorkContract
 
 ACTIVE = "active"
 INACTIVE = "inactive"
 
-_FRACTION = re.compile(r"[.,]\d+")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?=\Z|[T ]\d\d:\d\d)", re.ASCII)
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:\d\d)?|\d{4}-\d\d-\d\d", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,108 +67,119 @@ class Rules:
     """Labels for contract types of which only the id is known."""
 
 
-def new_employee(user: Record, contracts: Iterable[Record], rules: Rules) -> Employee:
+def new_employee(user: User, contracts: Iterable[WorkContract], rules: Rules) -> Employee:
     """Return the employee for a user and their work contracts, in any order.
 
     Raises:
         ValueError: A date or timestamp is not one; the message names the field, not the value.
     """
-    department = user.get("department")
-    manager = user.get("manager")
-    first_name, last_name = _text(user, "firstName"), _text(user, "lastName")
-    login = _text(user, "login")
+    department, manager = user.department or _NOTHING, user.manager or _NOTHING
+    first_name, last_name = _text(user.firstName), _text(user.lastName)
+    login = _text(user.login)
     full_name = " ".join(part for part in (first_name, last_name) if part)
-    end_date = _date(user, "dtContractEnd")
+    end_date = _date(user.dtContractEnd, "dtContractEnd")
     return Employee(
-        id=str(user["id"]),
-        name=_text(user, "name") or full_name or login or str(user["id"]),
+        id=str(user.id),
+        name=_text(user.name) or full_name or login or str(user.id),
         login=login,
-        email=_text(user, "mail"),
+        email=_text(user.mail),
         first_name=first_name,
         last_name=last_name,
-        job_title=_text(user, "jobTitle"),
-        employee_number=_text(user, "employeeNumber"),
-        department=_text(department, "name"),
-        department_code=_text(department, "code"),
-        legal_entity=_text(user.get("legalEntity"), "name"),
-        manager_id=_text(manager, "id"),
-        manager_name=_text(manager, "name"),
-        manager_email=_text(manager, "mail"),
-        seniority_date=_date(user, "seniorityDate"),
-        contract_start_date=_date(user, "dtContractStart"),
+        job_title=_text(user.jobTitle),
+        employee_number=_text(user.employeeNumber),
+        department=_text(department.name),
+        department_code=_text(department.code),
+        legal_entity=_text((user.legalEntity or _NOTHING).name),
+        manager_id=None if manager.id is None else str(manager.id),
+        manager_name=_text(manager.name),
+        manager_email=_text(manager.mail),
+        seniority_date=_date(user.seniorityDate, "seniorityDate"),
+        contract_start_date=_date(user.dtContractStart, "dtContractStart"),
         end_date=end_date,
-        last_modified=_timestamp(user, "modifiedAt", rules.zone),
+        last_modified=_timestamp(user.modifiedAt, "modifiedAt", rules.zone),
         status=INACTIVE if end_date is not None and end_date < rules.today else ACTIVE,
-        primary_role=_text(user.get("rolePrincipal"), "name"),
-        secondary_roles=_names(user.get("habilitedRoles")),
+        primary_role=_text((user.rolePrincipal or _NOTHING).name),
+        secondary_roles=_names(user.habilitedRoles),
         contract_type=_contract_type(applicable_contract(contracts, rules.today), rules.contract_type_names),
     )
 
 
-def applicable_contract(contracts: Iterable[Record], today: date) -> Record | None:
-    """Return the contract that counts: the one Lucca marks, else the ongoing, first upcoming or last past one."""
+def applicable_contract(contracts: Iterable[WorkContract], today: date) -> WorkContract | None:
+    """Return the contract that counts: the one Lucca marks, else the ongoing, first upcoming or last past one.
+
+    Raises:
+        ValueError: A date is not one.
+    """
     return min(contracts, key=lambda contract: _rank(contract, today), default=None)
 
 
-def _rank(contract: Record, today: date) -> tuple[bool, int, int, int]:
-    """Return a key by which the contract that counts comes first; the id settles what Lucca leaves open."""
-    marked = contract.get("isApplicable") is True
-    start = _date(contract, "startsOn") or date.min
-    end = _date(contract, "endsOn") or date.max
+def _rank(contract: WorkContract, today: date) -> tuple[bool, int, int, int]:
+    """Return a key by which the contract that counts comes first; the id decides between equals."""
+    marked = contract.isApplicable is True
+    start = _date(contract.startsOn, "startsOn") or date.min
+    end = _date(contract.endsOn, "endsOn") or date.max
     if start > today:
         phase, distance = 1, start.toordinal()
     elif end < today:
         phase, distance = 2, -end.toordinal()
     else:
         phase, distance = 0, -start.toordinal()
-    return not marked, phase, distance, contract["id"]
+    return not marked, phase, distance, contract.id
 
 
-def _contract_type(contract: Record | None, names: Mapping[str, str]) -> str | None:
+def _contract_type(contract: WorkContract | None, names: Mapping[str, str]) -> str | None:
     if contract is None:
         return None
-    embedded = contract.get("type")
-    type_id = _text(contract, "typeId") or _text(embedded, "id")
-    return _text(embedded, "name") or (names.get(type_id, type_id) if type_id else None)
+    embedded = contract.type or _NOTHING
+    type_id = embedded.id if contract.typeId is None else contract.typeId
+    return _text(embedded.name) or (None if type_id is None else names.get(str(type_id), str(type_id)))
 
 
-def _text(record: Record | None, field: str) -> str | None:
-    """Return the value as text as it stands; None if there is none or it is blank."""
-    value = record.get(field) if record else None
-    if value is None:
-        return None
-    text = str(value)
-    return text if text.strip() else None
+def _text(value: str | None) -> str | None:
+    """Return the text as it stands; None if it is blank."""
+    return value if value and not value.isspace() else None
 
 
-def _names(references: Iterable[Record] | None) -> str | None:
-    names = (_text(reference, "name") for reference in references or ())
+def _names(references: Iterable[Reference] | None) -> str | None:
+    names = (_text(reference.name) for reference in references or ())
     return ", ".join(sorted(name for name in names if name)) or None
 
 
-def _date(record: Record, field: str) -> date | None:
-    """Return the date as it stands, whatever time and zone come after it."""
-    text = _text(record, field)
-    if text is None:
+def _date(value: str | UnsetType | None, field: str) -> date | None:
+    """Return the date as it stands, whatever time and zone follow it."""
+    if not isinstance(value, str) or not _text(value):
         return None
     try:
-        day, separator = date.fromisoformat(text[:10]), text[10:11]
+        return _parse_date(value)
     except ValueError:
-        separator = "?"
-    if separator not in {"", "T", " "}:
-        raise ValueError(f"'{field}' is not a date")
-    return day
+        raise ValueError(f"'{field}' is not a date") from None
 
 
-def _timestamp(record: Record, field: str, zone: tzinfo) -> datetime | None:
-    """Return the timestamp in UTC without fractions of a second; one that names no zone is read in the given one."""
-    text = _text(record, field)
-    if text is None:
+@lru_cache(maxsize=1 << 14)
+def _parse_date(text: str) -> date:
+    if not _DATE.match(text):
+        raise ValueError
+    return date.fromisoformat(text[:10])
+
+
+def _timestamp(value: str | None, field: str, zone: tzinfo) -> datetime | None:
+    """Return the timestamp in UTC without fractions of a second; one without a zone is read in the given one."""
+    if value is None or not _text(value):
         return None
     try:
-        moment = datetime.fromisoformat(_FRACTION.sub("", text).replace("Z", "+00:00"))
+        moment = _parse_timestamp(value)
     except ValueError:
         raise ValueError(f"'{field}' is not a timestamp") from None
     if moment.date() in {date.min, date.max}:  # they stand for "ever" and "never", which no zone shifts
         return moment.replace(tzinfo=timezone.utc)
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(timezone.utc)
+
+
+def _parse_timestamp(text: str) -> datetime:
+    match = _TIMESTAMP.fullmatch(text)
+    if match is None:
+        raise ValueError
+    return datetime.fromisoformat((match[1] or text) + (match[2] or "").replace("Z", "+00:00"))
+
+
+_NOTHING = Reference()

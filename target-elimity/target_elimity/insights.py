@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import backoff
 import requests
-from singer_sdk.exceptions import FatalSyncError
+from lucca_elimity_kit.errors import ConnectorError
 from urllib3.exceptions import HTTPError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ LONGEST_PAUSE = 60
 logger = logging.getLogger("target-elimity.insights")
 
 
-class InsightsError(FatalSyncError):
+class InsightsError(ConnectorError):
     """Elimity Insights could not be reached or refused; the message says what to do about it."""
 
 
@@ -85,20 +85,13 @@ class Insights:
         self._session.auth = (source_id, source_token)
         self._session.headers["User-Agent"] = f"target-elimity/{version('target-elimity')}"
 
-    def data_model(self) -> dict[str, Any]:
+    def data_model(self) -> bytes:
         """Return the data model of the source, in the form of an export file.
 
         Raises:
             InsightsError: It could not be had.
         """
-        response = self._patiently("GET", "domain-graph-schema")
-        try:
-            model: dict[str, Any] = response.json()
-        except requests.exceptions.JSONDecodeError:
-            raise InsightsError(
-                f"{self._server} answers with something that is no data model; check the setting 'url'."
-            ) from None
-        return model
+        return self._patiently("GET", "domain-graph-schema").content
 
     def upload(self, snapshot: BinaryIO) -> None:
         """Replace everything the source holds by a compressed snapshot, read from the file as it is sent.

@@ -1,4 +1,4 @@
-"""Reading Singer messages without ever repeating their content: the SDK's own readers quote a bad line in the log."""
+"""Reads Singer messages without ever repeating their content: the SDK's own readers quote a bad line in the log."""
 
 from __future__ import annotations
 
@@ -6,44 +6,74 @@ import sys
 from typing import IO, Any
 
 import msgspec
-from singer_sdk.exceptions import FatalSyncError
+from lucca_elimity_kit.errors import ConnectorError
+from singer_sdk.exceptions import RecordsWithoutSchemaException
 from singer_sdk.io_base import GenericSingerReader
 from typing_extensions import override
 
 
-class InvalidMessageError(FatalSyncError):
-    """A line of the input is no Singer message."""
+class InvalidMessageError(ConnectorError):
+    """A line of the input is not a Singer message."""
 
 
-class MessageReader(GenericSingerReader[bytes]):  # 0.88 times as long as with the SDK's default reader
+class RecordBeforeSchemaError(InvalidMessageError, RecordsWithoutSchemaException):
+    """A RECORD message comes before the SCHEMA message of its stream."""
+
+
+class SchemaMessage(msgspec.Struct):
+    """A SCHEMA message: https://hub.meltano.com/singer/spec."""
+
+    stream: str
+    schema: dict[str, Any]
+    key_properties: list[str] | None = None
+    bookmark_properties: list[str] | None = None
+
+    @classmethod
+    def read(cls, message: dict[str, Any]) -> SchemaMessage:
+        """Return a message as its type.
+
+        Raises:
+            InvalidMessageError: It is not a SCHEMA message.
+        """
+        try:
+            found = msgspec.convert(message, cls)
+            msgspec.convert(found.schema.get("properties"), dict[str, dict[str, Any]])
+        except msgspec.ValidationError:
+            raise InvalidMessageError(
+                "A SCHEMA message lacks its stream or its schema, or the schema is not one of an object."
+            ) from None
+        return found
+
+
+class MessageReader(GenericSingerReader[bytes]):
     """Reads Singer messages, a line of JSON each, from the standard input."""
 
     @property
     @override
     def default_input(self) -> IO[bytes]:
+        if sys.stdin is None:
+            raise InvalidMessageError("The standard input is closed: pipe the output of the tap into the target.")
         return sys.stdin.buffer
 
     @override
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
         try:
-            return _decoder.decode(line)
+            message = _decoder.decode(line)
         except msgspec.ValidationError:
             raise InvalidMessageError("A line of the input is JSON, but not a Singer message.") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidMessageError(
                 "A line of the input is not valid JSON: the tap was stopped in the middle of it, or is none."
             ) from None
-
-    @staticmethod
-    @override
-    def assert_line_requires(line_dict: dict[str, Any], requires: set[str]) -> None:
-        if missing := requires.difference(line_dict):
-            kind = line_dict.get("type", "Singer")
-            raise InvalidMessageError(f"A {kind} message lacks {', '.join(sorted(missing))}.")
+        if not isinstance(message.get("type"), str):
+            raise InvalidMessageError("A line of the input is JSON, but not a Singer message.")
+        return message
 
     @override
     def _process_unknown_message(self, message_dict: dict[str, Any]) -> None:
-        raise InvalidMessageError(f"The message type {message_dict['type']!r} is not supported.")
+        raise InvalidMessageError(
+            "A message has a type that is none of SCHEMA, RECORD, STATE, ACTIVATE_VERSION and BATCH."
+        )
 
 
 _decoder = msgspec.json.Decoder(dict[str, Any])

@@ -1,73 +1,45 @@
-"""The target: its settings, and at the end of the input whether there is a whole import to upload."""
+"""The adapter between the SDK and an import: Singer messages in, STATE out once the import was accepted."""
 
 from __future__ import annotations
 
-import copy
 import os
 import sys
-from contextlib import closing, contextmanager
-from datetime import datetime
-from functools import cached_property
-from importlib.metadata import version
-from pathlib import Path
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
-from zoneinfo import ZoneInfo
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
+import msgspec
 from singer_sdk import Target
 from singer_sdk import typing as th
 from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.exceptions import ConfigValidationError, FatalSyncError, SingerSDKError
+from singer_sdk.exceptions import ConfigValidationError, MapExpressionError
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities
+from singer_sdk.mapper import DefaultStreamMap
 from typing_extensions import override
 
-from target_elimity.completion import REQUIRED_STREAMS, Completion
-from target_elimity.data_model import ATTRIBUTE_TYPES, export_file, misfits
-from target_elimity.employees import Rules
-from target_elimity.insights import Insights, InsightsError
-from target_elimity.messages import InvalidMessageError, MessageReader
-from target_elimity.preview.changes import Changes
-from target_elimity.preview.folder import REPORT, write_folder
-from target_elimity.preview.previous_snapshot import read_employees
-from target_elimity.preview.report import Preview
-from target_elimity.preview.roster import Roster
-from target_elimity.progress import Progress
-from target_elimity.safeguard import Headcount, objection
+from target_elimity.agent import PROGRESS_EVERY, Agent
+from target_elimity.data_model import export_file
+from target_elimity.messages import InvalidMessageError, MessageReader, RecordBeforeSchemaError, SchemaMessage
+from target_elimity.records import RECORD_TYPES, UnusableStreamError
 from target_elimity.settings import readable_environment, settings_errors
-from target_elimity.sinks import Collection, EmployeeSink, IgnoringSink, UnusableStreamError
-from target_elimity.snapshot import write_compressed, write_json
-from target_elimity.workforce import Workforce
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
     from typing import IO
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
-    from singer_sdk.sinks import Sink
-
-    from target_elimity.employees import Employee
-    from target_elimity.workforce import Summary
-
-# Where the target keeps what it remembers of the last upload, among the bookmarks of the tap's STATE.
-BOOKMARK = "target-elimity"
-# To ask for the time after each record would take longer than to collect it.
-RECORDS_BETWEEN_WORDS = 100
-
-
-class ImportRefusedError(FatalSyncError):
-    """What arrived is not to replace what the source holds; the message says why."""
+    from singer_sdk.mapper import StreamMap
 
 
 class TargetElimity(Target):
-    """Singer target for Elimity Insights: one whole snapshot of employees a run."""
+    """Singer target for Elimity Insights: one whole snapshot of employees a run.
+
+    It has no sinks: nothing is loaded before the end of the input, and then both streams at once.
+    """
 
     name = "target-elimity"
     message_reader_class = MessageReader
-    # Nothing may leave before the end of the input: by default the SDK drains its sinks, and emits STATE, in between.
-    _MAX_RECORD_AGE_IN_MINUTES = float("inf")
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.STREAM_MAPS,
@@ -181,13 +153,9 @@ class TargetElimity(Target):
     def __init__(self, *, parse_env_config: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
         with readable_environment(parse_env_config):
             super().__init__(parse_env_config=parse_env_config, **kwargs)
-        self.max_parallelism = 1
-        self.collection = Collection()
-        # The employees to look into, with those of the previous snapshot, if there is one.
-        self._roster = Roster()
-        self._completion = Completion(accept_filtered=self.config["accept_filtered"])
-        self._state: dict[str, Any] = {}
-        self._uploading = self._accepted = False
+        self.agent = Agent(self.config, self.logger)
+        self._received = 0
+        self._ignored: set[str] = set()
 
     @classproperty
     @override
@@ -214,222 +182,73 @@ class TargetElimity(Target):
         super(Target, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
         target = cls(config=config.config, parse_env_config=config.parse_env)
-        if check:
-            target.check()
-            return
-        with closing(target.collection), closing(target._roster), target._reporting():
-            target.start()
-            target.listen(file_input)
-
-    def start(self) -> None:
-        """Make sure, before the first record, that an import will be accepted, and read what it is compared with.
-
-        Raises:
-            ConfigValidationError: The previous snapshot cannot be read.
-            InsightsError: The server, the credentials or the data model are not as they must be.
-        """
-        if self._compares:
-            self._roster.add_previous(read_employees(Path(self.config["previous_snapshot"])))
-        if self._insights is None:
-            return
-        self._check_data_model(self._insights)
-        self._tell("info", f"Import from Lucca started (target-elimity {version('target-elimity')}).")
-
-    def check(self) -> None:
-        """Say on the standard output whether URL, credentials and data model are as they must be.
-
-        Raises:
-            InsightsError: They are not.
-        """
-        if self._insights is None:
-            click.echo("Dry run ('output_path' is set): there is nothing to check at Elimity Insights.")
-            return
-        self._check_data_model(self._insights)
-        click.echo(f"Elimity Insights at {self.config['url']} accepts the credentials of source {self._source}.")
-        click.echo(f"The data model of the source fits: Employee, with all {len(ATTRIBUTE_TYPES)} attributes.")
+        with closing(target.agent):
+            if check:
+                for finding in target.agent.check():
+                    click.echo(finding)
+                return
+            with target.agent.reporting():
+                target.agent.start()
+                target.listen(file_input)
 
     @override
     def process_endofpipe(self) -> None:
-        """Upload the import if it is whole, and only then emit STATE.
+        """Import what arrived, and only then emit STATE.
 
         Raises:
-            ImportRefusedError: It is not whole, or the safeguard objects.
-            InsightsError: Elimity Insights did not accept it.
-            UnusableStreamError: A record cannot be imported.
+            ConnectorError: Nothing was imported; the message says why.
         """
-        if missing := self._completion.missing():
-            raise ImportRefusedError(" ".join(missing))
-        zone = ZoneInfo(self.config["timezone"])
-        now = datetime.now(zone)
-        rules = Rules(now.date(), zone, self.config.get("contract_type_names") or {})
-        dry_run = self._insights is None
-        workforce = Workforce(self.collection, rules, self._roster if dry_run or self._compares else None)
-        with TemporaryFile() as snapshot:
-            write = write_json if dry_run else write_compressed
-            write(self._watched(workforce.employees()), snapshot)
-            if reason := workforce.objection():
-                raise ImportRefusedError(reason)
-            reason = self._objection_of_safeguard(workforce.summary)
-            changes = Changes(self._roster) if self._compares else None
-            if dry_run:  # the report is what shows whether the safeguard is right
-                preview = Preview(self._roster, workforce.summary, changes, reason, now)
-                write_folder(Path(self.config["output_path"]), snapshot, preview)
-            if reason:
-                raise ImportRefusedError(reason)
-            if self._insights:
-                self._uploading = True
-                self._insights.upload(snapshot)
-                self._accepted = True
-        self._tell_outcome(workforce, changes)
-        if dry_run:  # nothing was imported, so there is nothing to remember
-            return
-        self._latest_state = copy.deepcopy(self._state)
-        self._latest_state.setdefault("bookmarks", {})[BOOKMARK] = {
-            "employees": workforce.summary.employees,
-            "active": workforce.summary.active,
-        }
-        super().process_endofpipe()
+        state = self.agent.finish()
+        if state is not None:
+            click.echo(msgspec.json.encode(state))
 
-    def _tell_outcome(self, workforce: Workforce, changes: Changes | None) -> None:
-        if self._insights:
-            self._tell("info", f"Import complete. {workforce.summary}.")
-        else:
-            self._tell(
-                "info",
-                f"Dry run: nothing was uploaded. {workforce.summary}. Open {REPORT} in {self.config['output_path']}.",
-            )
-        if changes:
-            self._tell("info", f"Since the previous snapshot: {changes.counts}.")
-        for warning in workforce.warnings():
-            self._tell("info", f"Warning: {warning}")
-
-    def _objection_of_safeguard(self, summary: Summary) -> str | None:
-        try:
-            remembered = self._state["bookmarks"][BOOKMARK]
-            previous = Headcount(int(remembered["employees"]), int(remembered["active"]))
-        except (KeyError, TypeError, ValueError):  # nothing is remembered, or nothing that can be read
-            return None
-        return objection(
-            previous,
-            Headcount(summary.employees, summary.active),
-            self.config["max_removed_percent"],
-            self.config["max_deactivated_percent"],
-        )
-
-    @property
-    def _compares(self) -> bool:
-        return "previous_snapshot" in self.config
-
-    # Elimity Insights
-
-    @cached_property
-    def _insights(self) -> Insights | None:
-        """The source to upload to; None in a dry run."""
-        if "output_path" in self.config:
-            return None
-        return Insights(
-            self.config["url"].rstrip("/"),
-            self._source,
-            self.config["source_token"],
-            timeout=self.config["request_timeout"],
-            max_retry_seconds=self.config["max_retry_seconds"],
-            client_certificate=self.config.get("client_certificate"),
-            client_private_key=self.config.get("client_private_key"),
-            ca_bundle=self.config.get("ca_bundle"),
-        )
-
-    @property
-    def _source(self) -> str:
-        return str(self.config["source_id"])
-
-    def _check_data_model(self, insights: Insights) -> None:
-        try:
-            found = misfits(insights.data_model())
-        except (AttributeError, KeyError, TypeError):
-            raise InsightsError(
-                f"{self.config['url']} answers with something that is no data model; check the setting 'url'."
-            ) from None
-        if found:
-            raise InsightsError(
-                f"The data model of source {self._source} does not fit: {'; '.join(found)}. "
-                "Correct it in Elimity Insights under Data model, or make a new custom source from the export file "
-                "that `target-elimity --data-model` prints."
-            )
-
-    def _tell(self, level: Literal["info", "alert"], message: str) -> None:
-        self.logger.info(message)
-        if self._insights:
-            self._insights.log(level, message)
-
-    @contextmanager
-    def _reporting(self) -> Iterator[None]:
-        """Put the reason for which nothing was imported into the source's Logs tab."""
-        try:
-            yield
-        except BaseException as error:
-            outcome = "Nothing was imported"
-            if self._accepted:
-                outcome = "Imported, but the run failed afterwards"
-            elif self._uploading and isinstance(error, SystemExit):
-                outcome = "It is unknown whether the import was accepted"
-            self.logger.error("%s.", outcome)  # noqa: TRY400 - the error itself is told where it is caught
-            if self._insights:
-                if isinstance(error, SystemExit):
-                    reason = "the run was interrupted."
-                else:
-                    # An error that nobody foresaw may quote a record; the words of ours never do.
-                    reason = str(error) if isinstance(error, SingerSDKError) else type(error).__name__
-                self._insights.log("alert", f"{outcome}: {reason}")
-            raise
-
-    @cached_property
-    def _progress(self) -> Progress:
-        """Tells how far the run is."""
-        return Progress(self.logger)
-
-    def _watched(self, employees: Iterator[Employee]) -> Iterator[Employee]:
-        total = self.collection.count_users()
-        for number, employee in enumerate(employees):
-            if number % RECORDS_BETWEEN_WORDS == 0:
-                self._progress.tell("employees", number, total)
-            yield employee
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Stop at once and non-zero; the SDK's own handler would emit STATE and report success."""
+        self.logger.warning("Interrupted by signal %d before the end.", signum)
+        sys.exit(128 + signum)
 
     # The messages
 
     @override
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
-        if message_dict.get("bookmark_properties") and message_dict.get("stream") in REQUIRED_STREAMS:
+        message = SchemaMessage.read(message_dict)
+        if message.bookmark_properties and message.stream in RECORD_TYPES:
             raise UnusableStreamError(
-                f"The stream '{message_dict['stream']}' is incremental, and a partial set is not an import: "
+                f"The stream '{message.stream}' is incremental, and a part of a stream is not an import: "
                 "set its replication method to FULL_TABLE."
             )
-        super()._process_schema_message(message_dict)
+        try:
+            self.mapper.register_raw_stream_schema(message.stream, message.schema, message.key_properties)
+        except RecursionError:
+            raise InvalidMessageError("The schema of a SCHEMA message is nested too deeply.") from None
+        for stream_map in self.mapper.stream_maps[message.stream]:
+            if stream_map.stream_alias in RECORD_TYPES:
+                self.agent.incoming.schema_received(stream_map.stream_alias, stream_map.transformed_schema)
+            elif stream_map.stream_alias not in self._ignored:
+                self._ignored.add(stream_map.stream_alias)
+                self.logger.warning("A stream that is not part of an import is ignored.")
 
     @override
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
-        added = self.collection.added
-        try:
-            super()._process_record_message(message_dict)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            # The SDK tells of an expression that fails with the value that it failed on.
-            raise UnusableStreamError(
-                f"A record of the stream '{message_dict.get('stream')}' cannot be used ({type(error).__name__}): "
-                "does an expression in 'stream_maps' not allow for its values?"
-            ) from None
-        stream = message_dict["stream"]
-        self._completion.received[stream] += 1
-        self._completion.dropped[stream] += self.collection.added == added
-        if self.collection.added % RECORDS_BETWEEN_WORDS == 0:
-            self._progress.tell(f"{stream.replace('_', ' ')} received", self._completion.received[stream])
+        stream, record = message_dict.get("stream"), message_dict.get("record")
+        if not isinstance(stream, str) or not isinstance(record, dict):
+            raise InvalidMessageError("A RECORD message lacks its stream or its record.")
+        if stream not in self.mapper.stream_maps:
+            raise RecordBeforeSchemaError("A RECORD message comes before the SCHEMA message of its stream.")
+        for stream_map in self.mapper.stream_maps[stream]:
+            if stream_map.stream_alias in RECORD_TYPES and (row := _transformed(stream_map, record)) is not None:
+                self.agent.incoming.record_received(stream_map.stream_alias, row)
+                self._received += 1
+        if self._received % PROGRESS_EVERY == 0:
+            self.agent.progress.tell("records received", self._received)
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
-        """Keep the state; that of the SDK would go out whenever a sink is drained."""
-        self._assert_line_requires(message_dict, requires={"value"})
-        if not isinstance(message_dict["value"], dict):
-            raise InvalidMessageError("A STATE message has a value that is no object.")
-        self._state = message_dict["value"]
-        self._completion.state_received(self._state)
+        value = message_dict.get("value")
+        if not isinstance(value, dict):
+            raise InvalidMessageError("A STATE message has no object as its value.")
+        self.agent.state_received(value)
 
     @override
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
@@ -438,16 +257,6 @@ class TargetElimity(Target):
     @override
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
         raise InvalidMessageError("BATCH messages are not supported: leave 'batch_config' of the tap unset.")
-
-    @override
-    def get_sink_class(self, stream_name: str) -> type[Sink]:
-        return EmployeeSink if stream_name in REQUIRED_STREAMS else IgnoringSink
-
-    @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Stop at once and non-zero; the SDK's own handler would drain, emit STATE and report success."""
-        self.logger.warning("Interrupted by signal %d before the end.", signum)
-        sys.exit(128 + signum)
 
     # Settings and command line
 
@@ -487,6 +296,20 @@ class TargetElimity(Target):
             ]
         )
         return command
+
+
+def _transformed(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the record as a stream map makes it; None if the map filters it out."""
+    if isinstance(stream_map, DefaultStreamMap):
+        return stream_map.transform(record)
+    try:
+        return stream_map.transform(record.copy())
+    except (ArithmeticError, AttributeError, LookupError, MapExpressionError, TypeError, ValueError) as error:
+        # The text of the error may quote what the expression failed on.
+        raise UnusableStreamError(
+            f"An expression in 'stream_maps' fails on a record of the stream '{stream_map.stream_alias}' "
+            f"({type(error).__name__}): does it allow for values that are null?"
+        ) from None
 
 
 def _print_data_model(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001 - click's form

@@ -16,7 +16,7 @@ from google.protobuf.json_format import ParseDict
 from lucca_gateway import logs, protocol
 from lucca_gateway.app import Application
 from lucca_gateway.settings import read_settings
-from target_elimity import workforce
+from target_elimity import imports
 
 from sandbox.faults import Fault
 from sandbox.lucca import USERS, WORK_CONTRACTS
@@ -210,7 +210,7 @@ def test_an_error_that_nobody_foresaw_is_told_without_its_words(
     def fail(*_: object) -> None:
         raise KeyError(CANARY)
 
-    monkeypatch.setattr(workforce, "new_employee", fail)
+    monkeypatch.setattr(imports, "new_employee", fail)
     with serve(Application(read_settings(ENVIRONMENT))) as url:
         failed = failure(url, "v1alpha1", configuration(sandbox))
     assert failed.code == "internal"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from elimity_insights_client._decode_domain_graph_schema import decode_domain_graph_schema
-from target_elimity.data_model import ATTRIBUTE_TYPES, export_file, misfits
+from target_elimity.data_model import ATTRIBUTE_TYPES, differences, export_file
 
 from tests.harness import ROOT, run
 
@@ -83,24 +83,24 @@ def without_entity_type(model: dict[str, Any]) -> None:
     ("change", "told"),
     [
         (without_attribute, "the attribute Login (login) is missing"),
-        (of_wrong_type, "the attribute End Date (endDate) has the type string instead of date"),
+        (of_wrong_type, "the attribute End Date (endDate) has another type than date"),
         (archived, "the attribute Status (status) is archived"),
         (of_other_entity_type, "the attribute Email (email) is missing"),
         (without_entity_type, "the entity type Employee (employee) is missing"),
     ],
 )
-def test_a_misfit_is_told_by_name(change: Callable[[dict[str, Any]], None], told: str) -> None:
+def test_a_difference_is_named(change: Callable[[dict[str, Any]], None], told: str) -> None:
     """Each kind of difference that would have an import refused."""
     model = copy.deepcopy(MODEL)
     change(model)
-    assert misfits(model) == [told]
+    assert differences(json.dumps(model).encode()) == [told]
 
 
-def test_all_misfits_are_told_at_once_and_additions_are_none() -> None:
+def test_all_differences_are_named_at_once_and_additions_are_none() -> None:
     """An administrator mends everything in one go; attributes of their own do no harm."""
     model = copy.deepcopy(MODEL)
     for change in (archived, of_wrong_type, without_attribute):
         change(model)
     model["entityAttributeTypes"].append({**MODEL["entityAttributeTypes"][0], "id": "costCentre", "type": "number"})
-    assert len(misfits(model)) == 3
-    assert misfits(MODEL) == []
+    assert len(differences(json.dumps(model).encode())) == 3
+    assert differences(json.dumps(MODEL).encode()) == []

@@ -201,7 +201,7 @@ def test_a_previous_snapshot_that_is_none(sandbox: Sandbox, content: bytes, flaw
     sandbox.target_settings = {"previous_snapshot": str(previous)}
     target = sandbox.target("this is never read")
     assert target.exit_code == 1
-    assert f"The setting 'previous_snapshot' names a file that {flaw} (previous.json)" in target.log
+    assert f"The setting 'previous_snapshot' names a file that {flaw}" in target.log
     assert "Traceback" not in target.log
     assert sandbox.elimity.snapshots == []
 
@@ -247,7 +247,7 @@ def test_warnings_are_told_before_anything_is_uploaded(sandbox: Sandbox) -> None
     """A dry run is where they are looked for."""
     sandbox.lucca.allow_former = False
     _, target = dry_run(sandbox)
-    assert "Warning: nobody is a former employee" in target.log
+    assert "Warning: Nobody is a former employee" in target.log
 
 
 def test_what_the_safeguard_refuses_can_be_looked_at(sandbox: Sandbox) -> None:

@@ -3,3 +3,7 @@
 `roster` holds the employees; `changes` and `findings` look into it; `report` and `manual_import` write it down, and
 `folder` puts the files where they belong. Nothing here decides whether an import takes place.
 """
+
+from target_elimity.preview.preview import Preview
+
+__all__ = ["Preview"]

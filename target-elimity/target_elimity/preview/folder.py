@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from target_elimity.preview.changes import write_changes
 from target_elimity.preview.manual_import import write_csv
-from target_elimity.preview.report import Preview, write_report
+from target_elimity.preview.report import Content, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SNAPSHOT, REPORT, CSV, CHANGES = "snapshot.json", "report.html", "employees.csv", "changes.json"
 
 
-def write_folder(folder: Path, snapshot: BinaryIO, preview: Preview) -> None:
+def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
     """Write the files of a dry run; those of an earlier one are replaced when all the new ones are there.
 
     Args:

@@ -7,7 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import ijson
-from singer_sdk.exceptions import ConfigValidationError
+from lucca_elimity_kit.errors import SettingsError
 
 from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
 
@@ -26,7 +26,7 @@ def read_employees(path: Path) -> Iterator[dict[str, str]]:
     Each has `id`, `name` and the fields of an `Employee` that have a value, as text (see `roster`).
 
     Raises:
-        ConfigValidationError: The file is not such a snapshot, or not a whole one.
+        SettingsError: The file is not such a snapshot, or not a whole one.
     """
     found = False
     try:
@@ -36,11 +36,11 @@ def read_employees(path: Path) -> Iterator[dict[str, str]]:
                     found = True
                     yield _row(entity)
     except (EOFError, gzip.BadGzipFile, zlib.error, ijson.JSONError, UnicodeError):
-        raise _unreadable(path, "is damaged or no JSON") from None
+        raise _unreadable("is damaged or no JSON") from None
     except (KeyError, TypeError, ValueError):
-        raise _unreadable(path, "holds something that is no employee") from None
+        raise _unreadable("holds something that is no employee") from None
     if not found:
-        raise _unreadable(path, "holds no employees")
+        raise _unreadable("holds no employees")
 
 
 def _open(path: Path) -> BinaryIO:
@@ -49,12 +49,11 @@ def _open(path: Path) -> BinaryIO:
     return gzip.open(path) if compressed else path.open("rb")  # type: ignore[return-value] # a binary file all the same
 
 
-def _unreadable(path: Path, flaw: str) -> ConfigValidationError:
-    message = (
-        f"The setting 'previous_snapshot' names a file that {flaw} ({path.name}): "
+def _unreadable(flaw: str) -> SettingsError:
+    return SettingsError(
+        f"The setting 'previous_snapshot' names a file that {flaw}: "
         "give the snapshot.json of an earlier dry run, or leave the setting out."
     )
-    return ConfigValidationError(message, errors=[message])
 
 
 def _row(entity: Mapping[str, Any]) -> dict[str, str]:

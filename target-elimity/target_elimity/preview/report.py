@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from target_elimity.imports import Summary
     from target_elimity.preview.changes import Changes
     from target_elimity.preview.roster import Roster, Row
-    from target_elimity.workforce import Summary
 
 CHARTS = ("status", "contract_type", "department", "legal_entity")
 # What a browser lays out at once, and what it lays out only when somebody scrolls there.
@@ -37,8 +37,8 @@ _VISIBLE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """What there is to look at before an import."""
+class Content:
+    """What the report shows."""
 
     roster: Roster
     """The employees."""
@@ -67,7 +67,7 @@ class Bar:
     inactive_percent: float
 
 
-def write_report(preview: Preview, file: BinaryIO) -> None:
+def write_report(preview: Content, file: BinaryIO) -> None:
     """Write the page, in UTF-8, as it is made, block by block."""
     findings = Findings(preview.roster)
     attributes = {attribute.field: attribute for attribute in ATTRIBUTE_TYPES}

@@ -13,7 +13,7 @@ from target_elimity.data_model import ATTRIBUTE_TYPES
 from target_elimity.database import TemporaryDatabase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import date
 
     from target_elimity.employees import Employee
@@ -41,21 +41,15 @@ class Roster(TemporaryDatabase):
     def add(self, employee: Employee, *, has_contract: bool) -> None:
         """Add an employee of this import."""
         values = [None if value is None else _iso(value) for value in _values(employee)]
-        self._database.execute(_INSERT.format("employees", ", ?"), (*values, has_contract))
+        self.execute(_INSERT.format("employees", ", ?"), (*values, has_contract))
 
     def add_previous(self, rows: Iterable[Mapping[str, str]]) -> None:
         """Add the employees of the earlier snapshot, each by `id`, `name` and the fields that have a value."""
-        self._database.executemany(
-            _INSERT.format("previous", ""), ([row.get(field) for field in FIELDS] for row in rows)
-        )
-
-    def select(self, query: str, parameters: tuple[object, ...] = ()) -> Iterator[Row]:
-        """Yield what a query finds, row by row."""
-        yield from self._database.execute(query, parameters)
+        self.execute_many(_INSERT.format("previous", ""), ([row.get(field) for field in FIELDS] for row in rows))
 
     def keep(self, table: str, query: str) -> None:
         """Keep what a query finds as a table, for others to build on."""
-        self._database.execute(f"CREATE TEMPORARY TABLE {table} AS {query}")
+        self.execute(f"CREATE TEMPORARY TABLE {table} AS {query}")
 
 
 def _iso(value: str | date) -> str:

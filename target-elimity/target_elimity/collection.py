@@ -1,0 +1,85 @@
+"""Keeps the two streams of an import in a temporary database rather than in memory, and joins them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import UNSET
+
+from target_elimity.database import TemporaryDatabase
+from target_elimity.fields import FieldsSeen
+from target_elimity.records import REQUIRED_FIELDS, USERS, User, WorkContract, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class Collection(TemporaryDatabase):
+    """The users and work contracts of one import."""
+
+    def __init__(self) -> None:
+        super().__init__("""
+            CREATE TABLE users (id INTEGER PRIMARY KEY, record BLOB);
+            CREATE TABLE work_contracts (id INTEGER PRIMARY KEY, owner INTEGER, record BLOB);
+        """)
+        self.lacking: Counter[tuple[str, str]] = Counter()
+        """By stream and field: the records without a field that an import needs, not even as null."""
+        self.user_fields = FieldsSeen()
+        """The fields of users that any record carried."""
+
+    def add(self, stream: str, record: Mapping[str, object]) -> None:
+        """Add a record of one of the two streams; a later one with the same id replaces it.
+
+        Raises:
+            UnusableStreamError: A field has another type than expected.
+        """
+        if stream == USERS:
+            user = read_record(stream, User, record)
+            self.user_fields.add(record)
+            self._count_lacking(stream, user)
+            self.execute("INSERT OR REPLACE INTO users VALUES (?, ?)", (user.id, _encode(user)))
+        else:
+            contract = read_record(stream, WorkContract, record)
+            self._count_lacking(stream, contract)
+            owner = None if contract.ownerId is UNSET else contract.ownerId
+            self.execute(
+                "INSERT OR REPLACE INTO work_contracts VALUES (?, ?, ?)", (contract.id, owner, _encode(contract))
+            )
+
+    def _count_lacking(self, stream: str, record: User | WorkContract) -> None:
+        for field in REQUIRED_FIELDS[type(record)]:
+            if getattr(record, field) is UNSET:
+                self.lacking[stream, field] += 1
+
+    def people(self) -> Iterator[tuple[User, list[WorkContract]]]:
+        """Yield every user, in the order of their ids, with their work contracts."""
+        self.execute("CREATE INDEX IF NOT EXISTS contracts_by_owner ON work_contracts (owner)")
+        rows = self.select(
+            "SELECT users.id, users.record, work_contracts.record FROM users "
+            "LEFT JOIN work_contracts ON work_contracts.owner = users.id ORDER BY users.id, work_contracts.id"
+        )
+        for _, group in groupby(rows, key=itemgetter(0)):
+            (_, user, contract), *further = group
+            contracts = [contract, *(contract for _, _, contract in further)] if contract is not None else []
+            yield _decode_user(user), [_decode_contract(contract) for contract in contracts]
+
+    def rows(self, stream: str) -> int:
+        """Return the number of distinct records of a stream."""
+        ((count,),) = self.select(f"SELECT count(*) FROM {'users' if stream == USERS else 'work_contracts'}")  # noqa: S608 - two names of our own
+        return int(count)
+
+    def ownerless_contracts(self) -> int:
+        """Return the number of work contracts whose owner is no user of this import."""
+        ((count,),) = self.select(
+            "SELECT count(*) FROM work_contracts WHERE owner IS NULL OR owner NOT IN (SELECT id FROM users)"
+        )
+        return int(count)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_user = msgspec.msgpack.Decoder(User).decode
+_decode_contract = msgspec.msgpack.Decoder(WorkContract).decode

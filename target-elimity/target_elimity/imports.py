@@ -1,0 +1,161 @@
+"""One import: what arrives, whether it is whole and plausible, and the employees that come of it.
+
+Without Singer and without HTTP: the target and the gateway drive it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from lucca_elimity_kit.errors import ConnectorError
+from typing_extensions import override
+
+from target_elimity.collection import Collection
+from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.employees import ACTIVE, Employee, Rules, new_employee
+from target_elimity.records import RECORD_TYPES, USERS, WORK_CONTRACTS, UnusableStreamError, check_schema
+from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT, Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+class ImportRefusedError(ConnectorError):
+    """What arrived must not replace what the source holds; the message says why."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """The counts of an import."""
+
+    employees: int = 0
+    active: int = 0
+    without_contract: int = 0
+    _patterns: Counter[tuple[bool, ...]] = field(default_factory=Counter)
+
+    def add(self, employee: Employee, *, has_contract: bool) -> None:
+        """Count an employee."""
+        self.employees += 1
+        self.active += employee.status == ACTIVE
+        self.without_contract += not has_contract
+        self._patterns[tuple(value is not None for value in _values(employee))] += 1
+
+    @property
+    def values(self) -> dict[str, int]:
+        """By attribute id: how many employees have a value."""
+        counts = dict.fromkeys((attribute.id for attribute in ATTRIBUTE_TYPES), 0)
+        for pattern, employees in self._patterns.items():
+            for attribute, has_value in zip(counts, pattern, strict=True):
+                counts[attribute] += employees * has_value
+        return counts
+
+    @override
+    def __str__(self) -> str:
+        """Return the counts as people read them in a log."""
+        return (
+            f"{self.employees} employees: {self.active} active, {self.employees - self.active} inactive, "
+            f"{self.without_contract} without contract"
+        )
+
+
+class Import:
+    """The records of one import, and the employees made of them."""
+
+    def __init__(self) -> None:
+        self.collection = Collection()
+        self.summary = Summary()
+        self._announced: set[str] = set()
+
+    def close(self) -> None:
+        """Delete what was collected."""
+        self.collection.close()
+
+    # What arrives
+
+    def schema_received(self, stream: str, schema: Mapping[str, Any]) -> None:
+        """Check the schema of one of the streams of an import.
+
+        Raises:
+            UnusableStreamError: Its records cannot be imported.
+        """
+        known = check_schema(stream, RECORD_TYPES[stream], schema)
+        if stream == USERS:
+            self._announced = known
+
+    def record_received(self, stream: str, record: Mapping[str, object]) -> None:
+        """Collect a record of one of the streams of an import.
+
+        Raises:
+            UnusableStreamError: It cannot be imported.
+        """
+        self.collection.add(stream, record)
+
+    # What comes of it
+
+    def check_records(self) -> None:
+        """Make sure that status and contract of everybody can be derived from what arrived.
+
+        Raises:
+            ImportRefusedError: They cannot.
+        """
+        if not self.collection.rows(USERS):
+            raise ImportRefusedError("Lucca shows no user to this API key: check the rights of its role.")
+        problems = [
+            f"{count} of {self.collection.rows(stream)} records of the stream '{stream}' lack '{name}'. "
+            f"Without it {_NEEDED_FOR[stream]}. Give the role of the API key the right to see it."
+            for (stream, name), count in self.collection.lacking.items()
+        ]
+        if problems:
+            raise ImportRefusedError(" ".join(problems))
+
+    def employees(self, rules: Rules) -> Iterator[tuple[Employee, bool]]:
+        """Yield every employee, in the order of their ids, and whether they have a work contract.
+
+        The summary counts the employees of the last pass.
+
+        Raises:
+            UnusableStreamError: A date of a user or of their work contracts is not one.
+        """
+        self.summary = summary = Summary()
+        for user, contracts in self.collection.people():
+            try:
+                employee = new_employee(user, contracts, rules)
+            except ValueError as error:
+                raise UnusableStreamError(
+                    f"The user {user.id}, or a work contract of theirs, cannot be imported: {error}."
+                ) from None
+            summary.add(employee, has_contract=bool(contracts))
+            yield employee, bool(contracts)
+
+    @property
+    def hidden_fields(self) -> list[str]:
+        """The fields of users that were asked for and that no record carried, not even as null."""
+        return self.collection.user_fields.missing(self._announced)
+
+    @property
+    def memory(self) -> Memory:
+        """What the next import is compared with."""
+        hidden = set(self.hidden_fields)
+        return Memory(self.summary.employees, self.summary.active, sorted(self._announced - hidden))
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what an administrator should look into, once all employees were made."""
+        summary = self.summary
+        if hidden := self.hidden_fields:
+            yield f"Lucca shows no {', '.join(hidden)}: may the role of the API key see them?"
+        if ownerless := self.collection.ownerless_contracts():
+            yield f"{ownerless} work contracts belong to nobody who was imported."
+        if summary.without_contract == summary.employees:
+            yield "Nobody has a work contract: may the role of the API key read them?"
+        if summary.active == summary.employees >= SMALLEST_GUARDED_IMPORT:
+            yield "Nobody is a former employee: may the role of the API key read them?"
+
+
+_NEEDED_FOR = {
+    USERS: "leavers would look active",
+    WORK_CONTRACTS: "it is unknown whose contract it is, or which contract counts",
+}
+_values = attrgetter(*(attribute.field for attribute in ATTRIBUTE_TYPES))

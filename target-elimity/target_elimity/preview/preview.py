@@ -1,0 +1,83 @@
+"""The preview of an import: collects its employees, compares them with an earlier snapshot, and writes the files."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from target_elimity.preview.changes import Changes
+from target_elimity.preview.folder import REPORT, write_folder
+from target_elimity.preview.previous_snapshot import read_employees
+from target_elimity.preview.report import Content
+from target_elimity.preview.roster import Roster
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from target_elimity.employees import Employee
+    from target_elimity.imports import Summary
+    from target_elimity.preview.changes import Counts
+
+
+class Preview:
+    """The employees of an import, for people to look at."""
+
+    def __init__(self, folder: Path | None, previous_snapshot: Path | None) -> None:
+        """Prepare a preview.
+
+        Args:
+            folder: Where the files of a dry run go, if it is one.
+            previous_snapshot: The snapshot to compare with, if there is one.
+        """
+        self._folder = folder
+        self._previous_snapshot = previous_snapshot
+        self._roster = Roster()
+
+    def close(self) -> None:
+        """Delete what was collected."""
+        self._roster.close()
+
+    def read_previous(self) -> None:
+        """Read the snapshot to compare with.
+
+        Raises:
+            SettingsError: It cannot be read.
+        """
+        if self._previous_snapshot:
+            self._roster.add_previous(read_employees(self._previous_snapshot))
+
+    def add(self, employee: Employee, *, has_contract: bool) -> None:
+        """Add an employee of this import."""
+        self._roster.add(employee, has_contract=has_contract)
+
+    def write(self, snapshot: BinaryIO, summary: Summary, refusal: str | None, moment: datetime) -> None:
+        """Write the files of a dry run.
+
+        Args:
+            snapshot: What an import would upload, as JSON.
+            summary: Its counts.
+            refusal: Why it would be refused, if it would.
+            moment: When it was made, in the time zone that decides who is active.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        if self._folder:
+            write_folder(self._folder, snapshot, Content(self._roster, summary, self._changes, refusal, moment))
+
+    @property
+    def report_path(self) -> str:
+        """The report of a dry run."""
+        return f"{REPORT} in {self._folder}"
+
+    @property
+    def change_counts(self) -> Counts | None:
+        """How many joined, left and moved, if there is a snapshot to compare with."""
+        return self._changes.counts if self._changes else None
+
+    @cached_property
+    def _changes(self) -> Changes | None:
+        """The changes since the previous snapshot; asked for once all employees were added."""
+        return Changes(self._roster) if self._previous_snapshot else None

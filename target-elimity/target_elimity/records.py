@@ -1,0 +1,184 @@
+"""What the target expects of the records it receives, as types.
+
+Field names are Lucca's, as in the stream schemas of tap-lucca. Dates stay text here. Unknown fields are ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, cast
+
+import msgspec
+from lucca_elimity_kit.errors import ConnectorError
+from msgspec import UNSET, UnsetType
+from msgspec.inspect import BoolType, IntType, ListType, NoneType, StrType, StructType, UnionType, type_info
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# Ids are the keys of the temporary database, which holds 64 bits.
+Id: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class Reference(msgspec.Struct):
+    """An object embedded in a record: a department, a legal entity, a manager, a role, a contract type."""
+
+    id: Id | None = None
+    name: str | None = None
+    code: str | None = None
+    mail: str | None = None
+
+
+class User(msgspec.Struct):
+    """A record of the stream `users`."""
+
+    id: Id
+    name: str | None = None
+    firstName: str | None = None  # noqa: N815 - the names are Lucca's
+    lastName: str | None = None  # noqa: N815
+    login: str | None = None
+    mail: str | None = None
+    jobTitle: str | None = None  # noqa: N815
+    employeeNumber: str | None = None  # noqa: N815
+    department: Reference | None = None
+    legalEntity: Reference | None = None  # noqa: N815
+    manager: Reference | None = None
+    rolePrincipal: Reference | None = None  # noqa: N815
+    habilitedRoles: list[Reference] | None = None  # noqa: N815
+    seniorityDate: str | None = None  # noqa: N815
+    dtContractStart: str | None = None  # noqa: N815
+    dtContractEnd: str | UnsetType | None = UNSET  # noqa: N815
+    modifiedAt: str | None = None  # noqa: N815
+
+
+class WorkContract(msgspec.Struct):
+    """A record of the stream `work_contracts`."""
+
+    id: Id
+    ownerId: Id | UnsetType | None = UNSET  # noqa: N815
+    startsOn: str | UnsetType | None = UNSET  # noqa: N815
+    endsOn: str | UnsetType | None = UNSET  # noqa: N815
+    isApplicable: bool | UnsetType | None = UNSET  # noqa: N815
+    typeId: Id | None = None  # noqa: N815
+    type: Reference | None = None
+
+
+_PATH = re.compile(r" - at `\$\.([\w.\[\]]+)`$", re.ASCII)
+_Record = TypeVar("_Record", User, WorkContract)
+
+USERS, WORK_CONTRACTS = "users", "work_contracts"
+RECORD_TYPES: dict[str, type[User | WorkContract]] = {USERS: User, WORK_CONTRACTS: WorkContract}
+# Null means "none" in these fields. If the field itself is absent, status or contract cannot be derived.
+REQUIRED_FIELDS = {
+    record_type: tuple(field.name for field in msgspec.structs.fields(record_type) if field.default is UNSET)
+    for record_type in RECORD_TYPES.values()
+}
+
+
+class UnusableStreamError(ConnectorError):
+    """A stream or a record cannot be imported. The message names stream, id and field, never a value."""
+
+
+def read_record(stream: str, record_type: type[_Record], record: object) -> _Record:
+    """Return a record as its type.
+
+    Raises:
+        UnusableStreamError: A field has another type than expected.
+    """
+    try:
+        return msgspec.convert(record, record_type)
+    except msgspec.ValidationError as error:
+        identifier = record.get("id") if isinstance(record, dict) else None
+        which = f"The record {identifier}" if type(identifier) is int and abs(identifier) < 2**63 else "A record"
+        # Only the path is taken from the text of msgspec's error: it consists of our own field names.
+        path = _PATH.search(str(error))
+        flaw = f"'{path[1]}' has an unexpected type" if path else "it lacks 'id', or is no object"
+        raise UnusableStreamError(f"{which} of the stream '{stream}' cannot be imported: {flaw}.") from None
+
+
+def check_schema(stream: str, record_type: type[User | WorkContract], schema: Mapping[str, Any]) -> set[str]:
+    """Return the known fields that a stream's schema announces, nested ones as `department.code`.
+
+    Raises:
+        UnusableStreamError: A field has another shape than expected, is required and absent, or was flattened.
+    """
+    properties = schema["properties"]
+    fields = _fields(record_type)
+    absent = [name for name in ("id", *REQUIRED_FIELDS[record_type]) if name not in properties]
+    if absent:
+        raise UnusableStreamError(
+            f"The stream '{stream}' lacks {', '.join(absent)}, which an import needs: select it in the tap's catalog."
+        )
+    objects = [name.casefold() for name, expected in fields.items() if isinstance(expected, StructType | ListType)]
+    flattened = [name for name in properties if name not in fields and name.casefold().startswith(tuple(objects))]
+    if flattened:
+        raise UnusableStreamError(
+            f"The stream '{stream}' is flattened ({ascii(min(flattened))[:60]}): an import needs the objects "
+            "as Lucca nests them. Switch off 'flattening_enabled' in the tap, or the mapper that flattens."
+        )
+    known: set[str] = set()
+    for path, flaw in _differences(fields, properties, known):
+        raise UnusableStreamError(f"The schema of the stream '{stream}' {flaw} for '{path}', which cannot be imported.")
+    return known
+
+
+def _differences(
+    fields: Mapping[str, msgspec.inspect.Type], properties: object, known: set[str], prefix: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Yield the path and the flaw of every known field whose shape is not the expected one; collect the others."""
+    if not isinstance(properties, dict):
+        return
+    for name, expected in fields.items():
+        if name not in properties:
+            continue
+        path = f"{prefix}{name}"
+        known.add(path)
+        schema = properties[name]
+        if _types(schema) - {_JSON_TYPES[type(expected)], "null"}:
+            yield path, "allows another type"
+        elif isinstance(schema, dict):
+            inner, embedded = expected, cast("object", schema)
+            if isinstance(expected, ListType):
+                inner, embedded = expected.item_type, schema.get("items")
+            if isinstance(inner, StructType) and isinstance(embedded, dict):
+                yield from _differences(_fields(inner.cls), embedded.get("properties"), known, f"{path}.")
+
+
+def _types(schema: object) -> set[str]:
+    """Return the JSON types that a schema names; none if it names none."""
+    if not isinstance(schema, dict):
+        return {"anything"} if schema is not True else set()
+    named = schema.get("type", [])
+    types = {str(name) for name in (named if isinstance(named, list) else [named])}
+    for keyword in ("anyOf", "oneOf"):
+        for branch in schema.get(keyword, ()) if isinstance(schema.get(keyword), list) else ():
+            types |= _types(branch)
+    return types
+
+
+def _fields(record_type: type[msgspec.Struct]) -> dict[str, msgspec.inspect.Type]:
+    """Return the type of each field of a struct, null and absence left out."""
+    info = cast("StructType", type_info(record_type))
+    return {field.name: _without_null(field.type) for field in info.fields}
+
+
+def _without_null(field: msgspec.inspect.Type) -> msgspec.inspect.Type:
+    if isinstance(field, UnionType):
+        (field,) = (kind for kind in field.types if not isinstance(kind, NoneType))
+    return field
+
+
+def known_fields(record_type: type[msgspec.Struct], prefix: str = "") -> set[str]:
+    """Return the fields of a record type, those of embedded objects as `department.code`."""
+    known: set[str] = set()
+    for name, expected in _fields(record_type).items():
+        known.add(f"{prefix}{name}")
+        inner = expected.item_type if isinstance(expected, ListType) else expected
+        if isinstance(inner, StructType):
+            known |= known_fields(inner.cls, f"{prefix}{name}.")
+    return known
+
+
+USER_FIELDS = frozenset(known_fields(User))
+OBJECT_FIELDS = tuple(sorted({path.partition(".")[0] for path in USER_FIELDS if "." in path}))
+_JSON_TYPES = {BoolType: "boolean", IntType: "integer", ListType: "array", StrType: "string", StructType: "object"}
