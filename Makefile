@@ -2,43 +2,57 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := lucca-elimity-kit/lucca_elimity_kit tap-lucca/tap_lucca target-elimity/target_elimity lucca-gateway/lucca_gateway sandbox scripts bench tests
+# In the order in which they need each other.
+PACKAGES := lucca-elimity-kit tap-lucca target-elimity lucca-gateway
+PROJECTS := $(PACKAGES:%=%/pyproject.toml)
+SOURCES := $(foreach package,$(PACKAGES),$(package)/$(subst -,_,$(package))) sandbox scripts bench tests
 # Typed, but against the packages of an environment of its own: mypy does not see it here.
 DEPLOYMENT := deploy/dagster
-PACKAGES := lucca-elimity-kit/pyproject.toml tap-lucca/pyproject.toml target-elimity/pyproject.toml lucca-gateway/pyproject.toml
 
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without bytecode on disk, each start of Meltano and of its plugins compiles everything again: it takes twice as long.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo demo-report demo-gateway install test check format generate bench dist lock clean
+.PHONY: demo demo-report demo-gateway install test test-all check format generate bench dist lock clean browser
 
 ## Carry a made-up company from a sandboxed Lucca into a sandboxed Elimity Insights, through Meltano.
 demo: .meltano/ready
-	$(BIN)/python -m sandbox --employees 250 --seed 1 -- \
+	@echo "Importing a made-up company of 250 from a sandboxed Lucca into a sandboxed Elimity Insights …"
+	@$(BIN)/python -m sandbox --employees 250 --seed 1 -- \
 		$(BIN)/meltano --environment=sandbox run --full-refresh tap-lucca target-elimity
 
 ## Make a dry run on the same company, and leave its report and what goes with it in the folder output.
 demo-report: .meltano/ready
-	$(BIN)/python -m sandbox --employees 250 --seed 1 -- env TARGET_ELIMITY_OUTPUT_PATH=output \
+	@echo "Writing the report of a dry run on a made-up company of 250 into the folder output …"
+	@$(BIN)/python -m sandbox --employees 250 --seed 1 -- env TARGET_ELIMITY_OUTPUT_PATH=output \
 		$(BIN)/meltano --environment=sandbox run --full-refresh tap-lucca target-elimity
 
 ## Let a sandboxed Elimity Insights pull a made-up company through lucca-gateway.
 demo-gateway: .venv/ready
-	$(BIN)/python -m sandbox.pulling
+	@echo "Pulling a made-up company of 250 through lucca-gateway …"
+	@$(BIN)/python -m sandbox.pulling
 
 ## All that an import needs.
 install: .meltano/ready
 
-## All that CI runs.
-test: check .meltano/ready .venv/browser
-	$(BIN)/pytest
+## The checks, and the tests but for the slow ones: what to run before a commit.
+test: check .meltano/ready browser
+	@echo "Running the tests, without the slow ones: up to four minutes on two cores …"
+	@$(BIN)/pytest -m "not slow"
+
+## All that CI runs: the checks and all tests, each program started afresh.
+test-all: check .meltano/ready browser
+	@echo "Running all tests, with every program started afresh: ten to fifteen minutes on two cores …"
+	@$(BIN)/pytest --start-afresh
 
 ## Lint, format, types, and that generated files are up to date.
 check: .venv/ready
-	$(BIN)/ruff check $(SOURCES) $(DEPLOYMENT)
-	$(BIN)/ruff format --check $(SOURCES) $(DEPLOYMENT)
-	$(BIN)/mypy $(SOURCES)
-	$(BIN)/python -m scripts.generate --check
+	@echo "Checking style, types and generated files …"
+	@$(BIN)/ruff check --quiet $(SOURCES) $(DEPLOYMENT)
+	@$(BIN)/ruff format --quiet --check $(SOURCES) $(DEPLOYMENT)
+	@$(BIN)/mypy --no-error-summary $(SOURCES)
+	@$(BIN)/python -m scripts.generate --check
 
 format: .venv/ready
 	$(BIN)/ruff check --fix $(SOURCES) $(DEPLOYMENT)
@@ -46,43 +60,49 @@ format: .venv/ready
 
 ## Write what the code says (data model, catalog, settings tables) into the files that repeat it.
 generate: .venv/ready
-	$(BIN)/python -m scripts.generate
+	@echo "Writing the generated files …"
+	@$(BIN)/python -m scripts.generate
 
-## Measure everything against its floor, on the sandbox: some minutes.
+## Measure time, memory and requests against their floors, on the sandbox; FULL=1 measures larger companies, more often.
 bench: .venv/ready
-	$(BIN)/python -m bench
+	@echo "Measuring: $(if $(FULL),about a quarter of an hour,up to three minutes) on two cores …"
+	@$(BIN)/python -m bench $(if $(FULL),--full)
 
 ## Build the wheels and sdists of the packages into dist; each wheel from its sdist.
 dist: .venv/ready
-	rm -rf dist
-	for package in $(dir $(PACKAGES)); do \
+	@echo "Building the packages into the folder dist …"
+	@rm -rf dist
+	@for package in $(PACKAGES); do \
 		$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist $$package || exit; \
 	done
 
 ## Bring requirements.lock up to date with what pyproject.toml and the packages ask for.
 lock: .venv/ready
-	printf './%s\n' $(dir $(PACKAGES)) | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
-		$(foreach package,$(patsubst %/,%,$(dir $(PACKAGES))),--no-emit-package $(package)) \
+	@echo "Locking the versions of everything that is installed …"
+	@printf './%s\n' $(PACKAGES) | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+		$(PACKAGES:%=--no-emit-package %) \
 		--custom-compile-command "make lock" --group dev - --output-file requirements.lock
 
 ## Remove what make installed; what Meltano remembers of imports (.meltano/meltano.db) stays.
 clean:
 	rm -rf .venv .meltano/ready .meltano/extractors .meltano/loaders .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/ready: requirements.lock $(PACKAGES)
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=python3.12 …")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
-		--editable lucca-elimity-kit --editable tap-lucca --editable target-elimity --editable lucca-gateway
-	touch $@
+# pip installs uv, at the version and with the hashes that the lock file names; uv, which is many times as fast, the rest.
+.venv/ready: requirements.lock $(PROJECTS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=python3.12 …")'
+	@echo "Installing the packages and what they need into .venv: up to half a minute …"
+	@$(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement .venv/uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(PACKAGES:%=--editable %)
+	@touch $@
 
-# The report is tested in Chromium: the system's, or one of its own.
-.venv/browser: .venv/ready
-	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
-		$(BIN)/playwright install chromium-headless-shell
-	touch $@
+# The report is tested in Chromium.
+browser: .venv/ready
+	@$(BIN)/python -m scripts.browser
 
 .meltano/ready: .venv/ready meltano.yml
-	$(BIN)/meltano install
-	touch $@
+	@echo "Installing the plugins of Meltano …"
+	@$(BIN)/meltano install
+	@touch $@

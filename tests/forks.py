@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("tap-lucca", "target-elimity", "lucca-gateway")
 _LONGEST_REQUEST = 2**20
 # What Python looks at only when it starts.
 _READ_AT_START = ("PYTHON", "LC_", "LANG")
@@ -39,23 +38,24 @@ _READ_AT_START = ("PYTHON", "LC_", "LANG")
 class ForkServer:
     """The server process, and the socket that it takes requests from until nobody holds the other end."""
 
+    packages: Sequence[str]
     process: subprocess.Popen[bytes]
     connection: socket.socket
     settings: dict[str, str]
 
     @classmethod
-    def start(cls) -> ForkServer:
-        """Start the server."""
+    def start(cls, packages: Sequence[str]) -> ForkServer:
+        """Start the server for the console scripts of these packages."""
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its:
             process = subprocess.Popen(
-                [sys.executable, "-c", "from tests.forks import main; main()", str(its.fileno())],
+                [sys.executable, "-c", "from tests.forks import main; main()", str(its.fileno()), *packages],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[its.fileno()],
                 cwd=ROOT,
             )
-        return cls(process, ours, _read_at_start(os.environ))
+        return cls(packages, process, ours, _read_at_start(os.environ))
 
     def stop(self) -> None:
         """Let the server end."""
@@ -64,7 +64,7 @@ class ForkServer:
 
     def can_run(self, command: str, environment: Mapping[str, str]) -> bool:
         """Return whether a fork does what a new process would do."""
-        return command in PACKAGES and self.settings == _read_at_start(environment)
+        return command in self.packages and self.settings == _read_at_start(environment)
 
     def run(
         self, command: str, arguments: Sequence[str | Path], text: str, environment: Mapping[str, str], patience: float
@@ -139,9 +139,9 @@ def _child(request: dict[str, Any], stdin: int, stdout: int, stderr: int, answer
     return function
 
 
-def _import_all() -> None:
+def _import_all(packages: Sequence[str]) -> None:
     """Import every module of the packages: a fork is quick because there is nothing left to import."""
-    for package in PACKAGES:
+    for package in packages:
         name = package.replace("-", "_")
         for module in walk_packages(import_module(name).__path__, f"{name}."):
             if not module.name.endswith("__main__"):
@@ -152,6 +152,7 @@ def _import_all() -> None:
 def main() -> None:
     """Serve; in a child, be the console script."""
     sys.path.remove("")  # of the checkout, a console script sees only what is installed
-    _import_all()
+    _, descriptor, *packages = sys.argv
+    _import_all(packages)
     gc.freeze()
-    sys.exit(_serve(socket.socket(fileno=int(sys.argv[1])))())
+    sys.exit(_serve(socket.socket(fileno=int(descriptor)))())

@@ -31,6 +31,10 @@ ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
 # Long enough for the slowest of machines; nothing waits for it when all goes well.
 PATIENCE = 120
+# The packages of the repository.
+PACKAGES = ("tap-lucca", "target-elimity", "lucca-gateway")
+# Set by the option `--start-afresh`: console scripts are started as they are, instead of as forks.
+START_AFRESH = False
 
 
 @dataclass
@@ -147,7 +151,7 @@ class Sandbox:
 def run(command: str, *arguments: str | Path, text: str = "", env: Mapping[str, str] | None = None) -> Run:
     """Run a console script of the environment the tests run in; those of the packages start quickly, as forks."""
     environment = {**os.environ, **(env or {})}
-    if (server := _fork_server()).can_run(command, environment):
+    if not START_AFRESH and (server := _fork_server()).can_run(command, environment):
         return Run(*server.run(command, arguments, text, environment, PATIENCE))
     process = subprocess.run(
         [SCRIPTS / command, *arguments],
@@ -164,7 +168,7 @@ def run(command: str, *arguments: str | Path, text: str = "", env: Mapping[str, 
 
 @cache
 def _fork_server() -> ForkServer:
-    server = ForkServer.start()
+    server = ForkServer.start(PACKAGES)
     atexit.register(server.stop)
     return server
 

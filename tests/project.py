@@ -7,13 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+from fcntl import LOCK_EX, flock
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.harness import PATIENCE, ROOT, SCRIPTS, Run, run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from tests.harness import Sandbox
 
@@ -48,9 +49,25 @@ def install(environment: Path, *arguments: str | Path, python: str = sys.executa
     return environment / "bin"
 
 
-def install_locked(environment: Path, lock: str) -> Path:
-    """Make an environment of what a lock file of the repository names, and return the folder of its commands."""
-    return install(environment, "--require-hashes", "--requirement", ROOT / lock)
+def install_locked(environments: Path, lock: str) -> Path:
+    """Make an environment of what a lock file of the repository names, once; return the folder of its commands.
+
+    Args:
+        environments: The folder that all tests and workers share.
+        lock: The lock file, as a path from the root of the repository.
+    """
+    environment = environments / lock.replace("/", "-")
+    return once(environment, lambda: install(environment, "--require-hashes", "--requirement", ROOT / lock))
+
+
+def once(made: Path, make: Callable[[], Path]) -> Path:
+    """Make something in a folder that all workers share, unless a test has made it already; return what `make` does."""
+    done = made.with_name(f"{made.name}.done")
+    with made.with_name(f"{made.name}.lock").open("w") as lock:
+        flock(lock, LOCK_EX)  # until the file is closed
+        if not done.exists():
+            done.write_text(str(make()))
+    return Path(done.read_text())
 
 
 def settings(sandbox: Sandbox) -> dict[str, str]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.harness import Run, Sandbox
 
+pytestmark = pytest.mark.slow  # installs Dagster
+
 # Dagster has no command that evaluates a schedule.
 EVALUATION = """
 import json, sys
@@ -46,10 +48,10 @@ with DagsterInstance.get() as instance:
 """
 
 
-@pytest.fixture(scope="module")
-def dagster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def dagster(shared: Path) -> Path:
     """Install Dagster into an environment of its own."""
-    return install_locked(tmp_path_factory.mktemp("dagster") / "environment", "deploy/dagster/requirements.lock")
+    return install_locked(shared, "deploy/dagster/requirements.lock")
 
 
 @pytest.fixture

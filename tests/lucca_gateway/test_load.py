@@ -9,19 +9,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from sandbox.pulling import GENERATIONS, pull, running_gateway
 from tests.harness import PATIENCE, open_sandbox
 from tests.lucca_gateway.support import ENVIRONMENT, configuration
 
 if TYPE_CHECKING:
-    import pytest
-
     from sandbox.pulling import Generation
     from tests.harness import Sandbox
 
 IMPORTS, EMPLOYEES = 20, 5000
 
 
+@pytest.mark.slow
 def test_twenty_imports_of_5000_employees_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each of another tenant, in either generation: nobody is lost or mixed up, and the memory stays bounded."""
     with ExitStack() as stack:

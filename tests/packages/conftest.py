@@ -7,16 +7,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.packages.support import MAKE_DIST
-from tests.project import new_project, shell
+from tests.project import new_project, once, shell
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.fixture(scope="session")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dist(shared: Path) -> Path:
     """Build all packages, and return the folder that they are in."""
-    project = new_project(tmp_path_factory.mktemp("dist"))
-    build = shell(MAKE_DIST, project, {})
-    assert build.exit_code == 0, build.log
-    return project / "dist"
+
+    def build() -> Path:
+        (shared / "project").mkdir()
+        project = new_project(shared / "project")
+        made = shell(MAKE_DIST, project, {})
+        assert made.exit_code == 0, made.log
+        return project / "dist"
+
+    return once(shared / "dist", build)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-PACKAGES = ("tap-lucca", "target-elimity", "lucca-gateway")
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 # Tests do not install anew what they run in, even if it is older than the lock file.
 MAKE_DIST = "make --old-file=.venv/ready dist"

@@ -13,8 +13,8 @@ from zipfile import ZipFile
 
 import pytest
 
-from tests.harness import ROOT, run
-from tests.packages.support import PACKAGES, PYTHONS, module_of, wheel_of
+from tests.harness import PACKAGES, ROOT, run
+from tests.packages.support import PYTHONS, module_of, wheel_of
 from tests.project import install_locked
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ def test_the_description_reads_well_away_from_the_checkout(dist: Path, package: 
     assert [target for target in targets if not target.startswith(("https://", "#"))] == []
 
 
-def test_an_index_would_take_them(dist: Path, tmp_path: Path) -> None:
+def test_an_index_would_take_them(dist: Path, shared: Path) -> None:
     """`twine check --strict`, which an index's own checks are in, finds nothing in any of the six files."""
-    twine = install_locked(tmp_path, "tests/packages/twine.lock") / "twine"
+    twine = install_locked(shared, "tests/packages/twine.lock") / "twine"
     files = [file for file in dist.iterdir() if file.suffix in {".whl", ".gz"}]
     assert len(files) == 2 * len(PACKAGES)
     check = run(str(twine), "check", "--strict", *files)

@@ -51,6 +51,7 @@ def test_a_definition_is_as_meltano_and_its_hub_want_it(kind: str) -> None:
     assert sensitive == secrets[kind]
 
 
+@pytest.mark.slow
 def test_meltano_adds_the_plugins_by_their_definitions(dist: Path, sandbox: Sandbox) -> None:
     """In a new project, with the wheels for what the index does not have: they install, list settings, and import."""
     project = sandbox.folder / "project"

@@ -12,9 +12,9 @@ import requests
 
 from sandbox.pulling import pull, running_gateway
 from tests.e2e.expected import expected_entities
-from tests.harness import ROOT, run
+from tests.harness import PACKAGES, ROOT, run
 from tests.lucca_gateway.support import ENVIRONMENT, configuration, employees_of
-from tests.packages.support import MAKE_DIST, PACKAGES, PYTHONS, wheel_of
+from tests.packages.support import MAKE_DIST, PYTHONS, wheel_of
 from tests.project import install, new_project, run_page, settings, shell
 
 if TYPE_CHECKING:
@@ -24,17 +24,19 @@ if TYPE_CHECKING:
 
 # What the packages need has the versions, and the hashes, of the lock file.
 LOCKED = ("--constraint", ROOT / "requirements.lock")
+CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
+OTHERS = [pytest.param(version, marks=pytest.mark.slow) for version in PYTHONS if version != CURRENT]
 
 
 def interpreter(python: str) -> str | None:
     """Return where this machine has a version of Python, if it does; pyenv hides all but one of its own."""
-    if python == f"{sys.version_info.major}.{sys.version_info.minor}":
+    if python == CURRENT:
         return sys.executable
     found = run("uv", "python", "find", "--no-python-downloads", python, env={"PYENV_VERSION": python})
     return found.stdout.strip() or None
 
 
-@pytest.fixture(params=PYTHONS)
+@pytest.fixture(params=[CURRENT, *OTHERS])
 def python(request: pytest.FixtureRequest) -> str:
     """Give out each Python that the packages are for, if this machine has it."""
     return interpreter(request.param) or pytest.skip(f"Python {request.param} is not on this machine")
@@ -80,6 +82,7 @@ def test_the_gateway_works_from_its_wheel(dist: Path, sandbox: Sandbox, python: 
     assert employees_of(sandbox.elimity) == expected_entities(company.users, sandbox.contracts, company.today)
 
 
+@pytest.mark.slow
 def test_the_page_about_packages(sandbox: Sandbox) -> None:
     """Its commands build the packages, install them, and import the company."""
     project = new_project(sandbox.folder)
