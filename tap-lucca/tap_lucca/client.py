@@ -186,13 +186,13 @@ class LuccaStream(RESTStream[Slice], ABC):
                 except UnstableCollectionError as error:
                     raise FatalAPIError(f"'{self.name}' could not be read completely: {error}. Run it again.") from None
                 else:
-                    self.tell_progress(paginator.given_out, paginator.total)
+                    self.tell_progress(paginator.emitted, paginator.total)
                     yield from self.choose(rows)
         if self.replication_method == REPLICATION_FULL_TABLE:  # changes alone are never the whole stream
             # The generator is asked for more only after the last record was written: the stream is complete.
             self.stream_state[COMPLETION] = {
                 "run_id": self._tap.run_id,
-                "records": paginator.given_out,
+                "records": paginator.emitted,
             }
 
     def choose(self, rows: Sequence[Row]) -> Sequence[Row]:

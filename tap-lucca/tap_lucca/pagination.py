@@ -1,42 +1,38 @@
-"""How to walk a collection of Lucca to its end while people are hired and deleted.
+"""Reads a collection page by page while rows are created and deleted.
 
-Pure bookkeeping: no HTTP here. A paginator says which slice to ask for next and, given the page that came back,
-which of its rows are new. It may ask for the same slice again, which the SDK's own paginators take for a loop.
+This module makes no requests. A `Paginator` says which slice to ask for next and returns the rows of that page to emit.
+It may ask for the same slice twice, which the SDK's own paginators refuse as a loop.
 
-Both walks rest on one thing only: rows that stay keep their order. What each proves is in its docstring.
+Each walk states what it proves and assumes. "Everyone" means the rows that were there from the first request to the last.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from array import array
-from bisect import bisect_left
 from dataclasses import dataclass
-from math import ceil
 from typing import TYPE_CHECKING, TypeAlias
 
 from typing_extensions import override
 
+from tap_lucca.ids import IdSet
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 Row: TypeAlias = dict[str, object]
 
-MOST_ROWS_OF_A_PAGE = 1000
-# Each attempt is a whole walk, or a step back that brought nothing new: a collection that still
-# moves after five of them is not going to hold still.
-MAXIMUM_ATTEMPTS = 5
-# Lucca gives up on a request after 5 seconds. If it needs them for a dozen rows, it is not the page that is too large.
-MINIMUM_PAGE_SIZE = 10
+MAXIMUM_PAGE_SIZE = 1000
+MAXIMUM_ATTEMPTS = 5  # so many requests in a row may bring nothing new, and so often a walk may start over
+MINIMUM_PAGE_SIZE = 10  # Lucca gives up after 5 seconds: if a dozen rows take that long, a smaller page doesn't help
 
 
 class UnstableCollectionError(Exception):
-    """The collection could not be read completely; the message says why."""
+    """The collection could not be read completely. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The rows of one answer, and how many rows Lucca counted in the whole collection at that moment."""
+    """The rows of one answer, and the number of rows that Lucca counted in the whole collection."""
 
     rows: Sequence[Row]
     total: int
@@ -44,208 +40,210 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What to ask for: `limit` rows from the `offset`-th on, counted from 0."""
+    """What to ask for: `limit` rows from row `offset` on, counted from 0."""
 
     offset: int
     limit: int
 
     @property
     def page_number(self) -> int:
-        """The slice as a page number, counted from 1; the offset of a numbered page is a multiple of its limit."""
+        """The number of the page, counted from 1, if the offset is a multiple of the limit."""
         return self.offset // self.limit + 1
 
 
-class Paginator(ABC):
-    """The walk through one collection, from its first row to its last."""
+class Paginator:
+    """Reads one collection with one walk, or with a second one if the first cannot prove its result."""
 
-    def __init__(self, page_size: int) -> None:
-        self.limit = page_size
-        self.total = 0
-        self.finished = False
-        self._seen = _Ids()
+    def __init__(self, walk: Walk) -> None:
+        self.total = self.emitted = 0
+        self._walk = walk
+        self._read_earlier = IdSet()  # the rows that the first walk read, once the second has started
         self._first_total: int | None = None
-        self._attempts = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether everyone was emitted."""
+        return self._walk.finished
+
+    @property
+    def limit(self) -> int:
+        """The largest page to ask for."""
+        return self._walk.limit
+
+    @property
+    def next_slice(self) -> Slice:
+        """What to ask for next."""
+        return self._walk.next_slice
+
+    def take(self, page: Page) -> Sequence[Row]:
+        """Take the page for the current slice, move on and return the rows to emit.
+
+        Raises:
+            UnstableCollectionError: The collection keeps changing, or Lucca's count contradicts its rows.
+        """
+        self.total = page.total
+        self._first_total = page.total if self._first_total is None else self._first_total
+        rows = {_id(row): row for row in page.rows}
+        most = max(page.total, self.emitted)
+        if most > 2 * self._first_total + MAXIMUM_PAGE_SIZE:
+            raise UnstableCollectionError(f"it grew from {self._first_total} to {most} rows during the read")
+        new = self._walk.take([*map(_id, page.rows)], page.total)
+        rows_to_emit = [row for key, row in rows.items() if key in new and key not in self._read_earlier]
+        self.emitted += len(rows_to_emit)
+        if self._walk.fallback:
+            self._read_earlier, self._walk = self._walk.read, self._walk.fallback
+        return rows_to_emit
+
+    def shrink(self) -> bool:
+        """Halve the page size from here on. Return False if the page is as small as it can be."""
+        if self.limit // 2 < MINIMUM_PAGE_SIZE:
+            return False
+        self._walk.limit //= 2
+        return True
+
+
+class Walk(ABC):
+    """One way through a collection."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.read = IdSet()
+        self.finished = False
+        self.fallback: Walk | None = None  # the walk to start instead, if this one cannot prove its result
 
     @property
     @abstractmethod
     def next_slice(self) -> Slice:
         """What to ask for next."""
 
-    @property
-    def given_out(self) -> int:
-        """How many rows were given out."""
-        return len(self._seen)
-
-    def take(self, page: Page) -> Sequence[Row]:
-        """Return the rows of the page that were not given out before, and move on.
-
-        Raises:
-            UnstableCollectionError: The collection does not hold still, or Lucca's count contradicts its rows.
-        """
-        self._first_total = self._first_total if self._first_total is not None else page.total
-        most = max(page.total, len(self._seen))
-        if most > 2 * self._first_total + MOST_ROWS_OF_A_PAGE:
-            raise UnstableCollectionError(f"it grew from {self._first_total} to {most} rows while it was read")
-        fresh = {_id(row): row for row in page.rows if _id(row) not in self._seen}
-        self._seen.add(fresh)
-        self._advance(page)
-        self.total = page.total
-        return list(fresh.values())
-
     @abstractmethod
-    def _advance(self, page: Page) -> None:
-        """Move on, given the page for the current slice."""
+    def take(self, ids: Sequence[int], total: int) -> set[int]:
+        """Take the ids on the page for the current slice, move on and return the ids that are new to this walk."""
 
-    def shrink(self) -> bool:
-        """Halve the page from here on; False if it is as small as it can be."""
-        if self.limit // 2 < MINIMUM_PAGE_SIZE:
-            return False
-        self.limit //= 2
-        return True
 
-    def _try_again(self, reason: str) -> None:
+class OverlappingWalk(Walk):
+    """Reads forwards. Each slice starts with the last row of the slice before.
+
+    Proves that everyone was read, provided that rows that stay keep their order.
+
+    A page with a row already read leaves no gap. A page without one may leave a gap, because deletions move rows to the
+    front. Its rows are ignored, and the walk steps back until a page overlaps again.
+    """
+
+    minimum = 2  # one row of each slice is the overlap
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(max(limit, self.minimum))
+        self._start = self._furthest = self._attempts = 0
+        self._counts = [0]  # how many rows were read before each pass
+
+    @property
+    @override
+    def next_slice(self) -> Slice:
+        return Slice(self._start, self.limit)
+
+    @override
+    def take(self, ids: Sequence[int], total: int) -> set[int]:
+        asked = self.next_slice
+        if asked.offset > 0 and not any(key in self.read for key in ids):
+            self._count_attempt("rows keep moving during the read")
+            step = self.limit << 2 * self._attempts >> 6  # a 16th of a page, a quarter, a whole page, 4, 16
+            self._start = max(self._start - max(step, 1), 0)
+            return set()
+        new = self.read.add(ids)
+        end = asked.offset + len(ids)
+        if new:
+            self._attempts = 0
+        elif end < total and (end > self._furthest or end - 1 <= asked.offset):
+            self._count_attempt(f"Lucca counts {total} rows, but after {len(self.read)} its pages bring nothing new")
+        self._furthest = max(self._furthest, end)
+        if end < total:
+            self._move_on(asked, end)
+        elif len(self.read) >= total:
+            self.finished = True
+        elif self._counts[-1] == len(self.read) or len(self._counts) > MAXIMUM_ATTEMPTS:
+            raise UnstableCollectionError(f"Lucca counts {total} rows but returned only {len(self.read)}")
+        else:
+            self._counts.append(len(self.read))
+            self._start = 0
+        return new
+
+    def _move_on(self, _asked: Slice, end: int) -> None:
+        self._start = max(end - 1, 0)
+
+    def _count_attempt(self, reason: str) -> None:
         self._attempts += 1
         if self._attempts > MAXIMUM_ATTEMPTS:
             raise UnstableCollectionError(reason)
 
 
-class OffsetPaginator(Paginator):
-    """Walks `paging={offset},{limit}` forwards; each page starts with the last row of the page before.
+class OverlappingPagesWalk(OverlappingWalk):
+    """Reads numbered pages forwards. It varies the page size so that each page overlaps the one before.
 
-    When a row before that one is deleted meanwhile, all others move up and the page starts with a row never seen:
-    someone may have slipped through, so the walk steps back until it stands on known ground. A page that starts
-    on a known row continues, without a gap, what was read. So no one who existed throughout is lost,
-    wherever rows come and go. The overlap costs one request in a thousand.
+    Proves what `OverlappingWalk` proves, on the same assumption. It makes a few per cent more requests.
     """
 
-    def __init__(self, page_size: int) -> None:
-        # One row of a page is the overlap, so a page of one row would never move on.
-        super().__init__(max(page_size, 2))
-        self._offset = 0
-        self._known = 0  # rows given out before the page at hand
+    minimum = 16  # pages of at most n rows cannot overlap at row lcm(1, …, n), which is 720,720 for 16
 
     @property
     @override
     def next_slice(self) -> Slice:
-        return Slice(self._offset, self.limit)
+        # Of the pages with the row to start at, the one that reaches furthest.
+        limit = max(range(1, self.limit + 1), key=lambda limit: limit - self._start % limit)
+        return Slice(self._start - self._start % limit, limit)
 
     @override
-    def take(self, page: Page) -> Sequence[Row]:
-        starts_known = self._offset == 0 or (bool(page.rows) and _id(page.rows[0]) in self._seen)
-        if not starts_known:
-            self._try_again("rows keep moving while they are read")
-            # Half a page: if rows moved by less, the next page has known rows as well as new ones. Else further back.
-            self._offset = max(self._offset - (self.limit // 2 << self._attempts - 1), 0)
-            return ()
-        return super().take(page)
-
-    @override
-    def _advance(self, page: Page) -> None:
-        end = self._offset + len(page.rows)
-        if end < page.total:
-            if end - 1 <= self._offset:
-                self._try_again(f"Lucca counts {page.total} rows but gives {len(page.rows)} from row {self._offset} on")
-            self._offset = max(end - 1, 0)
-        elif len(self._seen) < page.total:
-            self._try_again(f"Lucca counts {page.total} rows but gave only {len(self._seen)} different ones")
-            self._offset = 0
+    def _move_on(self, asked: Slice, end: int) -> None:
+        if 0 < (received := end - asked.offset) < asked.limit:
+            self.limit = received  # the server caps its pages and numbers them in its own size: ask for that size
         else:
-            self.finished = True
-        if len(self._seen) > self._known:
-            self._known = len(self._seen)
-            self._attempts = 0
+            super()._move_on(asked, end)
+        if self.next_slice.offset + self.next_slice.limit <= self._start + 1:
+            raise UnstableCollectionError(f"pages of {self.limit} rows are too small to overlap; increase 'page_size'")
 
 
-class PageNumberPaginator(Paginator):
-    """Walks `page={number}&limit={limit}` backwards, after a first page that tells how many there are.
+class BackwardWalk(Walk):
+    """Reads numbered pages from the last to the first, after a first request that tells how many there are.
 
-    Numbered pages cannot overlap, so walking forwards could not notice that a deletion moved a row from a page
-    not yet read into one already read. Walking backwards it cannot get away: deletions only move a row towards
-    the front, which is read last, and new rows (their ids are larger than all others) are appended behind it.
-    Should the count grow nevertheless, a row may have come in between: then the walk is repeated.
-    One request more than there are pages.
+    Proves that everyone was read, provided that rows that stay keep their order and that a new row gets the largest id.
 
-    Lucca does not promise the order. Where it is not that of the ids, new rows may come in anywhere, and a walk counts
-    only if the next one finds the very same rows.
+    A row is missed only if it moves behind the unread rows. Then a row from behind, or a new row, takes a place there.
+    So each page must hold smaller ids than the page read before. If one doesn't, `OverlappingPagesWalk` takes over.
     """
 
-    def __init__(self, page_size: int) -> None:
-        super().__init__(page_size)
-        self._frontier: int | None = None  # rows from here on were read; None before the first page
-        self._grown = False
-        self._ordered = True
-        self._walked: set[int] = set()  # in this walk, once rows were seen not to be in the order of ids
-        self._walked_before: set[int] | None = None
-        self._lowest: int | None = None  # the first id of the page read before, which is behind the page at hand
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self._frontier: int | None = None  # the rows from here on were read; None before the first answer
+        self._lowest = -1  # the smallest id of the page read before
 
     @property
     @override
     def next_slice(self) -> Slice:
-        if self._frontier is None:
-            return Slice(0, self.limit)
-        return Slice((ceil(self._frontier / self.limit) - 1) * self.limit, self.limit)
+        last = (self._frontier or 1) - 1
+        return Slice(last - last % self.limit, self.limit)
 
     @override
-    def _advance(self, page: Page) -> None:
-        offset, received = self.next_slice.offset, len(page.rows)
-        self._look_at_order([_id(row) for row in page.rows])
-        if self._frontier is None:
-            frontier = page.total
+    def take(self, ids: Sequence[int], total: int) -> set[int]:
+        offset = self.next_slice.offset
+        end = offset + len(ids)
+        new = self.read.add(ids)
+        frontier = total if self._frontier is None else self._frontier
+        unread = ids[: frontier - offset]
+        proven = end >= total or (bool(unread) and max(unread) < self._lowest)
+        if end < min(frontier, total) and ids:
+            self.limit = min(self.limit, len(ids))  # as above: the server caps its pages
+        elif proven and (offset > 0 or len(self.read) >= total):
+            frontier = offset
+            self._lowest = min(unread, default=-1)
+            self.finished = offset == 0
         else:
-            frontier = min(self._frontier, page.total)
-            self._grown |= page.total > self.total
-        if offset + received < frontier:  # further rows exist behind this page
-            if received == 0:
-                self._try_again(f"Lucca counts {page.total} rows but gives none from row {offset} on")
-            else:
-                # A server that caps its pages: go on in pages it fills, from the same row.
-                self.limit = min(self.limit, received)
-            self._frontier = frontier
-        elif offset > 0:
-            self._frontier = offset
-        elif self._grown or len(self._seen) < page.total or not self._is_confirmed(page):
-            self._try_again(f"rows keep coming while they are read ({len(self._seen)} of {page.total} were given)")
-            self._frontier, self._grown = page.total, False
-            self._walked_before, self._walked, self._lowest = self._walked, set(), None
-        else:
-            self.finished = True
-
-    def _look_at_order(self, ids: list[int]) -> None:
-        self._ordered &= ids == sorted(ids) and (self._lowest is None or not ids or ids[0] < self._lowest)
-        if ids and self._frontier is not None:
-            self._lowest = ids[0]
-        if not self._ordered:
-            self._walked.update(ids)
-
-    def _is_confirmed(self, page: Page) -> bool:
-        return self._ordered or len(page.rows) >= page.total or self._walked == self._walked_before
-
-
-class _Ids:
-    """A set of integers in 8 bytes each: a quarter of a million contracts must not show in the memory."""
-
-    def __init__(self) -> None:
-        self._sorted = array("q")
-
-    def __len__(self) -> int:
-        return len(self._sorted)
-
-    def __contains__(self, value: int) -> bool:
-        index = bisect_left(self._sorted, value)
-        return index < len(self._sorted) and self._sorted[index] == value
-
-    def add(self, values: Iterable[int]) -> None:
-        """Add values that are not in the set."""
-        added = array("q", sorted(values))
-        if not added:
-            return
-        start, end = bisect_left(self._sorted, added[0]), bisect_left(self._sorted, added[-1])
-        # Pages in the order of ids, forwards or backwards, fit between two neighbours: nothing to merge.
-        self._sorted[start:end] = array("q", sorted([*self._sorted[start:end], *added]))
+            self.fallback = OverlappingPagesWalk(self.limit)
+        self._frontier = frontier
+        return new
 
 
 def _id(row: Row) -> int:
     identifier = row.get("id")
-    if not isinstance(identifier, int) or not 0 <= identifier < 2**63:
-        raise UnstableCollectionError("Lucca gave a row without a usable id")
+    if type(identifier) is not int or not 0 <= identifier < 2**63:
+        raise UnstableCollectionError("Lucca returned a row without a usable id")
     return identifier

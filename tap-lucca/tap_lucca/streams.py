@@ -11,7 +11,7 @@ from typing_extensions import override
 from tap_lucca.bookmarks import filter_since
 from tap_lucca.client import LuccaStream
 from tap_lucca.incremental import IncrementalStream
-from tap_lucca.pagination import OffsetPaginator, Page, PageNumberPaginator, Paginator, Row, Slice
+from tap_lucca.pagination import BackwardWalk, OverlappingWalk, Page, Paginator, Row, Slice
 
 if TYPE_CHECKING:
     from tap_lucca.projection import Projection
@@ -74,7 +74,7 @@ class UsersStream(IncrementalStream):
 
     @override
     def new_paginator(self) -> Paginator:
-        return OffsetPaginator(self.config["page_size"])
+        return Paginator(OverlappingWalk(self.config["page_size"]))
 
     @override
     def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
@@ -122,7 +122,7 @@ class WorkContractsStream(LuccaStream):
 
     @override
     def new_paginator(self) -> Paginator:
-        return PageNumberPaginator(self.config["page_size"])
+        return Paginator(BackwardWalk(self.config["page_size"]))
 
     @override
     def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:

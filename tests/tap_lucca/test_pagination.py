@@ -1,28 +1,36 @@
-"""The walks through a collection, against servers that cap pages, shuffle, and change underneath."""
+"""The walks through a collection, against servers that cap pages, shuffle rows, and change between two requests."""
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tap_lucca.pagination import (
-    MAXIMUM_ATTEMPTS,
-    OffsetPaginator,
+    BackwardWalk,
+    OverlappingPagesWalk,
+    OverlappingWalk,
     Page,
-    PageNumberPaginator,
     Paginator,
+    Slice,
     UnstableCollectionError,
+    Walk,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable
 
-BOTH = pytest.mark.parametrize("paginator", [OffsetPaginator, PageNumberPaginator])
+ALL = pytest.mark.parametrize("walk", [OverlappingWalk, OverlappingPagesWalk, BackwardWalk])
+BOTH = pytest.mark.parametrize("walk", [OverlappingWalk, BackwardWalk])
+
+# What happens between two requests: how many rows leave, how many come, where, and whether the new ones leave again.
+Changes = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 10**6), st.booleans()), max_size=40)
 
 
 @dataclass
@@ -31,200 +39,267 @@ class Server:
 
     ids: list[int]
     cap: int = 1000
-    requests: int = 0
     change: Callable[[Server], None] = lambda _: None
-    ever_deleted: set[int] = field(default_factory=set)
+    overstated: int = 0
+    paged: bool = True
+    requests: list[Slice] = field(default_factory=list)
+    left: set[int] = field(default_factory=set)
+    new: Iterable[int] = field(default_factory=lambda: count(10**6))
 
-    def answer(self, paginator: Paginator) -> Page:
-        """Answer what the paginator asks for next; the collection changes right after."""
-        wanted = paginator.next_slice
+    def answer(self, wanted: Slice, *, numbered: bool) -> Page:
+        """Answer a request; the collection changes right after."""
         limit = min(wanted.limit, self.cap)
-        offset = wanted.offset if isinstance(paginator, OffsetPaginator) else (wanted.page_number - 1) * limit
-        page = Page([{"id": identifier} for identifier in self.ids[offset : offset + limit]], len(self.ids))
-        self.requests += 1
+        assert not numbered or wanted.offset % wanted.limit == 0
+        offset = (wanted.page_number - 1) * limit if numbered else wanted.offset
+        ids = self.ids[offset : offset + limit] if self.paged else self.ids
+        page = Page([{"id": key} for key in ids], len(self.ids) + self.overstated)
+        self.requests.append(wanted)
+        assert len(self.requests) < 2000
         self.change(self)
         return page
 
     def delete(self, position: int) -> None:
-        """Delete the row at a position."""
-        self.ever_deleted.add(self.ids.pop(position % len(self.ids)))
+        """Delete the row at a position; positions behind the end start over."""
+        if self.ids:
+            self.left.add(self.ids.pop(position % len(self.ids)))
+
+    def insert(self, position: int) -> None:
+        """Insert a row whose id is larger than all others."""
+        self.ids.insert(position % (len(self.ids) + 1), next(iter(self.new)))
 
 
-def walk(paginator: Paginator, server: Server) -> list[int]:
-    """Return the ids given out, in their order."""
-    given_out: list[int] = []
+def read(walk: Walk, server: Server, paginator: Paginator | None = None) -> list[int]:
+    """Return the ids emitted, in their order."""
+    paginator = paginator or Paginator(walk)
+    emitted: list[int] = []
     while not paginator.finished:
-        given_out += [int(str(row["id"])) for row in paginator.take(server.answer(paginator))]
-    return given_out
+        page = server.answer(paginator.next_slice, numbered=type(walk) is not OverlappingWalk)
+        emitted += [int(str(row["id"])) for row in paginator.take(page)]
+    return emitted
 
 
-def assert_nobody_lost(given_out: Sequence[int], original: Sequence[int], server: Server) -> None:
-    """Whoever existed throughout was given out, and nobody twice."""
-    assert set(original) - server.ever_deleted <= set(given_out)
-    assert [identifier for identifier, times in Counter(given_out).items() if times > 1] == []
+def assert_nobody_lost(walk: Walk, server: Server) -> bool:
+    """Everyone present throughout is emitted, and nobody twice; return False if the walk fails instead."""
+    original = set(server.ids)
+    try:
+        emitted = read(walk, server)
+    except UnstableCollectionError:
+        return False
+    assert original - server.left - set(emitted) == set()
+    assert [key for key, times in Counter(emitted).items() if times > 1] == []
+    return True
 
 
-@BOTH
-@given(count=st.integers(0, 60), page_size=st.integers(1, 25), cap=st.integers(2, 25))
-def test_a_quiet_collection_is_read_completely(
-    paginator: type[Paginator], count: int, page_size: int, cap: int
-) -> None:
-    """Every row is given out once, whatever the page size and however the server caps its pages."""
-    server = Server(list(range(100, 100 + count)), cap)
-    assert sorted(walk(paginator(page_size), server)) == server.ids
-
-
-@BOTH
-@given(ids=st.lists(st.integers(0, 2**63 - 1), max_size=60, unique=True), page_size=st.integers(1, 25))
-def test_the_order_of_ids_does_not_matter(paginator: type[Paginator], ids: list[int], page_size: int) -> None:
-    """A server that orders by something else than the id is read completely too."""
-    assert sorted(walk(paginator(page_size), Server(ids))) == sorted(ids)
-
-
-@BOTH
-@pytest.mark.parametrize(("count", "pages"), [(0, 1), (1, 1), (999, 1), (1000, 1), (20_000, 20), (39_000, 39)])
-def test_a_walk_costs_at_most_one_request_more_than_there_are_pages(
-    paginator: type[Paginator], count: int, pages: int
-) -> None:
-    """Requests are the scarcest resource; one page is read with one of them."""
-    server = Server(list(range(count)))
-    walk(paginator(1000), server)
-    assert pages <= server.requests <= pages + (pages > 1)
-
-
-Changes = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 10**6)), max_size=40)
-
-
-@given(count=st.integers(1, 80), page_size=st.integers(1, 20), cap=st.integers(2, 20), changes=Changes)
-def test_an_offset_walk_loses_nobody_wherever_rows_come_and_go(
-    count: int, page_size: int, cap: int, changes: list[tuple[int, int, int]]
-) -> None:
-    """Rows are deleted and inserted anywhere between any two pages; whoever existed throughout is given out once."""
-    original = [identifier * 10 for identifier in range(count)]
+def following(changes: list[tuple[int, int, int, bool]]) -> Callable[[Server], None]:
+    """Return what happens to the server, request by request."""
     pending = iter(changes)
-    fresh = iter(range(10**6, 10**7))
 
     def change(server: Server) -> None:
-        deletions, insertions, where = next(pending, (0, 0, 0))
-        for step in range(min(deletions, len(server.ids))):
+        deletions, insertions, where, leaves = next(pending, (0, 0, 0, False))
+        if leaves:
+            for position in [index for index, key in enumerate(server.ids) if key >= 10**6][::-1]:
+                server.delete(position)
+        for step in range(deletions):
             server.delete(where + step * 7)
         for step in range(insertions):
-            server.ids.insert((where + step * 13) % (len(server.ids) + 1), next(fresh))
+            server.insert((where >> 3) + step * 13)
 
-    server = Server(list(original), cap, change=change)
-    try:
-        given_out = walk(OffsetPaginator(page_size), server)
-    except UnstableCollectionError:
-        return
-    assert_nobody_lost(given_out, original, server)
+    return change
 
 
-@given(count=st.integers(1, 80), page_size=st.integers(1, 20), cap=st.integers(1, 20), changes=Changes)
-def test_a_numbered_walk_loses_nobody_while_rows_are_deleted_and_appended(
-    count: int, page_size: int, cap: int, changes: list[tuple[int, int, int]]
+@ALL
+@given(rows=st.integers(0, 60), page_size=st.integers(1, 25), cap=st.integers(2, 25))
+def test_a_quiet_collection_is_read_completely(walk: type[Walk], rows: int, page_size: int, cap: int) -> None:
+    """Every row is emitted once, whatever the page size and however the server caps its pages."""
+    server = Server(list(range(100, 100 + rows)), cap if walk is not OverlappingPagesWalk else cap + 10)
+    assert sorted(read(walk(page_size), server)) == server.ids
+
+
+@ALL
+@given(ids=st.lists(st.integers(0, 2**63 - 1), max_size=60, unique=True), page_size=st.integers(1, 25))
+def test_the_order_of_ids_does_not_matter(walk: type[Walk], ids: list[int], page_size: int) -> None:
+    """A server that orders by something else than the id is read completely too."""
+    assert sorted(read(walk(page_size), Server(ids))) == sorted(ids)
+
+
+@BOTH
+@pytest.mark.parametrize(("rows", "pages"), [(0, 1), (1, 1), (999, 1), (1000, 1), (20_000, 20), (39_000, 39)])
+def test_a_quiet_collection_costs_at_most_one_request_more_than_it_has_pages(
+    walk: type[Walk], rows: int, pages: int
 ) -> None:
-    """Contracts are deleted anywhere and created at the end between any two pages, at the same count or not."""
-    original = list(range(count))
-    pending = iter(changes)
-    fresh = iter(range(10**6, 10**7))
+    """Requests are the scarcest resource; one page is read with one of them."""
+    server = Server(list(range(rows)))
+    read(walk(1000), server)
+    assert pages <= len(server.requests) <= pages + (pages > 1)
+
+
+def test_a_collection_in_another_order_costs_a_few_requests_more() -> None:
+    """Where ids prove nothing, the pages overlap; that costs a few per cent, not a second walk."""
+    server = Server(Random(1).sample(range(39_000), 39_000))
+    assert len(read(BackwardWalk(1000), server)) == 39_000
+    assert len(server.requests) <= 45
+
+
+@ALL
+@settings(max_examples=200)
+@given(rows=st.integers(1, 80), page_size=st.integers(1, 20), cap=st.integers(2, 20), changes=Changes)
+def test_nobody_is_lost_wherever_rows_come_and_go(
+    walk: type[Walk], rows: int, page_size: int, cap: int, changes: list[tuple[int, int, int, bool]]
+) -> None:
+    """Ids ascend, rows leave anywhere, rows with larger ids come in anywhere and may leave at once."""
+    assert_nobody_lost(walk(page_size), Server(list(range(rows)), cap, following(changes)))
+
+
+@pytest.mark.parametrize("walk", [OverlappingWalk, OverlappingPagesWalk])
+@given(ids=st.lists(st.integers(0, 999), max_size=80, unique=True), page_size=st.integers(1, 20), changes=Changes)
+def test_an_overlapping_walk_loses_nobody_in_any_order(
+    walk: type[Walk], ids: list[int], page_size: int, changes: list[tuple[int, int, int, bool]]
+) -> None:
+    """The overlap proves its result without the ids: new rows may even have the smallest."""
+    assert_nobody_lost(walk(page_size), Server([key + 1000 for key in ids], 1000, following(changes), new=count()))
+
+
+@ALL
+@pytest.mark.parametrize("order", ["oldest first", "newest first", "shuffled"])
+@pytest.mark.parametrize("seed", range(50))
+def test_a_collection_that_changes_in_passing_is_read(walk: type[Walk], order: str, seed: int) -> None:
+    """One row is replaced by another between every fifth pair of requests: nobody is lost, and the walk ends well."""
+    random = Random(seed)
+    ids = list(range(60))
+    if order == "newest first":
+        ids.reverse()
+    if order == "shuffled":
+        random.shuffle(ids)
 
     def change(server: Server) -> None:
-        deletions, insertions, where = next(pending, (0, 0, 0))
-        for step in range(min(deletions, len(server.ids))):
-            server.delete(where + step * 7)
-        server.ids += [next(fresh) for _ in range(insertions)]
+        if random.random() < 0.2:
+            server.delete(random.randrange(60))
+            server.insert({"oldest first": 59, "newest first": 0, "shuffled": random.randrange(60)}[order])
 
-    server = Server(list(original), cap, change=change)
-    try:
-        given_out = walk(PageNumberPaginator(page_size), server)
-    except UnstableCollectionError:
-        return
-    assert_nobody_lost(given_out, original, server)
+    assert assert_nobody_lost(walk(10), Server(ids, change=change))
 
 
-@BOTH
-def test_one_replaced_for_one_between_all_pages_goes_unnoticed_by_counts_but_loses_nobody(
-    paginator: type[Paginator],
-) -> None:
-    """A deletion and a creation between two pages leave Lucca's count as it was, and shift every row behind."""
-    original = list(range(1, 101))
-    fresh = iter(range(1000, 2000))
+def test_a_row_pushed_behind_the_pages_read_is_not_lost() -> None:
+    """After pages 1, 4 and 3 a row leaves from behind and a new one pushes row 19 across; the count stays as it is."""
 
     def change(server: Server) -> None:
-        server.delete(0)
-        server.ids.append(next(fresh))
+        if [wanted.page_number for wanted in server.requests] == [1, 4, 3]:
+            server.delete(35)
+            server.insert(19)
 
-    server = Server(list(original), change=change)
-    assert_nobody_lost(walk(paginator(10), server), original, server)
-
-
-@pytest.mark.parametrize("order", ["newest first", "shuffled"])
-def test_a_numbered_walk_loses_nobody_in_any_order_or_fails(order: str) -> None:
-    """One replaced for one between pages, and new rows at the front or anywhere: counts tell nothing then."""
-    failed = 0
-    for seed in range(300):
-        random = Random(seed)
-        original = list(range(60, 0, -1))
-        if order == "shuffled":
-            random.shuffle(original)
-        fresh = iter(range(1000, 9000))
-
-        def change(server: Server, random: Random = random, fresh: Iterator[int] = fresh) -> None:
-            if random.random() < 0.2:
-                server.delete(random.randrange(len(server.ids)))
-                where = 0 if order == "newest first" else random.randrange(len(server.ids))
-                server.ids.insert(where, next(fresh))
-
-        server = Server(list(original), change=change)
-        try:
-            given_out = walk(PageNumberPaginator(10), server)
-        except UnstableCollectionError:
-            failed += 1
-        else:
-            assert_nobody_lost(given_out, original, server)
-    assert failed < 300
+    assert assert_nobody_lost(BackwardWalk(10), Server(list(range(40)), change=change))
 
 
-@BOTH
-def test_a_collection_that_never_holds_still_is_given_up(paginator: type[Paginator]) -> None:
-    """A count that the rows never reach ends the walk, rather than going on for ever or passing for complete."""
-    walker = paginator(10)
-    for _ in range(MAXIMUM_ATTEMPTS):
-        walker.take(Page([], 50))
-    with pytest.raises(UnstableCollectionError, match="counts 50 rows"):
-        walker.take(Page([], 50))
+def test_a_row_pushed_across_by_a_row_never_seen_is_not_lost() -> None:
+    """The new row that pushed it has left before anybody read it; only rows read twice tell."""
+
+    def change(server: Server) -> None:
+        pages = [wanted.page_number for wanted in server.requests]
+        if pages == [1, 4, 3]:
+            server.delete(35)
+            server.insert(5)
+        if pages == [1, 4, 3, 2]:
+            server.delete(5)
+
+    assert assert_nobody_lost(BackwardWalk(10), Server(list(range(40)), change=change))
 
 
-def test_contracts_that_keep_coming_end_the_walk() -> None:
-    """When the count grows under every walk, a contract may always have been missed."""
-    fresh = iter(range(1000, 9000))
-    server = Server(list(range(50)), change=lambda server: server.ids.append(next(fresh)))
-    with pytest.raises(UnstableCollectionError, match="keep coming"):
-        walk(PageNumberPaginator(10), server)
+@ALL
+@pytest.mark.parametrize("page_size", [10, 20, 50])
+@pytest.mark.parametrize("where", [0, 50, 99])
+def test_one_replaced_by_another_between_all_pages(walk: type[Walk], page_size: int, where: int) -> None:
+    """A deletion and a creation between any two requests leave Lucca's count as it was, and shift every row behind."""
+
+    def change(server: Server) -> None:
+        server.delete(where)
+        server.insert(len(server.ids))
+
+    assert assert_nobody_lost(walk(page_size), Server(list(range(1, 201)), change=change))
 
 
-@BOTH
-def test_a_shrunken_page_goes_on_from_the_same_row(paginator: type[Paginator]) -> None:
+@ALL
+def test_rows_that_keep_coming_at_the_end_are_read(walk: type[Walk]) -> None:
+    """A row created after every request delays the end and loses nobody."""
+    server = Server(list(range(50)), change=lambda server: server.insert(len(server.ids)))
+    assert assert_nobody_lost(walk(10), server)
+
+
+@ALL
+def test_a_collection_that_outgrows_its_reader_is_given_up(walk: type[Walk]) -> None:
+    """A collection that grows faster than its pages are read ends the walk."""
+
+    def change(server: Server) -> None:
+        for _ in range(20):
+            server.insert(len(server.ids))
+
+    with pytest.raises(UnstableCollectionError):
+        read(walk(10), Server(list(range(50)), change=change))
+
+
+@ALL
+@pytest.mark.parametrize("paged", [True, False])
+@pytest.mark.parametrize(
+    ("rows", "overstated"), [(0, 50), (1, 10), (40, 1), (400, 1), (40, 7), (40, 400_000), (250, 400_000)]
+)
+def test_a_server_that_overstates_its_count_is_given_up(
+    walk: type[Walk], rows: int, overstated: int, paged: bool
+) -> None:
+    """A count that the rows never reach ends the walk as soon as pages bring nothing new, paged or not."""
+    server = Server(list(range(rows)), overstated=overstated, paged=paged)
+    with pytest.raises(UnstableCollectionError):
+        read(walk(20), server)
+    assert len(server.requests) <= 4 * (rows // 20) + 12
+
+
+@ALL
+def test_a_shrunken_page_goes_on_from_the_same_row(walk: type[Walk]) -> None:
     """Halving the page, as a 408 asks for, loses and repeats nobody; the size stays down."""
-    server, walker = Server(list(range(4321))), paginator(1000)
-    given_out = [row["id"] for row in walker.take(server.answer(walker))]
-    assert walker.shrink()
-    assert walker.next_slice.limit == 500
-    given_out += walk(walker, server)
-    assert sorted(map(int, map(str, given_out))) == server.ids
+    server, one = Server(list(range(4321))), walk(1000)
+    paginator = Paginator(one)
+    emitted = [int(str(row["id"])) for row in paginator.take(server.answer(paginator.next_slice, numbered=False))]
+    assert paginator.shrink()
+    emitted += read(one, server, paginator)
+    assert sorted(emitted) == server.ids
+    assert max(wanted.limit for wanted in server.requests[1:]) <= 500
+    assert len(server.requests) <= 11
 
 
-@BOTH
-def test_a_page_shrinks_to_a_floor(paginator: type[Paginator]) -> None:
+@ALL
+def test_a_page_shrinks_to_a_floor(walk: type[Walk]) -> None:
     """1000, 500, 250, 125, … and no further than a dozen rows."""
-    walker, limits = paginator(1000), []
-    while walker.shrink():
-        limits.append(walker.next_slice.limit)
+    paginator, limits = Paginator(walk(1000)), []
+    while paginator.shrink():
+        limits.append(paginator.next_slice.limit)
     assert limits == [500, 250, 125, 62, 31, 15]
 
 
-@pytest.mark.parametrize("row", [{}, {"id": None}, {"id": "12"}, {"id": -1}, {"id": 2**63}])
+@ALL
+def test_pages_too_small_to_overlap_are_told(walk: type[Walk]) -> None:
+    """A server that gives a row at a time in another order than that of ids cannot be read, and that ends at once."""
+    server = Server([3, 1, 2, 5, 4], cap=1)
+    with pytest.raises(UnstableCollectionError):
+        read(walk(10), server)
+    assert len(server.requests) <= 10
+
+
+@BOTH
+def test_100_000_rows_take_little_memory(walk: type[Walk]) -> None:
+    """The ids of rows already read take 8 bytes each; nothing else of them is kept."""
+    server = Server(list(range(100_000)))
+    paginator = Paginator(walk(1000))
+    tracemalloc.start()
+    try:
+        while not paginator.finished:
+            paginator.take(server.answer(paginator.next_slice, numbered=walk is not OverlappingWalk))
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
+    assert paginator.emitted == 100_000
+    assert len(server.requests) <= 101
+
+
+@pytest.mark.parametrize("row", [{}, {"id": None}, {"id": "12"}, {"id": -1}, {"id": 2**63}, {"id": True}, {"id": 1.0}])
 def test_a_row_without_a_usable_id_is_refused(row: dict[str, object]) -> None:
     """Without an id no walk can be checked."""
     with pytest.raises(UnstableCollectionError, match="usable id"):
-        OffsetPaginator(10).take(Page([row], 1))
+        Paginator(OverlappingWalk(10)).take(Page([row], 1))

@@ -1,0 +1,33 @@
+"""The ids of the rows that were read."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class IdSet:
+    """A set of integers that takes 8 bytes each."""
+
+    def __init__(self) -> None:
+        self._sorted = array("q")
+
+    def __len__(self) -> int:
+        return len(self._sorted)
+
+    def __contains__(self, value: int) -> bool:
+        index = bisect_left(self._sorted, value)
+        return index < len(self._sorted) and self._sorted[index] == value
+
+    def add(self, values: Iterable[int]) -> set[int]:
+        """Add values and return those that were not in the set."""
+        new = {value for value in values if value not in self}
+        if new:
+            start, end = bisect_left(self._sorted, min(new)), bisect_left(self._sorted, max(new))
+            # Pages in the order of ids, forwards or backwards, fit between two neighbours: nothing to merge.
+            self._sorted[start:end] = array("q", sorted([*self._sorted[start:end], *new]))
+        return new
