@@ -3,7 +3,7 @@
 This module makes no requests. A `Paginator` says which slice to ask for next and returns the rows of that page to emit.
 It may ask for the same slice twice, which the SDK's own paginators refuse as a loop.
 
-Each walk states what it proves and assumes. "Everyone" means the rows that were there from the first request to the last.
+Each walk states what it proves and assumes. "Everyone" means the rows that exist from the first request to the last.
 """
 
 from __future__ import annotations

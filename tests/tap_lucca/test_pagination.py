@@ -204,6 +204,17 @@ def test_a_row_pushed_across_by_a_row_never_seen_is_not_lost() -> None:
     assert assert_nobody_lost(BackwardWalk(10), Server(list(range(40)), change=change))
 
 
+def test_a_row_pushed_across_by_a_restored_row_is_not_lost() -> None:
+    """A restored row has its old id, in order between the others; the count tells that it came."""
+
+    def change(server: Server) -> None:
+        if [wanted.page_number for wanted in server.requests] == [1, 4, 3]:
+            server.insert(16)
+
+    restored = Server(list(range(0, 400, 10)), change=change, new=[155])
+    assert assert_nobody_lost(BackwardWalk(10), restored)
+
+
 @ALL
 @pytest.mark.parametrize("page_size", [10, 20, 50])
 @pytest.mark.parametrize("where", [0, 50, 99])
@@ -249,6 +260,15 @@ def test_a_server_that_overstates_its_count_is_given_up(
     with pytest.raises(UnstableCollectionError):
         read(walk(20), server)
     assert len(server.requests) <= 4 * (rows // 20) + 12
+
+
+@ALL
+def test_a_server_that_gives_one_row_in_place_of_another_is_given_up(walk: type[Walk]) -> None:
+    """A row that never comes although it is counted ends the walk once a second pass has brought nothing new."""
+    server = Server([*range(200), *range(199, 399)])
+    with pytest.raises(UnstableCollectionError):
+        read(walk(20), server)
+    assert len(server.requests) <= 92
 
 
 @ALL
