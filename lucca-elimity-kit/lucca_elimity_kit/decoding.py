@@ -1,0 +1,47 @@
+"""JSON of another system, as the types we expect."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NoReturn, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Decode a body. Half a surrogate pair in a text becomes U+FFFD, and a byte order mark is skipped.
+
+    Raises:
+        msgspec.ValidationError: The body is JSON, but not of the expected form.
+        msgspec.DecodeError: The body is not JSON, or it is nested too deeply.
+    """
+    body = body.removeprefix(BYTE_ORDER_MARK)
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass  # perhaps half a surrogate pair, which msgspec refuses, and the json module takes
+    except RecursionError:
+        raise msgspec.DecodeError("The JSON is nested too deeply.") from None
+    return _decode_tolerantly(decoder, body)
+
+
+def _decode_tolerantly(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        text = json.dumps(json.loads(body.decode(), parse_constant=_refuse_constant), ensure_ascii=False)
+        return decoder.decode(_LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text))
+    except msgspec.DecodeError:
+        raise
+    except (ValueError, RecursionError):
+        raise msgspec.DecodeError("The text is not JSON.") from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)

@@ -1,0 +1,211 @@
+"""What we say about another system's answer, or about a library's error: our own words, never theirs.
+
+Answers, reason phrases, header values and exception texts may hold a key that was echoed, a proxy's password, or
+somebody's data. At debug level they are shown as `scrub` leaves them. Above it, only this module speaks of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import html
+import json
+import logging
+import re
+import socket
+import ssl
+import unicodedata
+import zlib
+from base64 import b64encode, urlsafe_b64encode
+from http import HTTPStatus
+from http.client import HTTPException, RemoteDisconnected
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus, urlsplit
+
+import requests
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    DecodeError,
+    HTTPError,
+    IncompleteRead,
+    InvalidChunkLength,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+    ReadTimeoutError,
+)
+
+from lucca_elimity_kit.urls import is_host
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+SHOWN_CHARACTERS = 500
+# What is left of a secret in base64 if it is short would also be found in texts that have nothing to do with it.
+SHORTEST_FRAGMENT = 6
+
+_PROXY_STATUS = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
+# https://docs.openssl.org/master/man1/openssl-verification-options/: X509_V_ERR_…
+_CERTIFICATE_FLAWS = {
+    9: "its certificate is not valid yet",
+    10: "its certificate has expired",
+    62: "its certificate is for another host",
+    64: "its certificate is for another host",
+}
+_CLIENT_CERTIFICATE_ALERTS = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "UNKNOWN_CA", "CERTIFICATE_UNKNOWN")
+_NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"}
+# The first that fits an error, or one below it, names the failure: from the most telling to the least.
+_KINDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((socket.gaierror, NameResolutionError), "its host name was not found"),
+    ((ConnectionRefusedError,), "it refuses the connection"),
+    ((requests.ConnectTimeout,), "no connection in time"),
+    ((requests.ReadTimeout, ReadTimeoutError), "no complete answer in time"),
+    ((DecodeError, requests.exceptions.ContentDecodingError, zlib.error), "its answer cannot be decompressed"),
+    ((InvalidChunkLength,), "its answer is no valid HTTP"),
+    (
+        (RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError, IncompleteRead),
+        "the connection was broken off",
+    ),
+    ((TimeoutError,), "no answer in time"),
+    ((HTTPException, requests.exceptions.InvalidHeader), "its answer is no valid HTTP"),
+    ((requests.exceptions.InvalidSchema,), "this kind of address or proxy is not supported"),
+    ((LocationParseError, requests.exceptions.InvalidURL), "the address is not valid"),
+    ((NewConnectionError,), "no connection"),
+    ((requests.exceptions.ProxyError, ProxyError), "the proxy cannot be used"),
+    ((HTTPError, requests.RequestException), "its answer is no valid HTTP"),
+)
+
+
+def status_phrase(status: int) -> str:
+    """Return a status with our phrase for it, such as "401 (unauthorized)"."""
+    try:
+        return f"{status} ({HTTPStatus(status).phrase.lower()})"
+    except ValueError:
+        return str(status)
+
+
+def failure(error: BaseException) -> str:
+    """Return our words for the kind of failure that an error of requests, urllib3, ssl or the network stands for."""
+    errors = list(chain_of(error))
+    for below in errors:
+        if isinstance(below, ssl.SSLError):
+            return _tls_failure(below)
+        if status := proxy_status(below):
+            return f"the proxy answers {status_phrase(status)}"
+    for kinds, words in _KINDS:
+        if any(isinstance(below, kinds) for below in errors):
+            return words
+    for below in errors:
+        if isinstance(below, OSError) and (code := errno.errorcode.get(below.errno or 0)):
+            return f"the network fails with {code}"
+    return type(error).__name__
+
+
+def chain_of(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those below it, as far as they are the network's or its libraries'."""
+    seen: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting:
+        below = waiting.pop(0)
+        network = isinstance(below, (OSError, HTTPError, HTTPException, zlib.error)) or below is error
+        if isinstance(below, BaseException) and network and below not in seen:
+            seen.append(below)
+            yield below
+            waiting += [getattr(below, "reason", None), *below.args, below.__cause__, below.__context__]
+
+
+def proxy_status(error: BaseException) -> int | None:
+    """Return the status with which a proxy refused to open a tunnel; http.client has it in its text only."""
+    found = _PROXY_STATUS.match(str(error)) if type(error) is OSError else None
+    return int(found[1]) if found else None
+
+
+def is_untrusted(error: BaseException) -> bool:
+    """Whether one of the two sides refuses the certificate of the other."""
+    return any(
+        isinstance(below, ssl.SSLCertVerificationError) or (isinstance(below, ssl.SSLError) and _refuses_client(below))
+        for below in chain_of(error)
+    )
+
+
+def was_sent(error: BaseException) -> bool:
+    """Whether the request may have reached the server before the error."""
+    unsent = (
+        ConnectTimeoutError,
+        LocationParseError,
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidSchema,
+    )
+    return not is_untrusted(error) and not any(isinstance(below, unsent) for below in chain_of(error))
+
+
+def redirect_host(location: str, secrets: Collection[str]) -> str | None:
+    """Return the host of a redirect, if it is nothing but a plain host name or address."""
+    try:
+        host = urlsplit(location).hostname or ""
+    except ValueError:
+        return None
+    plain = host.isascii() and is_host(host) and scrub(host, secrets, len(host)) == host
+    secret = any(word.lower() in host for word in secrets if word)  # host names come in lower case
+    return host if plain and not secret else None
+
+
+def scrub(text: str, secrets: Collection[str], limit: int = SHOWN_CHARACTERS) -> str:
+    """Return foreign text fit to be shown: without the secrets, with invisible characters made visible, then cut.
+
+    Args:
+        text: The text.
+        secrets: What must not be shown, in itself or as part of something in base64.
+        limit: The number of characters to keep.
+    """
+    hidden = {form for secret in secrets if secret for form in _forms(secret)}
+    for form in sorted(hidden, key=len, reverse=True):
+        text = re.sub(re.escape(form), "…", text, flags=re.IGNORECASE)
+    text = "".join(character if _is_visible(character) else ascii(character)[1:-1] for character in text)
+    return text if len(text) <= limit else text[:limit] + "…"
+
+
+def quiet_libraries() -> None:
+    """Keep the lines of the HTTP libraries out of the log: they hold header bytes, addresses and tracebacks."""
+    for name in ("urllib3", "requests", "requests_ratelimiter"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def _tls_failure(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        flaw = getattr(error, "verify_code", None)
+        return _CERTIFICATE_FLAWS.get(flaw or 0, "its certificate is not trusted: certificate verify failed")
+    if _refuses_client(error):
+        return "it does not accept the client certificate, or wants one"
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return "the connection was broken off"
+    if getattr(error, "reason", None) in _NO_TLS:
+        return "it does not speak TLS on this port"
+    return "no TLS connection could be agreed on"
+
+
+def _refuses_client(error: ssl.SSLError) -> bool:
+    reason = getattr(error, "reason", None) or ""  # OpenSSL's name for it, such as TLSV1_ALERT_UNKNOWN_CA
+    return "ALERT" in reason and reason.endswith(_CLIENT_CERTIFICATE_ALERTS)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield the forms in which a secret may come back."""
+    yield secret
+    yield quote(secret)
+    yield quote(secret, safe="")
+    yield quote_plus(secret)
+    yield html.escape(secret)
+    yield json.dumps(secret)[1:-1]
+    content = secret.encode(errors="surrogatepass")
+    for before in range(3):  # base64 of something longer: three bytes make four characters
+        skipped = -(-before * 4 // 3)
+        kept = (before + len(content)) * 4 // 3
+        for encode in (b64encode, urlsafe_b64encode):
+            fragment = encode(b"\0" * before + content + b"\0\0")[:kept].decode()[skipped:]
+            if len(fragment) >= SHORTEST_FRAGMENT:
+                yield fragment
+
+
+def _is_visible(character: str) -> bool:
+    return character == " " or unicodedata.category(character)[0] not in {"C", "Z"}

@@ -1,0 +1,251 @@
+"""The one way in which we call another system: bounded, with one retry policy, and errors in our own words."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.utils import select_proxy
+from urllib3.exceptions import HTTPError
+
+from lucca_elimity_kit.foreign import (
+    chain_of,
+    failure,
+    is_untrusted,
+    proxy_status,
+    redirect_host,
+    scrub,
+    status_phrase,
+    was_sent,
+)
+from lucca_elimity_kit.proxies import is_proxy, proxy_variable
+from lucca_elimity_kit.retries import CallError, FailedTryError, Retries, retry_after_of
+from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+MOST_BYTES = 64 * 1024 * 1024
+CHUNK = 64 * 1024
+# Enough of an answer that reports an error, for a line at debug level.
+SHOWN_BYTES = 8 * 1024
+
+# A proxy, or what stands before the server, doesn't know what became of the request.
+_ANSWER_LOST = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT, *range(520, 528)}
+_ENCODINGS = {"", "identity", "gzip", "x-gzip", "deflate"}
+# requests lets some errors of the libraries below it through, which let some of Python's through.
+_FAILURES = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer with a status of success."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Http:
+    """Calls one other system.
+
+    Attributes:
+        session: Its adapters, authentication and headers are used. Mount `BoundedAdapter`: it enforces the time limit.
+        retries: The retry policy, which also knows what messages call the other system.
+        timeout: Seconds for the connection, and for the whole of an answer once the request has been sent.
+        tls: The TLS files.
+        secrets: What must not be shown even at debug level; for Basic authentication also "user:password".
+        advice: What to do about a status, or None.
+        transient: The statuses worth another try, besides all from 500 on.
+        max_bytes: The most that an answer may hold, decompressed.
+    """
+
+    session: requests.Session
+    retries: Retries
+    timeout: float
+    tls: TlsFiles = DEFAULT_TLS
+    secrets: Collection[str] = ()
+    advice: Callable[[int], str | None] = lambda _: None
+    transient: Collection[int] = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+    max_bytes: int = MOST_BYTES
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        what: str,
+        check: Callable[[Answer], None] | None = None,
+        advice: Callable[[int], str | None] | None = None,
+        **content: Any,  # noqa: ANN401 - requests' own
+    ) -> Answer:
+        """Return the answer to a request, trying again while that may help.
+
+        Args:
+            method: The HTTP method.
+            url: The URL.
+            what: What is being done, to begin a message with: "Reading the users".
+            check: Looks at an answer of success; raises FailedTryError if it isn't one.
+            advice: What to do about a status, instead of the advice for all calls.
+            content: What else `requests.Request` takes: params, headers, json, data (a file is read from its start).
+
+        Raises:
+            CallError: There was no such answer.
+        """
+
+        def attempt() -> Answer:
+            with self._open(method, url, self.timeout, advice or self.advice, content) as response:
+                body = b"".join(self._chunks(response, url))
+                answer = Answer(response.status_code, response.headers, body)
+            if check:
+                check(answer)
+            return answer
+
+        return self.retries.run(attempt, what)
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        what: str,
+        seconds: float,
+        advice: Callable[[int], str | None] | None = None,
+        **content: Any,  # noqa: ANN401 - requests' own
+    ) -> Iterator[Body]:
+        """Open the body of an answer to read it in pieces, all of them within some seconds; tries again until it opens.
+
+        Raises:
+            CallError: There was no answer of success, or the body breaks off; reading it raises this, too.
+        """
+        response = self.retries.run(lambda: self._open(method, url, seconds, advice or self.advice, content), what)
+        with response:
+            yield Body(
+                lambda size: self._read(response, url, size), lambda error: self.retries.as_call_error(error, what)
+            )
+
+    def _open(
+        self,
+        method: str,
+        url: str,
+        seconds: float,
+        advice: Callable[[int], str | None],
+        content: Mapping[str, Any],
+    ) -> requests.Response:
+        """Send a request; return an answer of success whose body is still to be read."""
+        if (body := content.get("data")) is not None and hasattr(body, "seek"):
+            body.seek(0)
+        proxies = self._proxies(url)
+        try:
+            request = self.session.prepare_request(requests.Request(method, url, **content))
+            # Not Session.send: it parses where a redirect leads even if it doesn't follow it.
+            response = self.session.get_adapter(url).send(
+                request,
+                stream=True,
+                timeout=(self.timeout, seconds),
+                verify=self.tls.verify,
+                cert=self.tls.cert,
+                proxies=proxies,
+            )
+        except _FAILURES as error:
+            raise self._failed(error, url, sent=was_sent(error)) from None
+        try:
+            self._check_status(response, advice)
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    def _proxies(self, url: str) -> dict[str, str]:
+        settings = self.session.merge_environment_settings(url, {}, None, None, None)
+        proxies: dict[str, str] = dict(settings["proxies"])
+        proxy = select_proxy(url, proxies)
+        if proxy and not is_proxy(proxy):
+            raise FailedTryError(
+                f"cannot be called: {proxy_variable(url)} is not the URL of a proxy. "
+                "Percent-encode special characters in its user name and password"
+            )
+        return proxies
+
+    def _check_status(self, response: requests.Response, advice: Callable[[int], str | None]) -> None:
+        status = response.status_code
+        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            return
+        self._log_answer(response)
+        problem = f"answers {status_phrase(status)}"
+        if host := redirect_host(response.headers.get("Location", ""), self.secrets):
+            problem += f", a redirect to {host}"
+        if hint := advice(status):
+            problem += f": {hint}"
+        raise FailedTryError(
+            problem,
+            transient=status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in self.transient,
+            status=status,
+            retry_after=retry_after_of(response.headers.get("Retry-After", "")),
+            answer_lost=status in _ANSWER_LOST,
+        )
+
+    def _log_answer(self, response: requests.Response) -> None:
+        if not self.retries.logger.isEnabledFor(logging.DEBUG):
+            return
+        try:
+            body = response.raw.read(SHOWN_BYTES, decode_content=True).decode(errors="replace")
+        except _FAILURES:
+            body = ""
+        self.retries.logger.debug(
+            "%s answers %d: %s", self.retries.server, response.status_code, scrub(body, self.secrets)
+        )
+
+    def _chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
+        size = 0
+        while chunk := self._read(response, url, CHUNK):
+            size += len(chunk)
+            if size > self.max_bytes:
+                raise FailedTryError(f"answers with more than {self.max_bytes // 1024 // 1024} MiB", answer_lost=True)
+            yield chunk
+
+    def _read(self, response: requests.Response, url: str, size: int) -> bytes:
+        if response.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
+            raise FailedTryError("answers in a compression that is not supported", answer_lost=True)
+        try:
+            chunk: bytes = response.raw.read(size, decode_content=True)
+        except _FAILURES as error:
+            raise self._failed(error, url, sent=True) from None
+        return chunk
+
+    def _failed(self, error: Exception, url: str, *, sent: bool) -> FailedTryError:
+        self.retries.logger.debug("%s: %s", self.retries.server, scrub(repr(error), self.secrets))
+        through = ""
+        if select_proxy(url, self._proxies(url)):
+            through = f" through the proxy of {proxy_variable(url)}"
+        status = next(filter(None, map(proxy_status, chain_of(error))), None)
+        permanent = is_untrusted(error) or isinstance(error, ValueError) or (status or 500) < 500  # noqa: PLR2004
+        return FailedTryError(
+            f"cannot be used{through} ({failure(error)})", transient=not permanent, answer_lost=sent and not status
+        )
+
+
+class Body:
+    """The body of an answer, to be read once: a file for whoever only calls `read`."""
+
+    def __init__(self, read: Callable[[int], bytes], as_error: Callable[[FailedTryError], CallError]) -> None:
+        self._read = read
+        self._as_error = as_error
+
+    def read(self, size: int = CHUNK) -> bytes:
+        """Return up to so many bytes, none at the end.
+
+        Raises:
+            CallError: The body breaks off, or is not read in time.
+        """
+        try:
+            return self._read(size)
+        except FailedTryError as error:
+            raise self._as_error(error) from None

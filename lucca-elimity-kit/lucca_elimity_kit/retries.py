@@ -1,0 +1,168 @@
+"""The one retry policy, and the errors of calls."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from tenacity import RetryCallState, Retrying, retry_if_exception
+
+from lucca_elimity_kit.errors import ConnectorError
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+LONGEST_PAUSE = 60.0
+LONGEST_RETRY_AFTER = 10.0**9
+
+
+class CallError(ConnectorError):
+    """A call did not succeed.
+
+    Attributes:
+        status: The status of the last answer, if there was one.
+        retry_after: The seconds that the other system asks to wait, if it does.
+        answer_lost: Whether a request may have been processed although no answer says so, in any try.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, retry_after: float | None = None, answer_lost: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.answer_lost = answer_lost
+
+
+class FailedTryError(Exception):
+    """One try of a call failed. A caller's check of an answer may raise it, too.
+
+    Its text continues a sentence that begins with the name of the other system, such as "answers 404 (not found)".
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        transient: bool = False,
+        status: int | None = None,
+        retry_after: float | None = None,
+        answer_lost: bool = False,
+    ) -> None:
+        super().__init__(problem)
+        self.transient = transient
+        self.status = status
+        self.retry_after = retry_after
+        self.answer_lost = answer_lost
+
+
+@dataclass(frozen=True)
+class Retries:
+    """Tries a call again while that may help.
+
+    Attributes:
+        server: What messages call the other system.
+        max_seconds: Seconds for which a call that fails in passing is tried again; 0 means one try.
+        logger: Where pauses are logged.
+        rate_limit_pause: Seconds to wait after a 429 that doesn't say how long.
+        sleep: Waits for some seconds; what it raises ends the call.
+    """
+
+    server: str
+    max_seconds: float
+    logger: logging.Logger
+    rate_limit_pause: float | None = None
+    sleep: Callable[[float], None] = time.sleep
+
+    def run(self, attempt: Callable[[], T], what: str) -> T:
+        """Return what an attempt returns.
+
+        Args:
+            attempt: Makes one try; raises FailedTryError if it fails.
+            what: What is being done, to begin a message with.
+
+        Raises:
+            CallError: The last try failed.
+        """
+        lost = False
+
+        def noting_loss() -> T:
+            nonlocal lost
+            try:
+                return attempt()
+            except FailedTryError as error:
+                lost = lost or error.answer_lost
+                raise
+
+        try:
+            return Retrying(
+                retry=retry_if_exception(lambda error: isinstance(error, FailedTryError) and error.transient),
+                wait=self._pause,
+                stop=self._is_over,
+                before_sleep=self._log_pause,
+                sleep=self.sleep,
+                reraise=True,
+            )(noting_loss)
+        except FailedTryError as error:
+            raise self.as_call_error(error, what, answer_lost=lost) from None
+
+    def as_call_error(self, error: FailedTryError, what: str, *, answer_lost: bool = False) -> CallError:
+        """Return the error to raise after the last try."""
+        tried = (
+            f" after retrying for up to {self.max_seconds:g} seconds" if error.transient and self.max_seconds else ""
+        )
+        asked = ""
+        if error.transient and error.retry_after:
+            asked = f" (it asks to wait {error.retry_after:.0f} seconds)"
+        return CallError(
+            f"{what} failed{tried}: {self.server} {error}{asked}.",
+            status=error.status,
+            retry_after=error.retry_after,
+            answer_lost=answer_lost or error.answer_lost,
+        )
+
+    def _pause(self, state: RetryCallState) -> float:
+        """Return the seconds to wait: as many as asked for, else 1, 2, 4 … up to a minute; up to a second on top."""
+        error = _error_of(state)
+        pause = min(2.0 ** min(state.attempt_number - 1, 10), LONGEST_PAUSE)
+        if error.status == HTTPStatus.TOO_MANY_REQUESTS and self.rate_limit_pause is not None:
+            pause = self.rate_limit_pause
+        if error.retry_after is not None:
+            pause = error.retry_after
+        pause += random.random()  # noqa: S311 - spreads the tries
+        return max(min(pause, self._left(state)), 0.0)
+
+    def _is_over(self, state: RetryCallState) -> bool:
+        left = self._left(state)
+        return left <= 0 or (_error_of(state).retry_after or 0.0) > left
+
+    def _left(self, state: RetryCallState) -> float:
+        # By the pauses, too: those of a test take no time.
+        return self.max_seconds - max(state.seconds_since_start or 0.0, state.idle_for)
+
+    def _log_pause(self, state: RetryCallState) -> None:
+        seconds = state.next_action.sleep if state.next_action else 0.0
+        self.logger.warning("%s %s; waiting %.0f seconds before the next try.", self.server, _error_of(state), seconds)
+
+
+def retry_after_of(value: str) -> float | None:
+    """Return the seconds that a Retry-After header asks to wait, given as such or as an HTTP date; None if neither."""
+    value = value.strip()
+    if value.isascii() and value.isdecimal():
+        return min(float(value), LONGEST_RETRY_AFTER)
+    try:
+        return max((parsedate_to_datetime(value) - datetime.now(timezone.utc)).total_seconds(), 0.0)
+    except (OverflowError, TypeError, ValueError):
+        return None
+
+
+def _error_of(state: RetryCallState) -> FailedTryError:
+    return cast("FailedTryError", state.outcome.exception() if state.outcome else None)

@@ -1,0 +1,140 @@
+"""The TLS files in settings: read and checked once, at the start.
+
+A file that is found to be wrong only while connecting would look like a failure of the network.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from lucca_elimity_kit.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+_CERTIFICATE = re.compile(rb"-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----")
+_PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----")
+_DER = b"0"  # the tag of an ASN.1 sequence
+_OTHER_KEY = {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"}
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """What requests takes as `verify` and `cert`; the files have been checked."""
+
+    verify: str | bool = True
+    cert: str | tuple[str, str] | None = None
+
+
+DEFAULT_TLS = TlsFiles()
+
+
+class _EncryptedKeyError(Exception):
+    """OpenSSL asks for the password of a private key."""
+
+
+def load_tls(
+    *,
+    ca_bundle: str | None = None,
+    client_certificate: str | None = None,
+    client_private_key: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    named: Callable[[str], str] = repr,
+) -> TlsFiles:
+    """Check the TLS files.
+
+    Args:
+        ca_bundle: File with the certificates of private authorities.
+        client_certificate: File with the client certificate, for mutual TLS.
+        client_private_key: File with its key, unless the certificate's file has it too.
+        environment: Where to look for REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE if there is no `ca_bundle`.
+        named: How an error message names one of these settings.
+
+    Raises:
+        SettingsError: A file cannot be used; the message names the setting or variable.
+    """
+    verify: str | bool = True
+    if ca_bundle is not None:
+        _check_authorities(named("ca_bundle"), ca_bundle)
+        verify = ca_bundle
+    else:
+        for variable in CA_BUNDLE_VARIABLES:
+            if path := (environment or {}).get(variable):
+                if not Path(path).is_dir():  # requests takes a folder, too
+                    _check_authorities(variable, path)
+                verify = path
+                break
+    if client_certificate is None:
+        if client_private_key is not None:
+            raise SettingsError(f"{named('client_private_key')} is set: set {named('client_certificate')}, too.")
+        return TlsFiles(verify)
+    _check_client(named, client_certificate, client_private_key)
+    return TlsFiles(verify, (client_certificate, client_private_key) if client_private_key else client_certificate)
+
+
+def _check_authorities(name: str, path: str) -> None:
+    _check_pem(name, path, _CERTIFICATE, "certificate")
+    _load_authorities(name, path)
+
+
+def _load_authorities(name: str, path: str) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError:  # ssl.SSLError is one
+        _refuse(name, "holds a certificate that is damaged or cut off: copy the file again")
+
+
+def _check_client(named: Callable[[str], str], certificate: str, private_key: str | None) -> None:
+    name = named("client_certificate")
+    key_name = named("client_private_key") if private_key else name
+    _check_pem(name, certificate, _CERTIFICATE, "certificate")
+    if private_key is None:
+        flaw = f"holds no private key: set {named('client_private_key')}, or append the key to the file"
+        _check_pem(name, certificate, _PRIVATE_KEY, "private key", flaw)
+    else:
+        _check_pem(key_name, private_key, _PRIVATE_KEY, "private key")
+    _load_authorities(name, certificate)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, private_key, password=_refuse_password)
+    except _EncryptedKeyError:
+        _refuse(key_name, "holds an encrypted private key: decrypt it first, for example with `openssl pkey`")
+    except ssl.SSLError as error:
+        if error.reason in _OTHER_KEY:
+            _refuse(key_name, f"holds the private key of another certificate than the one in {name}")
+        _refuse(key_name, "holds a private key or certificate that is damaged, cut off or of a kind not supported")
+    except (OSError, ValueError):
+        _refuse(key_name, "cannot be read")
+
+
+def _check_pem(name: str, path: str, label: re.Pattern[bytes], kind: str, missing: str = "") -> None:
+    try:
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails on some paths
+            _refuse(name, "is a folder: it must be a file")
+        if not Path(path).exists():
+            _refuse(name, "names a file that does not exist")
+        if not Path(path).is_file():
+            _refuse(name, "does not name a regular file")
+        content = Path(path).read_bytes()
+    except (OSError, ValueError):
+        _refuse(name, "names a file that cannot be read")
+    if not content.strip():
+        _refuse(name, "names an empty file")
+    if content.startswith(_DER):
+        _refuse(name, "names a file in DER form: convert it to PEM, for example with `openssl`")
+    if not label.search(content):
+        _refuse(name, missing or f"names a file without a {kind} in PEM form")
+
+
+def _refuse(name: str, flaw: str) -> NoReturn:
+    raise SettingsError(f"{name} {flaw}.") from None
+
+
+def _refuse_password() -> str:
+    raise _EncryptedKeyError

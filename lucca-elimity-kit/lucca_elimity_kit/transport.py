@@ -1,0 +1,132 @@
+"""The transport below requests: an answer as a whole has a time limit, and nothing in it is taken on trust."""
+
+from __future__ import annotations
+
+import io
+import ssl
+import time
+from functools import cache
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
+from typing import TYPE_CHECKING, Any, cast
+
+from requests.adapters import HTTPAdapter
+from typing_extensions import override
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.util.response import assert_header_parsing
+
+if TYPE_CHECKING:
+    import socket
+
+    from urllib3 import HTTPConnectionPool
+
+MOST_INTERIM_ANSWERS = 32
+
+
+class BoundedAdapter(HTTPAdapter):
+    """An adapter whose read time-out limits each answer as a whole, from the request's end to the body's end.
+
+    Combine it with another adapter by inheritance: `class Both(LimiterAdapter, BoundedAdapter)`.
+    """
+
+    @override
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        pool = cast("HTTPConnectionPool", super().get_connection_with_tls_context(*args, **kwargs))
+        # Set on the pool, whichever class it has: that of a proxy, say, or of an adapter with pools of its own.
+        pool.ConnectionCls = _bounded(pool.ConnectionCls)
+        return pool
+
+
+@cache
+def _bounded(connection_class: type[HTTPConnection]) -> type[HTTPConnection]:
+    if issubclass(connection_class, _BoundedConnection):
+        return connection_class
+    return type(connection_class.__name__, (_BoundedConnection, connection_class), {})
+
+
+class _BoundedResponse(HTTPResponse):
+    """An answer whose bytes must arrive in time, and that does not end with an interim answer."""
+
+    def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None) -> None:
+        super().__init__(sock, debuglevel, method)
+        self.fp.close()
+        self.fp = _StrictReader(_TimedReader(sock))
+
+    @override
+    def begin(self) -> None:
+        # http.client skips no interim answer but 100: https://github.com/python/cpython/issues/42550
+        for _ in range(MOST_INTERIM_ANSWERS):
+            super().begin()
+            if self.status >= HTTPStatus.OK or self.status == HTTPStatus.SWITCHING_PROTOCOLS:
+                break
+            self.headers = self.msg = None  # type: ignore[assignment]
+        else:
+            raise HTTPException("no final answer")
+        # urllib3 would log the headers, and go on with those that it understands.
+        assert_header_parsing(self.msg)
+        lengths = {length.strip() for value in self.msg.get_all("Content-Length", []) for length in value.split(",")}
+        if len(lengths) > 1:
+            raise HTTPException("several lengths")
+
+
+class _BoundedConnection(HTTPConnection):
+    """A connection that gives out bounded answers, and tells a failure to connect from one after the request."""
+
+    response_class = _BoundedResponse
+
+    @override
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except ConnectTimeoutError:
+            raise
+        except (HTTPError, HTTPException, OSError) as error:
+            raise NewConnectionError(self, "no connection") from error
+
+    @override
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().request(*args, **kwargs)
+        except ssl.SSLEOFError as error:
+            # urllib3 then reads what the server said before it closed the connection: that it wants a certificate, say.
+            raise BrokenPipeError from error
+
+
+class _StrictReader(io.BufferedReader):
+    """Reads as many bytes as asked for, and refuses -1 (all of them): a chunk may claim that length."""
+
+    @override
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            raise HTTPException("a length is negative")
+        return super().read(size)
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads from a socket; its time-out is the limit for everything that is read together, not for each read."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        limit = sock.gettimeout()
+        self._end = None if limit is None else time.monotonic() + limit
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Any, /) -> int | None:
+        if self._end is not None:
+            left = self._end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    @override
+    def close(self) -> None:
+        self._raw.close()
+        super().close()

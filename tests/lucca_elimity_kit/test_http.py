@@ -1,0 +1,490 @@
+"""Calls of other systems, most of them hostile."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import socket
+import ssl
+import tracemalloc
+import zlib
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from io import BytesIO
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+import trustme
+from lucca_elimity_kit.foreign import quiet_libraries
+from lucca_elimity_kit.http import Answer, Http
+from lucca_elimity_kit.retries import CallError, FailedTryError, Retries, retry_after_of
+from lucca_elimity_kit.tls import TlsFiles
+from lucca_elimity_kit.transport import BoundedAdapter
+from requests_ratelimiter import InMemoryBucket, Limiter, LimiterAdapter, Rate
+
+from tests.lucca_elimity_kit.wire import Wire, answering, drip, ok, reset, silence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SECRET = "Hunter2-and-more"
+WHAT = "Reading the users"
+GZIP = "Content-Encoding: gzip"
+
+
+class Caller:
+    """An Http of a test, whose pauses take no time."""
+
+    def __init__(self, max_seconds: float = 0, **settings: Any) -> None:
+        self.pauses: list[float] = []
+        session = requests.Session()
+        session.mount("http://", BoundedAdapter())
+        session.mount("https://", BoundedAdapter())
+        session.auth = ("id", SECRET)
+        pause = settings.pop("rate_limit_pause", None)
+        retries = Retries("Lucca", max_seconds, logging.getLogger("test"), pause, self.pauses.append)
+        self.http = Http(**{"session": session, "retries": retries, "timeout": 5, "secrets": [SECRET], **settings})
+
+    def get(self, wire: Wire, **content: Any) -> Answer:
+        """Call the server."""
+        return self.http.call("GET", wire.url, what=WHAT, **content)
+
+    def error(self, wire: Wire, **content: Any) -> CallError:
+        """Call the server; return the error."""
+        with pytest.raises(CallError) as caught:
+            self.get(wire, **content)
+        return caught.value
+
+
+@pytest.fixture(autouse=True)
+def _only_our_words(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever is answered, no secret, traceback or line of a library is logged above debug level."""
+    quiet_libraries()
+    with caplog.at_level(logging.DEBUG):
+        yield
+    for record in caplog.get_records("call"):
+        assert SECRET not in record.getMessage()
+        assert record.exc_info is None
+        if record.levelno > logging.DEBUG:
+            assert record.name == "test"
+            assert "canary" not in record.getMessage()
+
+
+def test_an_answer_is_returned() -> None:
+    """Status, headers and body; credentials and parameters are sent."""
+    with answering(ok(b'{"a": 1}', "X-Page: 2")) as wire:
+        answer = Caller().get(wire, params={"page": "1"})
+    assert (answer.status, answer.body, answer.headers["x-page"]) == (200, b'{"a": 1}', "2")
+    assert wire.requests[0].startswith(b"GET /?page=1 ")
+    assert b"Authorization: Basic " in wire.requests[0]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(b"canary canary\r\ncanary", id="HTTP/0.9"),
+        pytest.param(b"HTTP/1.1 2OO canary\r\n\r\n", id="no status"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\ncanary", id="chunk of -5"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\ncanary", id="chunk of -1"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ncanary\r\n", id="bad chunk"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 70000, id="long chunk line"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n canary: folded\r\n\r\n", id="folded first header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\ncanary without colon\r\nContent-Length: 2\r\n\r\n{}", id="malformed header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"A: canary\r\n" * 5000 + b"\r\n", id="header bomb"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nA: " + b"canary" * 20000 + b"\r\n\r\n", id="long header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\ncanary", id="cut body"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 5, 9\r\n\r\ncanary", id="two lengths"),
+        pytest.param(ok(b"canary", GZIP), id="no gzip"),
+        pytest.param(ok(b"canary", "Content-Encoding: br"), id="other compression"),
+        pytest.param(b"", id="closed"),
+        pytest.param(reset, id="reset"),
+    ],
+)
+def test_an_answer_that_is_none_is_an_error_in_our_words(reply: Any) -> None:
+    """Nothing of it is in the message; whether the request was processed is unknown."""
+    with answering(reply) as wire:
+        error = Caller().error(wire)
+    assert "canary" not in str(error)
+    assert error.status is None
+    assert error.answer_lost
+    assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_interim_answers_are_skipped(interim: str) -> None:
+    """The final answer counts; endless interim answers are an error."""
+    hint = f"HTTP/1.1 {interim}\r\nLink: </canary>\r\n\r\n".encode()
+    with answering(hint * 3 + ok(b"[]")) as wire:
+        assert Caller().get(wire).body == b"[]"
+    with answering(drip(hint * 40, hint)) as wire:
+        Caller(timeout=0.5).error(wire)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\n", b"A: canary\r\n"), id="head"),
+        pytest.param(drip(b"HTTP/1.1 200 ", b"O"), id="status line"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n", b"canary"), id="body"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"), id="chunks"),
+        pytest.param(drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"), id="chunk length"),
+        pytest.param(silence, id="nothing"),
+    ],
+)
+@pytest.mark.parametrize("secured", [False, True])
+def test_the_whole_answer_has_a_time_limit(reply: Any, authority: Authority, secured: bool) -> None:
+    """However it drips, head and body together must arrive in time."""
+    with answering(reply, context=authority.server if secured else None) as wire:
+        start = monotonic()
+        error = Caller(timeout=0.4, tls=authority.files).error(wire)
+    assert monotonic() - start < 2
+    assert error.answer_lost
+    assert "in time" in str(error)
+
+
+def test_a_limit_holds_below_a_rate_limiter_too() -> None:
+    """Adapters are combined by inheritance."""
+
+    class Both(LimiterAdapter, BoundedAdapter):  # type: ignore[misc] # `send` of LimiterMixin takes any keywords
+        """Limited, and bounded."""
+
+    caller = Caller(timeout=0.3)
+    limiter = Limiter(InMemoryBucket([Rate(100, 1000)]))
+    caller.http.session.mount("http://", Both(limiter=limiter, per_host=False, limit_statuses=()))
+    with answering(drip(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n")) as wire:
+        start = monotonic()
+        caller.error(wire)
+    assert monotonic() - start < 2
+
+
+def test_a_connection_is_kept_for_the_next_call() -> None:
+    """The limit of one answer is not that of the next."""
+
+    def reply(stream: socket.socket) -> None:
+        stream.sendall(ok(b"1"))
+        stream.recv(65536)
+        stream.sendall(ok(b"2"))
+
+    caller = Caller(timeout=2)
+    with answering(reply) as wire:
+        assert [caller.get(wire).body, caller.get(wire).body] == [b"1", b"2"]
+    assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "identity"])
+def test_a_large_answer_is_refused_before_it_fills_the_memory(encoding: str) -> None:
+    """A bomb of 100 MB takes no more than the limit, whatever made it small."""
+    body = bytes(100 * 1024 * 1024)
+    if encoding == "gzip":
+        body = gzip.compress(body, 1)
+    elif encoding == "deflate":
+        body = zlib.compress(body, 1)
+    with answering(ok(body, f"Content-Encoding: {encoding}")) as wire:
+        caller = Caller(100, max_bytes=4 * 1024 * 1024)
+        tracemalloc.start()
+        error = caller.error(wire)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 12 * 1024 * 1024
+    assert "4 MiB" in str(error)
+    assert not caller.pauses
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 300, 301, 304, 407, 418, 499, 600])
+def test_what_cannot_pass_ends_at_once(status: int) -> None:
+    """The message has the status and the advice, and no word of the server."""
+    reply = ok(b"<html>canary", f"Location: https://x?key={SECRET}", status=f"{status} canary\x1b[2J")
+    with answering(reply) as wire:
+        caller = Caller(100, advice=lambda status: f"advice on {status}")
+        if status == 600:  # not a status of HTTP: like one of a server that fails
+            caller = Caller(0, advice=lambda status: f"advice on {status}")
+        error = caller.error(wire)
+    assert error.status == status
+    assert f"advice on {status}" in str(error)
+    assert "canary" not in str(error)
+    assert SECRET not in str(error)
+    assert not error.answer_lost
+    assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("https://login.test/path", "login.test"),
+        (f"https://login.test?key={SECRET}", "login.test"),
+        (f"https://user:{SECRET}@login.test/", "login.test"),
+        (f"https://{SECRET}.test/", None),
+        ("http://[", None),
+        ("https://a b/", None),
+        ("/relative", None),
+    ],
+)
+def test_a_redirect_is_not_followed(location: str, host: str | None) -> None:
+    """Only a plain host name is named."""
+    with answering(ok(b"<html></html>", f"Location: {location}", status="302 Found")) as wire:
+        caller = Caller(100)
+        error = caller.error(wire)
+    assert (host in str(error)) if host else ("redirect to" not in str(error))
+    assert SECRET.lower() not in str(error).lower()
+    assert not caller.pauses
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520])
+def test_what_may_pass_is_tried_again(status: int) -> None:
+    """With growing pauses."""
+    with answering(*[ok(status=f"{status} x")] * 3, ok(b"[]")) as wire:
+        caller = Caller(100)
+        assert caller.get(wire).body == b"[]"
+    assert [int(pause) for pause in caller.pauses] == [1, 2, 4]
+
+
+def test_patience_ends() -> None:
+    """The last pause is cut to what is left, and the message says that it was tried for long."""
+    with answering(ok(status="503 x")) as wire:
+        caller = Caller(10)
+        error = caller.error(wire)
+    assert sum(caller.pauses) == pytest.approx(10, abs=0.5)
+    assert "10 seconds" in str(error)
+    assert error.status == 503
+
+
+def test_no_patience_is_one_try() -> None:
+    """`max_retry_seconds` 0."""
+    with answering(ok(status="503 x"), ok()) as wire:
+        caller = Caller(0)
+        assert "retrying" not in str(caller.error(wire))
+    assert not caller.pauses
+
+
+@pytest.mark.parametrize("status", [429, 503, 500])
+@pytest.mark.parametrize("date", [False, True])
+def test_retry_after_is_heeded(status: int, date: bool) -> None:
+    """In seconds, or as a date."""
+    value = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=30), usegmt=True) if date else "30"
+    with answering(ok(b"", f"Retry-After: {value}", status=f"{status} x"), ok()) as wire:
+        caller = Caller(100)
+        caller.get(wire)
+    assert 28 <= caller.pauses[0] <= 31.1
+
+
+def test_retry_after_beyond_the_patience_ends_at_once() -> None:
+    """The seconds are in the message: who waits can do so."""
+    with answering(ok(b"", "Retry-After: 3600", status="429 x"), ok()) as wire:
+        caller = Caller(100)
+        error = caller.error(wire)
+    assert not caller.pauses
+    assert error.retry_after == 3600
+    assert "3600" in str(error)
+
+
+def test_a_rate_limit_without_retry_after() -> None:
+    """The window is waited out, if it is known."""
+    with answering(ok(status="429 x"), ok()) as wire:
+        caller = Caller(100, rate_limit_pause=60)
+        caller.get(wire)
+    assert 60 <= caller.pauses[0] <= 61
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-5", "1e5", "٣", "5, 10", "Wed, 99 Foo 2020 00:00:00 GMT", "0x10"])
+def test_a_retry_after_that_says_nothing(value: str) -> None:
+    """It is as if it were not there."""
+    assert retry_after_of(value) is None
+    assert retry_after_of("9" * 5000) == 10**9
+
+
+@pytest.mark.parametrize(
+    ("lost", "replies"),
+    [
+        (True, [b"", ok(status="401 x")]),
+        (True, [ok(status="502 x"), ok(status="401 x")]),
+        (True, [ok(status="504 x"), ok(status="503 x")]),
+        (True, [ok(b"<html>"), ok(status="400 x")]),
+        (False, [ok(status="503 x"), ok(status="401 x")]),
+        (False, [ok(status="500 x"), ok(status="429 x")]),
+    ],
+)
+def test_a_lost_answer_is_remembered(lost: bool, replies: list[bytes]) -> None:
+    """Also when a later try got a clear answer."""
+
+    def check(answer: Answer) -> None:
+        if answer.body.startswith(b"<"):
+            raise FailedTryError("answers with a page", transient=True, answer_lost=True)
+
+    with answering(*replies) as wire:
+        assert Caller(5).error(wire, check=check).answer_lost == lost
+
+
+def test_who_cannot_be_reached_lost_nothing() -> None:
+    """A refused connection, and a name that doesn't exist."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = Wire(listener.getsockname()[1])
+    assert not Caller().error(closed).answer_lost
+    caller = Caller()
+    with pytest.raises(CallError) as caught:
+        caller.http.call("GET", "http://nowhere.invalid/", what=WHAT)
+    assert not caught.value.answer_lost
+    assert "host name" in str(caught.value)
+
+
+def test_a_body_is_sent_again_from_its_start() -> None:
+    """A file has been read to its end after the first try."""
+    with answering(ok(status="503 x"), ok()) as wire:
+        Caller(10).http.call("POST", wire.url, what=WHAT, data=BytesIO(b"snapshot"))
+    assert [request.partition(b"\r\n\r\n")[2] for request in wire.requests] == [b"snapshot"] * 2
+
+
+def test_a_pause_can_be_interrupted() -> None:
+    """What `sleep` raises comes out."""
+
+    class StoppedError(Exception):
+        """Nobody waits any more."""
+
+    def stop(_: float) -> None:
+        raise StoppedError
+
+    retries = Retries("Lucca", 100, logging.getLogger("test"), sleep=stop)
+    with answering(ok(status="503 x")) as wire, pytest.raises(StoppedError):
+        Http(requests.Session(), retries, 5).call("GET", wire.url, what=WHAT)
+
+
+# TLS
+
+
+class Authority:
+    """An authority, and a server's certificate by it."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(folder / "ca.pem")
+        self.files = TlsFiles(str(folder / "ca.pem"))
+        self.server = _server(authority, "127.0.0.1")
+        self.other_host = _server(authority, "elsewhere.test")
+        self.expired = _server(authority, "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=timezone.utc))
+        self.wants_client = _server(authority, "127.0.0.1")
+        self.wants_client.verify_mode = ssl.CERT_REQUIRED
+        authority.configure_trust(self.wants_client)
+
+
+def _server(authority: trustme.CA, host: str, **details: Any) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(host, **details).configure_cert(context)
+    return context
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Make an authority."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.mark.parametrize(
+    ("context", "words"),
+    [("server", "not trusted"), ("other_host", "another host"), ("expired", "expired"), ("wants_client", "client")],
+)
+def test_a_certificate_that_is_not_accepted_ends_at_once(authority: Authority, context: str, words: str) -> None:
+    """Waiting changes nothing, and nothing was processed."""
+    caller = Caller(100, tls=TlsFiles() if context == "server" else authority.files)
+    with answering(ok(), context=getattr(authority, context)) as wire:
+        error = caller.error(wire)
+    assert words in str(error)
+    assert not caller.pauses
+    assert not error.answer_lost
+
+
+def test_a_server_without_tls(authority: Authority) -> None:
+    """An http server at an https URL, and one that breaks off the handshake: nothing was processed."""
+    for reply in (ok(), b""):
+        with answering(reply) as wire:
+            wire.scheme = "https"
+            assert not Caller(tls=authority.files, timeout=0.5).error(wire).answer_lost
+
+
+# Proxies
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://svc:Hunter2#x@proxy.test:8080",
+        "http://svc:Hunter2/x@proxy.test:8080",
+        "http://svc:Hunter2?x@proxy.test:8080",
+        "http://svc:Hunter2@proxy.test:99999",
+        "http://svc:8080/x@proxy.test:8080",
+        "ftp://svc:Hunter2@proxy.test",
+        "http://svc:Hunter2@",
+        "http://[Hunter2",
+    ],
+)
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_a_bad_proxy_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """The variable, and no part of what is in it."""
+    for other in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, value)
+    caller = Caller(100)
+    with pytest.raises(CallError) as caught:
+        caller.http.call("GET", "https://elimity.test/", what=WHAT)
+    assert name in str(caught.value)
+    assert "Hunter2" not in str(caught.value)
+    assert "svc" not in str(caught.value)
+    assert not caller.pauses
+
+
+@pytest.mark.parametrize(("status", "passes"), [("407 canary", False), ("503 canary", True)])
+def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch, status: str, passes: bool) -> None:
+    """Its status and the variable are named; nothing was processed."""
+    for other in ("https_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(other, raising=False)
+    with answering(ok(status=status)) as wire:
+        monkeypatch.setenv("HTTPS_PROXY", wire.url.replace("//", f"//svc:{SECRET}@"))
+        with pytest.raises(CallError) as caught:
+            Caller(1).http.call("GET", "https://elimity.test/", what=WHAT)
+    assert "HTTPS_PROXY" in str(caught.value)
+    assert status[:3] in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert not caught.value.answer_lost
+    assert (len(wire.requests) > 1) == passes
+
+
+# Streams
+
+
+@contextmanager
+def _stream(caller: Caller, wire: Wire, seconds: float = 5) -> Iterator[Any]:
+    with caller.http.stream("POST", wire.url, what=WHAT, seconds=seconds, json=[]) as body:
+        yield body
+
+
+def test_a_large_answer_is_read_in_pieces() -> None:
+    """It is tried again until the body begins."""
+    data = json.dumps(list(range(100_000))).encode()
+    with answering(ok(status="503 x"), ok(gzip.compress(data), GZIP)) as wire:
+        caller = Caller(10, max_bytes=10)
+        with _stream(caller, wire) as body:
+            assert b"".join(iter(lambda: body.read(1000), b"")) == data
+    assert len(caller.pauses) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        ok(b"canary").replace(b"h: 6", b"h: 900"),
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n", b"canary"),
+        ok(b"canary", GZIP),
+    ],
+)
+def test_a_stream_that_breaks_off(reply: Any) -> None:
+    """It is not tried again: the reader has seen its beginning."""
+    with answering(reply) as wire:
+        caller = Caller(10)
+        start = monotonic()
+        with pytest.raises(CallError) as caught, _stream(caller, wire, 0.4) as body:
+            list(iter(body.read, b""))
+    assert monotonic() - start < 2
+    assert "canary" not in str(caught.value)
+    assert len(wire.requests) == 1

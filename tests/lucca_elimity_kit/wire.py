@@ -1,0 +1,109 @@
+"""A server that answers with the very bytes it is given: what no HTTP library would send."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+
+    Reply = bytes | Callable[[socket.socket], None]
+
+_LENGTH = re.compile(rb"content-length: *([0-9]+)", re.IGNORECASE)
+
+
+@dataclass
+class Wire:
+    """A server that is up."""
+
+    port: int = 0
+    requests: list[bytes] = field(default_factory=list)
+    scheme: str = "http"
+
+    @property
+    def url(self) -> str:
+        """The URL of the server."""
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def answering(*replies: Reply, context: ssl.SSLContext | None = None) -> Iterator[Wire]:
+    """Answer the first request with the first reply and so on, each on a connection of its own; repeat the last."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.05)
+        wire = Wire(listener.getsockname()[1], scheme="https" if context else "http")
+        over = Event()
+
+        def serve() -> None:
+            while not over.is_set():
+                with suppress(OSError):
+                    connection = listener.accept()[0]
+                    connection.settimeout(5)
+                    with connection:
+                        _answer(wire, connection, replies, context)
+
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield wire
+        finally:
+            over.set()
+            thread.join(5)
+
+
+def _answer(wire: Wire, connection: socket.socket, replies: tuple[Reply, ...], context: ssl.SSLContext | None) -> None:
+    stream = context.wrap_socket(connection, server_side=True) if context else connection
+    with stream:
+        wire.requests.append(_read_request(stream))
+        reply = replies[min(len(wire.requests), len(replies)) - 1]
+        if isinstance(reply, bytes):
+            stream.sendall(reply)
+        else:
+            reply(stream)
+
+
+def _read_request(stream: socket.socket) -> bytes:
+    request = b""
+    while b"\r\n\r\n" not in request and (some := stream.recv(65536)):
+        request += some
+    head, _, body = request.partition(b"\r\n\r\n")
+    length = int(found[1]) if (found := _LENGTH.search(head)) else 0
+    while len(body) < length and (some := stream.recv(65536)):
+        body += some
+    return head + b"\r\n\r\n" + body
+
+
+def ok(body: bytes = b"{}", *headers: str, status: str = "200 OK") -> bytes:
+    """Return a whole answer."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def drip(start: bytes, drop: bytes, pause: float = 0.05) -> Callable[[socket.socket], None]:
+    """Return a reply that begins, and then goes on a few bytes at a time, for ever."""
+
+    def reply(stream: socket.socket) -> None:
+        stream.sendall(start)
+        with suppress(OSError):
+            while True:
+                stream.sendall(drop)
+                time.sleep(pause)
+
+    return reply
+
+
+def reset(stream: socket.socket) -> None:
+    """Break the connection off."""
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+def silence(stream: socket.socket) -> None:
+    """Wait until the client gives up."""
+    stream.recv(1)
