@@ -1,0 +1,140 @@
+"""What tap and target have in common as plugins of the Singer SDK: how they get their settings, and how they end."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import os
+from copy import deepcopy
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import click
+from singer_sdk.exceptions import MappingError, SingerSDKError
+from singer_sdk.plugin_base import PluginBase
+from typing_extensions import override
+
+from lucca_elimity_kit.errors import ConnectorError, SettingsError
+from lucca_elimity_kit.settings import SettingsSchema, read_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from singer_sdk.plugin_base import _ConfigInput
+
+ENVIRONMENT = "ENV"
+
+
+class StrictPlugin(PluginBase):
+    """Checks the settings itself. The SDK coerces them, quotes them in messages, and reads a `.env` of any folder."""
+
+    variables: ClassVar[str]
+    """What the variables of the settings begin with; empty if they don't come from the environment."""
+
+    def __init__(
+        self,
+        *,
+        config: dict[str, Any] | PurePath | str | list[PurePath | str] | None = None,
+        parse_env_config: bool = False,
+        validate_config: bool = True,
+        **kwargs: Any,  # noqa: ANN401 - the SDK's own
+    ) -> None:
+        """Check the settings and create the plugin.
+
+        Args:
+            config: Settings, or files that hold them.
+            parse_env_config: Whether to read the environment too.
+            validate_config: Whether settings that are required must be there.
+            kwargs: What else the SDK's plugin takes.
+        """
+        if not isinstance(config, dict):
+            config = self.read_settings([config] if isinstance(config, (str, PurePath)) else config or [])
+        if parse_env_config:
+            config = _merged(config, self.read_settings([ENVIRONMENT]))
+        schema = self.settings_schema()
+        settings = schema.parse(config, complete=validate_config)
+        flaws = [*self.flaws(settings)]
+        if not all(map(_is_expression, _expressions(settings.get("stream_maps") or {}))):
+            flaws.append(schema.sentence("stream_maps", "has an expression that is not valid Python"))
+        if flaws:
+            raise SettingsError(" ".join(flaws))
+        super().__init__(config=settings, parse_env_config=False, validate_config=False, **kwargs)
+
+    @classmethod
+    def flaws(cls, settings: Mapping[str, Any]) -> Iterable[str]:
+        """Return sentences about settings that are wrong in a way that the JSON schema can't tell."""
+        raise NotImplementedError
+
+    @classmethod
+    def settings_schema(cls) -> SettingsSchema:
+        """Return what the settings must be, with the SDK's own for what the plugin can do."""
+        schema = deepcopy(cls.config_jsonschema)
+        cls.append_builtin_config(schema)
+        return SettingsSchema(schema, cls.variables)
+
+    @classmethod
+    def read_settings(cls, sources: Sequence[PurePath | str]) -> dict[str, Any]:
+        """Return what files hold, later ones first, and before them what the environment holds if `ENV` is named."""
+        settings: dict[str, Any] = {}
+        for source in sources:
+            if source != ENVIRONMENT:
+                settings = _merged(settings, read_file(source))
+        if ENVIRONMENT in sources:
+            settings = _merged(settings, cls.settings_schema().read_environment(os.environ))
+        return settings
+
+    @classmethod
+    @override
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
+        config = super().cb_config(ctx, param, ())
+        config.config = cls.read_settings(value)
+        return config
+
+    @classmethod
+    def run(cls) -> int:
+        """Run the command line, and return its exit code.
+
+        Raises:
+            ConnectorError: What was foreseen went wrong.
+        """
+        for variable in (f"{cls.variables}LOGLEVEL", "LOGLEVEL"):
+            if (level := os.environ.get(variable)) and not isinstance(logging.getLevelName(level.upper()), int):
+                raise SettingsError(f"The variable {variable} is no level: use DEBUG, INFO, WARNING or ERROR.")
+        try:
+            exit_code = cls.cli(standalone_mode=False)
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except SingerSDKError as error:
+            raise as_connector_error(error) from error
+        return exit_code if isinstance(exit_code, int) else 0
+
+
+def as_connector_error(error: SingerSDKError) -> ConnectorError:
+    """Return an error of the SDK as one of ours."""
+    if isinstance(error, MappingError):  # quotes the expression
+        return ConnectorError("The setting 'stream_maps' can't be used with these streams: check its expressions.")
+    return ConnectorError(str(error))
+
+
+def _expressions(stream_maps: Mapping[str, Any]) -> Iterator[str]:
+    for stream_map in stream_maps.values():
+        if isinstance(stream_map, dict):
+            for name, value in stream_map.items():
+                if isinstance(value, str) and value != "__NULL__" and name not in {"__alias__", "__source__"}:
+                    yield value
+
+
+def _is_expression(text: str) -> bool:
+    try:
+        return bool(ast.parse(text).body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def _merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both; of a setting that both have, the latter's value, unless it is empty."""
+    return {
+        **settings,
+        **{name: value for name, value in more.items() if name not in settings or value not in (None, "")},
+    }

@@ -1,0 +1,273 @@
+"""Settings from files and from the environment: one strict parser for both.
+
+A value is checked against a JSON schema, never coerced into something its author didn't write. A message names the
+setting and its variable, and never quotes the value.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from jsonschema import Draft202012Validator
+
+from lucca_elimity_kit.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from jsonschema import ValidationError
+
+TRUE = frozenset({"true", "1", "yes", "on"})
+FALSE = frozenset({"false", "0", "no", "off"})
+
+# The Singer SDK reads these without asking for a declaration, or declares them for plugins that load tables. Where a
+# plugin doesn't declare them, they do nothing or harm.
+SDK_SETTINGS = frozenset(
+    {
+        "add_record_metadata",
+        "batch_config",
+        "batch_size_rows",
+        "default_target_schema",
+        "emit_activate_version_messages",
+        "flattening_enabled",
+        "flattening_max_depth",
+        "flattening_max_key_length",
+        "flattening_separator",
+        "hard_delete",
+        "load_method",
+        "process_activate_version_messages",
+        "use_singer_decimal",
+        "user_agent",
+        "validate_records",
+    }
+)
+
+_DIGITS = re.compile(r"[0-9]{1,9}")
+_MOST = 999_999_999
+# What Kubernetes puts into the environment of every container, for each service.
+_KUBERNETES = re.compile(r"(.*_)?(port|port_\d+_(tcp|udp|sctp)(_.*)?|service_host|service_port(_.*)?)")
+_SHORT_NAME = 5
+
+
+class _MalformedError(Exception):
+    """A value is not of the kind its setting must be."""
+
+
+def read_file(path: str | PurePath, what: str = "file of settings") -> dict[str, Any]:
+    """Read a file that holds a JSON object in UTF-8.
+
+    Args:
+        path: The file.
+        what: What to call it in an error message.
+
+    Raises:
+        SettingsError: It can't be read, or holds something else.
+    """
+    try:
+        content = Path(path).expanduser().read_bytes()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = "was not found" if isinstance(error, FileNotFoundError) else "can't be read"
+        raise SettingsError(f"The {what} {reason}. Check its path and who may read it.") from None
+    try:
+        values = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise SettingsError(f"The {what} is not valid JSON in UTF-8. Correct it, or save it as UTF-8.") from None
+    if not isinstance(values, dict):
+        raise SettingsError(f"The {what} is JSON, but not an object in braces: it must be of the form {{…}}.")
+    return values
+
+
+@dataclass(frozen=True)
+class SettingsSchema:
+    """What settings a program has, and what they are called."""
+
+    schema: Mapping[str, Any]
+    """A JSON schema with a description of every property. `format: path` marks a path of a file or folder."""
+
+    prefix: str = ""
+    """What the variables begin with, such as `TAP_LUCCA_`; empty if nothing is read from the environment."""
+
+    has_files: bool = True
+    """Whether settings may come from a file, where they go by their own name."""
+
+    @property
+    def _properties(self) -> Mapping[str, Mapping[str, Any]]:
+        properties: Mapping[str, Mapping[str, Any]] = self.schema["properties"]
+        return properties
+
+    def read_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return the text of each setting that has a variable, even of those that are empty.
+
+        Raises:
+            SettingsError: A variable is misspelt, or sets what this program doesn't have.
+        """
+        values = {}
+        flaws = []
+        for variable in sorted(environment):
+            name = variable.removeprefix(self.prefix).lower()
+            if not variable.startswith(self.prefix) or name.startswith("_"):  # `TAP_LUCCA__SELECT` is Meltano's
+                continue
+            if name in self._properties and variable.isupper():
+                values[name] = environment[variable]
+            elif name in SDK_SETTINGS:
+                flaws.append(f"The variable {variable} sets something that this program doesn't support: remove it.")
+            elif meant := self._misspelt(name):
+                flaws.append(f"The variable {variable} is unknown. Is {self._variable(meant)} meant?")
+        _raise(flaws)
+        return values
+
+    def parse(self, values: Mapping[str, Any], *, complete: bool = True) -> dict[str, Any]:
+        """Return the settings as what they must be, with defaults for those that are not set.
+
+        Args:
+            values: JSON values, or texts of the environment. Null and empty text count as not set.
+            complete: Whether settings that are required must be there.
+
+        Raises:
+            SettingsError: A setting is unknown, missing, out of range or malformed.
+        """
+        _raise(self._unknown(name) for name in values if name not in self._properties)
+        settings, malformed = self._converted(values)
+        missing = set()
+        for error in Draft202012Validator(self.schema).iter_errors(settings):
+            if error.path:
+                malformed.add(str(error.path[0]))
+            else:
+                missing |= _needed(error, settings)
+        flaws = dict.fromkeys(malformed, "is out of range or malformed")
+        if complete:
+            for name in missing - malformed:
+                flaws[name] = "is missing: it is empty" if name in values else "is missing"
+        _raise(self.sentence(name, flaw) for name, flaw in sorted(flaws.items()))
+        defaults = {name: schema["default"] for name, schema in self._properties.items() if "default" in schema}
+        return {**defaults, **{name: self._expanded(name, value) for name, value in settings.items()}}
+
+    def _converted(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+        """Return the settings that are set, and the names of those whose value is of the wrong kind."""
+        settings = {}
+        malformed = set()
+        for name, value in values.items():
+            if value not in (None, ""):
+                try:
+                    settings[name] = _convert(value, self._properties[name])
+                except _MalformedError:
+                    malformed.add(name)
+        return settings, malformed
+
+    def sentence(self, name: str, flaw: str) -> str:
+        """Return a sentence about what is wrong with a setting, and one about what the setting is."""
+        description = self._properties[name].get("description", name).rstrip(".")
+        if not self.has_files:
+            return f"The setting {self._variable(name)} {flaw}. It is: {description}."
+        variable = f" (variable {self._variable(name)})" if self.prefix else ""
+        return f"The setting '{name}' {flaw}. It is: {description}{variable}."
+
+    def _expanded(self, name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
+        if self._properties[name].get("format") != "path" or not value.startswith("~"):
+            return value
+        try:
+            return str(Path(value).expanduser())
+        except RuntimeError:
+            raise SettingsError(self.sentence(name, "begins with '~', and there is no such home folder")) from None
+
+    def _unknown(self, name: str) -> str:
+        nearest = get_close_matches(name, self._properties, n=1)
+        # A long name is no misspelling: it may be a secret that stands where a name should.
+        known = f"Is '{nearest[0]}' meant?" if nearest else "Remove it."
+        return f"The setting {name[:60]!r} is unknown. {known}"
+
+    def _variable(self, name: str) -> str:
+        return f"{self.prefix}{name.upper()}"
+
+    def _misspelt(self, name: str) -> str | None:
+        """Return the setting that a variable must have been meant for; None if it may well be another program's."""
+        if _KUBERNETES.fullmatch(name):
+            return None
+        for known, schema in self._properties.items():
+            if name.endswith(f"_{known}"):  # of an inherited plugin of Meltano: `tap-lucca-b` has TAP_LUCCA_B_HOST
+                return None
+            if name.startswith(f"{known}_") and "object" in _types(schema):  # of Meltano: an entry of the object
+                return None
+        return next(
+            (known for known in self._properties if _distance(name, known) <= (1 if len(known) <= _SHORT_NAME else 2)),
+            None,
+        )
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    kind = schema.get("type", [])
+    return [kind] if isinstance(kind, str) else list(kind)
+
+
+def _needed(error: ValidationError, settings: Mapping[str, Any]) -> set[str]:
+    """Return what is not set, but must be according to this error."""
+    needed: set[str] = set()
+    rule: Any = error.validator_value
+    if error.validator == "required":
+        needed.update(rule)
+    elif error.validator == "dependentRequired":
+        for name, others in rule.items():
+            needed.update(others if name in settings else ())
+    return needed - set(settings)
+
+
+def _convert(value: object, schema: Mapping[str, Any]) -> object:
+    """Return a value of the kind that a setting must be of.
+
+    Raises:
+        _MalformedError: It can't be one. Whether it is in range is for the JSON schema to say.
+    """
+    kinds = _types(schema)
+    if isinstance(value, str):
+        return _convert_text(value, kinds)
+    if isinstance(value, int) and not isinstance(value, bool):
+        if abs(value) > _MOST or "integer" not in kinds:
+            raise _MalformedError
+        return str(value) if "string" in kinds else value
+    if isinstance(value, float):  # to the JSON schema, 3.0 is an integer
+        raise _MalformedError
+    return value
+
+
+def _convert_text(text: str, kinds: list[str]) -> object:
+    if "string" in kinds:
+        if "\0" in text:
+            raise _MalformedError
+        return text
+    if "boolean" in kinds:
+        if text.lower() not in TRUE | FALSE:
+            raise _MalformedError
+        return text.lower() in TRUE
+    if "integer" in kinds:
+        if not _DIGITS.fullmatch(text):
+            raise _MalformedError
+        return int(text)
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise _MalformedError from None
+
+
+def _distance(one: str, other: str) -> int:
+    """Return how many letters were added, left out, replaced or swapped with the next (optimal string alignment)."""
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for row, letter in enumerate(one, 1):
+        current = [row]
+        for column, against in enumerate(other, 1):
+            steps = min(last[column] + 1, current[column - 1] + 1, last[column - 1] + (letter != against))
+            if row > 1 and column > 1 and letter == other[column - 2] and one[row - 2] == against:
+                steps = min(steps, before[column - 2] + 1)
+            current.append(steps)
+        before, last = last, current
+    return last[-1]
+
+
+def _raise(flaws: Iterable[str]) -> None:
+    if message := " ".join(flaws):
+        raise SettingsError(message)
