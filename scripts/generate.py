@@ -24,10 +24,10 @@ from tests.e2e.scenarios import SCENARIOS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from singer_sdk.plugin_base import PluginBase
+    from lucca_elimity_kit.plugin import StrictPlugin
 
 ROOT = Path(__file__).parent.parent
-PLUGINS: tuple[type[PluginBase], ...] = (TapLucca, TargetElimity)
+PLUGINS: tuple[type[StrictPlugin], ...] = (TapLucca, TargetElimity)
 # Sets of settings any one of which is enough to run.
 GROUPS = {"tap-lucca": (("host", "api_key"),), "target-elimity": (CREDENTIALS, ("output_path",))}
 SDK_SETTINGS = ("stream_map", "flattening", "faker_config")
@@ -77,13 +77,13 @@ def _catalog() -> dict[str, Any]:
     return TapLucca(config={"host": "acme.ilucca.net", "api_key": "none"}).catalog_dict
 
 
-def _settings(plugin: type[PluginBase]) -> dict[str, dict[str, Any]]:
+def _settings(plugin: type[StrictPlugin]) -> dict[str, dict[str, Any]]:
     """Return the settings that are the plugin's own, not the SDK's."""
     properties: dict[str, dict[str, Any]] = plugin.config_jsonschema["properties"]
     return {name: schema for name, schema in properties.items() if not name.startswith(SDK_SETTINGS)}
 
 
-def _settings_table(plugin: type[PluginBase]) -> str:
+def _settings_table(plugin: type[StrictPlugin]) -> str:
     required = plugin.config_jsonschema.get("required", ())
     rows = ["| setting | default | |", "| --- | --- | --- |"]
     for name, schema in _settings(plugin).items():
@@ -93,7 +93,7 @@ def _settings_table(plugin: type[PluginBase]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _definition(plugin: type[PluginBase], settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _definition(plugin: type[StrictPlugin], settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return what the code says of a plugin, in Meltano's words."""
     return {
         "capabilities": [capability.value for capability in plugin.capabilities],
@@ -103,15 +103,14 @@ def _definition(plugin: type[PluginBase], settings: dict[str, dict[str, Any]]) -
 
 
 def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    kind = next(type_ for type_ in schema["type"] if type_ != "null")  # Meltano's kinds have JSON schema's names
-    kind = "date_iso8601" if schema.get("format") in {"date", "date-time"} else kind
-    setting = {"name": name, "kind": kind}
+    # Of any other kind, Meltano would coerce a value before the plugin can check it: `oui` would arrive as false.
+    setting: dict[str, Any] = {"name": name, "kind": "string"}
     setting |= {"sensitive": True} if schema.get("secret") else {}
     setting |= {"value": schema["default"]} if "default" in schema else {}
     return setting | {"label": schema["title"], "description": schema["description"]}
 
 
-def _entry(project: dict[str, Any], plugin: type[PluginBase]) -> tuple[str, dict[str, Any]]:
+def _entry(project: dict[str, Any], plugin: type[StrictPlugin]) -> tuple[str, dict[str, Any]]:
     """Return which kind of plugin it is to Meltano, and its entry in meltano.yml."""
     return next(
         (kind, entry)
@@ -121,10 +120,9 @@ def _entry(project: dict[str, Any], plugin: type[PluginBase]) -> tuple[str, dict
     )
 
 
-def _hub_definition(plugin: type[PluginBase], entry: dict[str, Any]) -> dict[str, Any]:
+def _hub_definition(plugin: type[StrictPlugin], entry: dict[str, Any]) -> dict[str, Any]:
     """Return the definition for the hub: what meltano.yml has, the SDK's settings too, and what the package tells."""
-    plugin.append_builtin_config(plugin.config_jsonschema)
-    properties = plugin.config_jsonschema["properties"]
+    properties = plugin.settings_schema().schema["properties"]
     # The faker is of use only with a package that the plugins do not bring along.
     definition = _definition(plugin, {name: schema for name, schema in properties.items() if name != "faker_config"})
     for setting in definition["settings"]:

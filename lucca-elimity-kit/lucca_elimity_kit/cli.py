@@ -9,6 +9,7 @@ import errno
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
@@ -97,7 +98,8 @@ def _tell(program: str, message: str) -> None:
     if logging.getLogger().handlers:
         logging.getLogger(program).critical("%s", message)
     else:
-        sys.stderr.write(f"{program}: {message}\n")
+        with suppress(OSError):  # the exit code tells, too
+            sys.stderr.write(f"{program}: {message}\n")
 
 
 def _tell_of_bug(program: str, error: Exception) -> None:

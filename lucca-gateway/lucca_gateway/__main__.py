@@ -1,5 +1,20 @@
-"""`python -m lucca_gateway` is `lucca-gateway`."""
+"""The console script `lucca-gateway`."""
 
-from lucca_gateway.cli import main
+from __future__ import annotations
 
-main()
+from lucca_elimity_kit.cli import run
+
+
+def main() -> None:
+    """Run the gateway: it exits with 2 if a setting is wrong, and with 3 if the port is taken."""
+    run("lucca-gateway", _start, wrong_settings=2)
+
+
+def _start() -> int:
+    from lucca_gateway.cli import serve  # noqa: PLC0415 - heavy; an early Ctrl-C must end it without a traceback
+
+    return serve()
+
+
+if __name__ == "__main__":
+    main()

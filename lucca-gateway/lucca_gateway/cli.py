@@ -1,4 +1,4 @@
-"""The console script: `lucca-gateway [--host H] [--port P]`."""
+"""The command line: `lucca-gateway [--host H] [--port P]`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from typing_extensions import override
 
 from lucca_gateway import logs
 from lucca_gateway.app import Application
-from lucca_gateway.settings import PREFIX, Settings, SettingsError, read_settings
+from lucca_gateway.settings import PREFIX, Settings, read_settings
 
 if TYPE_CHECKING:
     import socket
@@ -27,17 +26,15 @@ PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 _logger = logging.getLogger("lucca_gateway")
 
 
-def main() -> None:
-    """Serve until told to stop by SIGTERM or SIGINT.
+def serve() -> int:
+    """Serve until told to stop by SIGTERM or SIGINT, and return 0 then.
 
-    Exits with 0 then, with 2 if a setting is wrong, and with 3 if the port is taken.
+    Raises:
+        SettingsError: A setting is wrong.
+        SystemExit: The port is taken (3).
     """
     options = _parser(os.environ).parse_args()
-    try:
-        settings = read_settings(os.environ)
-    except SettingsError as error:
-        print(f"lucca-gateway: {error}", file=sys.stderr)  # noqa: T201 - logs begin when their level is known
-        sys.exit(2)
+    settings = read_settings(os.environ)
     logs.configure(settings.log_level)
     _tell(settings)
     # uvicorn puts its own handlers in their place, and raises the signal again when it has stopped.
@@ -45,6 +42,7 @@ def main() -> None:
         signal.signal(number, _leave)
     server = _Server(Application(settings), options.host, options.port, settings.shutdown_seconds)
     server.run()
+    return 0
 
 
 def _leave(*_: object) -> None:

@@ -6,6 +6,7 @@ and every employee made once, before the first of them is given out: what comes 
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from importlib.metadata import version
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
-from lucca_elimity_kit.errors import ConnectorError
-from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, SingerSDKError
+from lucca_elimity_kit.errors import ConnectorError, SettingsError
+from singer_sdk.exceptions import FatalAPIError, SingerSDKError
 from tap_lucca.client import LuccaStream
 from tap_lucca.streams import UsersStream, WorkContractsStream
 from tap_lucca.tap import TapLucca
@@ -138,7 +139,7 @@ def _told_to_administrators() -> Iterator[None]:
     """Turn the errors of tap and target, whose words are fit for administrators, into that of an import."""
     try:
         yield
-    except (ConfigValidationError, HostError) as error:
+    except (SettingsError, HostError) as error:
         flaw = str(error)
         if isinstance(error, HostError):
             flaw = f"The setting 'host' cannot be used: {error}."
@@ -150,6 +151,10 @@ def _told_to_administrators() -> Iterator[None]:
     except OSError:
         raise ImportFailedError(
             Reason.UNAVAILABLE, "The address of Lucca could not be found out. Run it again."
+        ) from None
+    except sqlite3.Error:
+        raise ImportFailedError(
+            Reason.UNAVAILABLE, "The gateway can't use its temporary folder: its operator must check the space there."
         ) from None
 
 
@@ -192,6 +197,7 @@ class _WorkContracts(_WatchedStream, WorkContractsStream):
 class _Tap(TapLucca):
     """The tap, in process: its streams are read one by one, and no message is written."""
 
+    variables = ""  # an administrator sees none
     stop: Stop
 
     @override

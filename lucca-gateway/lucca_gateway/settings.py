@@ -9,21 +9,79 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-import msgspec
-from tap_lucca.tap import TapLucca
+from lucca_elimity_kit.errors import SettingsError
+from lucca_elimity_kit.settings import SettingsSchema
+from tap_lucca.settings import SCHEMA as TAP_SCHEMA
+from target_elimity.settings import SCHEMA as TARGET_SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "LUCCA_GATEWAY_"
-# Settings of the tap that the gateway hands on, with the tap's own defaults and limits.
+# Settings of tap and target that the gateway has too, with the same defaults and limits.
+TARGET_SETTINGS = ("timezone", "contract_type_names")
 TAP_SETTINGS = ("page_size", "requests_per_minute", "request_timeout", "max_retry_seconds")
-MOST_DIGITS = 9
-LOG_LEVELS = ("debug", "info", "warning", "error")
+_TOKEN_URLS = ["jwt_validation_base_url", "jwt_validation_gateway_url"]
 
-
-class SettingsError(Exception):
-    """A setting is missing, out of range or malformed; the message names it."""
+SCHEMA = SettingsSchema(
+    {
+        "properties": {
+            "jwt_validation_base_url": {
+                "type": "string",
+                "description": "URL of the Elimity Insights server, as it is in the claim `base_url`",
+            },
+            "jwt_validation_gateway_url": {
+                "type": "string",
+                "description": "URL of this gateway, as it is in the claim `gateway_url`",
+            },
+            "jwt_validation_audiences": {
+                "type": "string",
+                "default": "gateway",
+                "description": "Accepted audiences, comma separated; goes with both URLs",
+            },
+            "jwt_validation_issuer": {
+                "type": "string",
+                "default": "https://auth.elimity.com/",
+                "description": "Issuer; its keys are at `.well-known/jwks.json` below it; goes with both URLs",
+            },
+            "jwt_validation_optional": {
+                "type": "boolean",
+                "default": False,
+                "description": "Let requests without a token through; a wrong token never is",
+            },
+            "allowed_hosts": {
+                "type": "string",
+                "description": "Hosts beside Lucca's own: `host` (on any port) or `host:port`, comma separated",
+            },
+            "max_imports": {
+                "type": "integer",
+                "minimum": 1,
+                "default": 8,
+                "description": "Imports at once, 1 or more; further ones wait",
+            },
+            **{name: TAP_SCHEMA["properties"][name] for name in TAP_SETTINGS},
+            **{name: TARGET_SCHEMA["properties"][name] for name in TARGET_SETTINGS},
+            "shutdown_seconds": {
+                "type": "integer",
+                "minimum": 0,
+                "default": 8,
+                "description": "Seconds that running imports have left after SIGTERM",
+            },
+            "log_level": {
+                "type": "string",
+                "pattern": r"^(?i:debug|info|warning|error)$(?!\n)",
+                "default": "info",
+                "description": "`debug`, `info`, `warning` or `error`",
+            },
+        },
+        # Whoever sets one of the two URLs wants tokens validated: to start without would be a surprise.
+        "dependentRequired": dict.fromkeys(
+            (*_TOKEN_URLS, "jwt_validation_audiences", "jwt_validation_issuer"), _TOKEN_URLS
+        ),
+    },
+    PREFIX,
+    has_files=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,32 +125,24 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Return the settings; a variable that is empty counts as not set.
+    """Return the settings; a variable that is empty or blank counts as not set.
 
     Raises:
-        SettingsError: One of them is missing, out of range or malformed.
+        SettingsError: One of them is unknown, missing, out of range or malformed.
     """
-    values = {
-        name.removeprefix(PREFIX).lower(): value.strip()
-        for name, value in environment.items()
-        if name.startswith(PREFIX) and value.strip()
-    }
-    tap_schema: dict[str, dict[str, Any]] = TapLucca.config_jsonschema["properties"]
+    texts = SCHEMA.read_environment({name: value for name, value in environment.items() if value.strip()})
+    settings = SCHEMA.parse(texts)
     return Settings(
-        allowed_hosts=tuple(_listed_host(entry) for entry in _entries(values.get("allowed_hosts", ""))),
-        tap={
-            name: _number(values, name, schema["default"], schema["minimum"], schema.get("maximum"))
-            for name, schema in tap_schema.items()
-            if name in TAP_SETTINGS
-        },
-        timezone=_zone(values.get("timezone", "UTC")),
-        contract_type_names=_labels(values.get("contract_type_names", "{}")),
-        max_imports=_number(values, "max_imports", 8, 1),
-        shutdown_seconds=_number(values, "shutdown_seconds", 8, 0),
+        allowed_hosts=tuple(_listed_host(entry) for entry in _entries(settings.get("allowed_hosts", ""))),
+        tap={name: settings[name] for name in TAP_SETTINGS},
+        timezone=_zone(settings["timezone"]),
+        contract_type_names=settings.get("contract_type_names", {}),
+        max_imports=settings["max_imports"],
+        shutdown_seconds=settings["shutdown_seconds"],
         # Under the name that requests, and with it the tap, reads too.
         ca_bundle=_file(environment, "REQUESTS_CA_BUNDLE"),
-        log_level=_choice(values, "log_level", "info", LOG_LEVELS).upper(),
-        tokens=_token_rules(values),
+        log_level=settings["log_level"].upper(),
+        tokens=_token_rules(settings),
     )
 
 
@@ -104,26 +154,25 @@ def is_loopback(hostname: str) -> bool:
         return False
 
 
-def _token_rules(values: Mapping[str, str]) -> TokenRules | None:
-    base_url, gateway_url = values.get("jwt_validation_base_url"), values.get("jwt_validation_gateway_url")
-    optional = _choice(values, "jwt_validation_optional", "false", ("true", "false")) == "true"
-    issuer = values.get("jwt_validation_issuer", "https://auth.elimity.com/")
-    parts = _url_parts("jwt_validation_issuer", issuer)
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+def _token_rules(settings: Mapping[str, Any]) -> TokenRules | None:
+    for name in _TOKEN_URLS:
+        if name in settings:
+            _url_parts(name, settings[name])
+    parts = _url_parts("jwt_validation_issuer", settings["jwt_validation_issuer"])
+    if parts.scheme != "https" and not is_loopback(parts.hostname):  # where the keys come from
         raise _error("jwt_validation_issuer", "must be https")
-    if base_url is None and gateway_url is None:
-        given = [name for name in values if name.startswith("jwt_validation_") and name != "jwt_validation_optional"]
-        if given:
-            raise _error("jwt_validation_base_url", f"is missing: {PREFIX}{given[0].upper()} does nothing without it")
-        return None
-    for name, url in (("jwt_validation_base_url", base_url), ("jwt_validation_gateway_url", gateway_url)):
-        if url is None:
-            raise _error(name, "is missing: tokens are validated with both URLs, or not at all")
-        _url_parts(name, url)
-    audiences = tuple(_entries(values.get("jwt_validation_audiences", "gateway")))
+    audiences = tuple(_entries(settings["jwt_validation_audiences"]))
     if not audiences:
         raise _error("jwt_validation_audiences", "names no audience")
-    return TokenRules(audiences, base_url or "", gateway_url or "", issuer, optional)
+    if "jwt_validation_base_url" not in settings:
+        return None
+    return TokenRules(
+        audiences,
+        settings["jwt_validation_base_url"],
+        settings["jwt_validation_gateway_url"],
+        settings["jwt_validation_issuer"],
+        settings["jwt_validation_optional"],
+    )
 
 
 def _url_parts(name: str, url: str) -> Any:  # noqa: ANN401 - a private type of urllib
@@ -152,29 +201,11 @@ def _entries(text: str) -> list[str]:
     return [entry.strip() for entry in text.split(",") if entry.strip()]
 
 
-def _number(values: Mapping[str, str], name: str, default: int, least: int, most: int | None = None) -> int:
-    text = values.get(name, str(default))
-    if (
-        not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS)
-        or int(text) < least
-        or (most is not None and int(text) > most)
-    ):
-        raise _error(name, f"is not a whole number from {least}" + (f" to {most}" if most is not None else ""))
-    return int(text)
-
-
 def _file(environment: Mapping[str, str], name: str) -> str | None:
     path = environment.get(name) or None
     if path is not None and not Path(path).exists():
         raise SettingsError(f"The setting {name} names a file that does not exist.")
     return path
-
-
-def _choice(values: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
-    choice = values.get(name, default).lower()
-    if choice not in choices:
-        raise _error(name, f"is none of {', '.join(choices)}")
-    return choice
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -184,12 +215,5 @@ def _zone(name: str) -> ZoneInfo:
         raise _error("timezone", "is not an IANA time zone such as Europe/Paris") from None
 
 
-def _labels(text: str) -> dict[str, str]:
-    try:
-        return msgspec.json.decode(text, type=dict[str, str])
-    except msgspec.DecodeError:
-        raise _error("contract_type_names", 'is not a JSON object such as {"1": "CDI"}') from None
-
-
 def _error(name: str, flaw: str) -> SettingsError:
-    return SettingsError(f"The setting {PREFIX}{name.upper()} {flaw}.")
+    return SettingsError(SCHEMA.sentence(name, flaw))

@@ -22,9 +22,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 import requests
+from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from requests.auth import AuthBase
 from requests_ratelimiter import InMemoryBucket, Limiter, LimiterAdapter, Rate
-from singer_sdk.exceptions import ConfigValidationError, FatalAPIError, MapExpressionError, RetriableAPIError
+from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
@@ -148,7 +149,7 @@ class LuccaStream(RESTStream[Slice], ABC):
             flaw = f"select {key}, its replication key"
         if flaw:
             message = f"'{self.name}' cannot be read as the catalog asks ({method} by {key or 'no key'}): {flaw}."
-            raise ConfigValidationError(message, errors=[message])
+            raise SettingsError(message)
 
     @property
     def _selected_schema(self) -> dict[str, Any]:
@@ -309,7 +310,7 @@ class LuccaStream(RESTStream[Slice], ABC):
         try:
             super()._write_record_message(record)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise MapExpressionError(
+            raise ConnectorError(
                 f"An expression in 'stream_maps' fails on the record {record['id']} of '{self.name}' "
                 f"({type(error).__name__}): does it allow for values that are null?"
             ) from None

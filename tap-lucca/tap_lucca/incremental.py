@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from singer_sdk.exceptions import ConfigValidationError, FatalAPIError
+from lucca_elimity_kit.errors import SettingsError
+from singer_sdk.exceptions import FatalAPIError
 from typing_extensions import override
 
 from tap_lucca.bookmarks import changed_since, latest_bookmark, on_luccas_clock
@@ -75,8 +76,7 @@ class IncrementalStream(LuccaStream, ABC):
         try:
             return on_luccas_clock(str(value))
         except ValueError as error:  # the setting 'start_date' was checked
-            message = f"The bookmark of '{self.name}' in the state cannot be used: {error}."
-            raise ConfigValidationError(message, errors=[message]) from None
+            raise SettingsError(f"The bookmark of '{self.name}' in the state cannot be used: {error}.") from None
 
 
 def time_of(response: requests.Response) -> datetime:

@@ -1,48 +1,92 @@
-"""What is wrong with the settings, in sentences that name the setting and never its value."""
+"""The settings of the tap."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from jsonschema import Draft202012Validator
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk import typing as th
+
+from tap_lucca import client
+from tap_lucca.bookmarks import on_luccas_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+SCHEMA: dict[str, Any] = th.PropertiesList(
+    th.Property(
+        "host",
+        th.StringType(min_length=1),
+        required=True,
+        title="Host",
+        description="URL of the Lucca instance; `acme.ilucca.net` is read as `https://acme.ilucca.net`",
+    ),
+    th.Property(
+        "api_key",
+        th.StringType(min_length=1, pattern=r"^[!-~]+$(?!\n)"),
+        required=True,
+        secret=True,
+        title="API key",
+        description="API key of the Lucca instance",
+    ),
+    th.Property(
+        "page_size",
+        th.IntegerType(minimum=1, maximum=1000),
+        default=1000,
+        title="Page size",
+        description="Rows asked for in one request, 1 to 1000",
+    ),
+    th.Property(
+        "requests_per_minute",
+        th.IntegerType(minimum=1),
+        default=40,
+        title="Requests per minute",
+        description=(
+            "Requests a minute, 1 or more; Lucca allows a tenant 50 for all of its integrations together, "
+            "so more only for a tenant whose limit Lucca has raised"
+        ),
+    ),
+    th.Property(
+        "former_employees",
+        th.BooleanType,
+        default=True,
+        title="Former employees",
+        description="Whether former employees are read too",
+    ),
+    th.Property(
+        "start_date",
+        th.StringType,
+        title="Start date",
+        description=(
+            "Date, or date and time, from which changes are read, unless STATE names a later one; "
+            "only where a catalog asks for incremental replication"
+        ),
+    ),
+    th.Property(
+        "request_timeout",
+        th.IntegerType(minimum=1, maximum=3600),
+        default=30,
+        title="Request timeout",
+        description="Seconds to wait for an answer, 1 to 3600; Lucca itself gives up after 5",
+    ),
+    th.Property(
+        "max_retry_seconds",
+        th.IntegerType(minimum=0),
+        default=300,
+        title="Maximum retry time",
+        description="Seconds for which a request that fails in passing (429, 5xx, network) is tried again",
+    ),
+).to_dict()
 
-def settings_errors(schema: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for every setting that is missing, out of range or malformed."""
-    flaws = {name: "is missing" for name in schema.get("required", ()) if name not in config}
-    for error in Draft202012Validator(schema).iter_errors(config):
-        if error.path:
-            flaws[str(error.path[0])] = "is out of range or malformed"
-    return [
-        f"The setting '{name}' {flaw}. It is: {schema['properties'][name]['description']}."
-        for name, flaw in sorted(flaws.items())
-    ]
 
-
-@contextmanager
-def readable_environment(parsed: bool) -> Iterator[None]:
-    """Tell of a variable that is not what its setting must be; the SDK logs which one it parses before it fails."""
-    try:
-        yield
-    except ValueError as error:
-        if not parsed:
-            raise
-        message = f"The setting parsed last from the environment is malformed: {error}."
-        raise ConfigValidationError(message, errors=[message]) from None
-
-
-@contextmanager
-def readable_files(*files: object) -> Iterator[None]:
-    """Tell of a catalog or a state that is JSON, but not of the form that Singer gives it."""
-    try:
-        yield
-    except (AttributeError, KeyError, RuntimeError, TypeError):
-        if not any(file is not None for file in files):
-            raise
-        message = "The catalog or the state is JSON, but not of the form that Singer gives it."
-        raise ConfigValidationError(message, errors=[message]) from None
+def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with settings that have the right form."""
+    if "host" in settings:
+        try:
+            client.instance_url(settings["host"])
+        except ValueError as error:
+            yield f"The setting 'host' is not the URL of a Lucca instance: {error}."
+    if "start_date" in settings:
+        try:
+            on_luccas_clock(settings["start_date"])
+        except ValueError as error:
+            yield f"The setting 'start_date' is malformed: {error}."

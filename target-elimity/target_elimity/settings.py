@@ -1,16 +1,14 @@
-"""What is wrong with the settings, in sentences that name the setting and never its value."""
+"""The settings of the target."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from jsonschema import Draft202012Validator
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk import typing as th
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,32 +16,164 @@ if TYPE_CHECKING:
 CREDENTIALS = ("url", "source_id", "source_token")
 FILES = ("client_certificate", "client_private_key", "ca_bundle", "previous_snapshot")
 
-
-def settings_errors(schema: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for every setting that is missing, out of range or malformed."""
-    flaws = {str(error.path[0]) for error in Draft202012Validator(schema).iter_errors(config) if error.path}
-    if flaws:
-        return [
-            f"The setting '{name}' is out of range or malformed. It is: {schema['properties'][name]['description']}."
-            for name in sorted(flaws)
-        ]
-    return list(_errors(config))
+_PRINTABLE = r"^[!-~]+$(?!\n)"
 
 
-def _errors(config: Mapping[str, Any]) -> Iterator[str]:
-    if "output_path" not in config:
-        for name in CREDENTIALS:
-            if name not in config:
-                yield f"The setting '{name}' is missing; only a dry run ('output_path') does without it."
-    if "url" in config and (flaw := _flaw_of_url(config["url"])):
+class _PathType(th.StringType):
+    string_format = "path"
+
+
+SCHEMA: dict[str, Any] = th.PropertiesList(
+    th.Property(
+        "url",
+        th.StringType(min_length=1),
+        title="URL",
+        description="URL of the Elimity Insights server; required, unless `output_path` is set",
+    ),
+    th.Property(
+        "source_id",
+        th.CustomType({"type": ["string", "integer"], "pattern": r"^[0-9A-Za-z_][0-9A-Za-z._-]*$(?!\n)"}),
+        title="Source id",
+        description="Id of the custom source, a number if there is an API token; required, unless `output_path` is set",
+    ),
+    th.Property(
+        "source_token",
+        th.StringType(min_length=1, pattern=_PRINTABLE),
+        secret=True,
+        title="Source token",
+        description="Token of the custom source; required, unless `output_path` is set",
+    ),
+    th.Property(
+        "output_path",
+        _PathType(min_length=1),
+        title="Output path",
+        description="Dry run: write the snapshot and a report about it into this folder, and upload nothing",
+    ),
+    th.Property(
+        "previous_snapshot",
+        _PathType(min_length=1),
+        title="Previous snapshot",
+        description="`snapshot.json` of an earlier dry run, or gzipped: to tell who joined, left and moved since",
+    ),
+    th.Property(
+        "accept_filtered",
+        th.BooleanType,
+        default=False,
+        title="Accept filtered streams",
+        description="Whether to import what a stream map or mapper has left of a company; all others are removed",
+    ),
+    th.Property(
+        "timezone",
+        th.StringType(min_length=1),
+        default="UTC",
+        title="Time zone",
+        description="IANA time zone that decides what day it is today, and that of timestamps which name none",
+    ),
+    th.Property(
+        "max_removed_percent",
+        th.IntegerType(minimum=0, maximum=100),
+        default=20,
+        title="Maximum removed",
+        description=(
+            "Refuse an import with over this percentage fewer employees, 0 to 100; 100 lets everything through"
+        ),
+    ),
+    th.Property(
+        "max_deactivated_percent",
+        th.IntegerType(minimum=0, maximum=100),
+        default=20,
+        title="Maximum deactivated",
+        description=(
+            "Refuse an import with over this percentage fewer active employees, 0 to 100; 100 lets everything through"
+        ),
+    ),
+    th.Property(
+        "max_emptied_percent",
+        th.IntegerType(minimum=0, maximum=100),
+        default=20,
+        title="Maximum emptied",
+        description=(
+            "Refuse an import that empties an attribute of over this percentage of the employees who had it, 0 to 100; "
+            "100 lets everything through"
+        ),
+    ),
+    th.Property(
+        "contract_type_names",
+        th.ObjectType(additional_properties=th.StringType),
+        title="Contract type names",
+        description='Labels for contract types of which Lucca gives only the id, such as `{"1": "CDI"}`',
+    ),
+    th.Property(
+        "api_token_id",
+        th.StringType(min_length=1, pattern=_PRINTABLE),
+        title="API token id",
+        description=(
+            "Id of an API token of Elimity Insights, to compare an import with what the source holds; goes with "
+            "`api_token_secret`, `url` and `source_id`, in a dry run too"
+        ),
+    ),
+    th.Property(
+        "api_token_secret",
+        th.StringType(min_length=1, pattern=_PRINTABLE),
+        secret=True,
+        title="API token secret",
+        description="Secret of that API token; goes with `api_token_id`",
+    ),
+    th.Property(
+        "client_certificate",
+        _PathType(min_length=1),
+        title="Client certificate",
+        description="File with the client certificate, for mutual TLS",
+    ),
+    th.Property(
+        "client_private_key",
+        _PathType(min_length=1),
+        title="Client private key",
+        description="File with the private key of the client certificate, unless that file has it too",
+    ),
+    th.Property(
+        "ca_bundle",
+        _PathType(min_length=1),
+        title="CA bundle",
+        description="File with the certificates of private authorities",
+    ),
+    th.Property(
+        "request_timeout",
+        th.IntegerType(minimum=1, maximum=3600),
+        default=60,
+        title="Request timeout",
+        description="Seconds to wait for an answer, 1 to 3600",
+    ),
+    th.Property(
+        "max_retry_seconds",
+        th.IntegerType(minimum=0),
+        default=300,
+        title="Maximum retry time",
+        description="Seconds for which a request that fails in passing (408, 429, 5xx, network) is tried again",
+    ),
+).to_dict()
+# What the Singer SDK has no helpers for.
+SCHEMA |= {
+    "if": {"required": ["output_path"]},
+    "else": {"required": list(CREDENTIALS)},
+    "dependentRequired": {
+        "api_token_id": ["api_token_secret", "url", "source_id"],
+        "api_token_secret": ["api_token_id"],
+        "client_private_key": ["client_certificate"],
+    },
+    "dependentSchemas": {"api_token_id": {"properties": {"source_id": {"pattern": "^[0-9]+$"}}}},
+}
+
+
+def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with settings that have the right form."""
+    if "url" in settings and (flaw := _flaw_of_url(settings["url"])):
         yield f"The setting 'url' is not the URL of an Elimity Insights server: {flaw}."
-    if not _is_time_zone(config.get("timezone", "UTC")):
+    if not _is_time_zone(settings["timezone"]):
         yield "The setting 'timezone' is not an IANA time zone such as Europe/Paris."
     for name in FILES:
-        if name in config and not Path(config[name]).is_file():
+        if name in settings and not Path(settings[name]).is_file():
             yield f"The setting '{name}' names a file that does not exist."
-    if "client_private_key" in config and "client_certificate" not in config:
-        yield "The setting 'client_certificate' is missing: 'client_private_key' belongs to one."
 
 
 def _flaw_of_url(url: str) -> str | None:
@@ -76,15 +206,3 @@ def _is_time_zone(name: str) -> bool:
     except (KeyError, OSError, ValueError):
         return False
     return True
-
-
-@contextmanager
-def readable_environment(parsed: bool) -> Iterator[None]:
-    """Tell of a variable that is not what its setting must be; the SDK logs which one it parses before it fails."""
-    try:
-        yield
-    except ValueError as error:
-        if not parsed:
-            raise
-        message = f"The setting parsed last from the environment is malformed: {error}."
-        raise ConfigValidationError(message, errors=[message]) from None

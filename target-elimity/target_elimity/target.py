@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 import msgspec
+from lucca_elimity_kit.plugin import StrictPlugin, as_connector_error
 from singer_sdk import Target
-from singer_sdk import typing as th
-from singer_sdk.configuration._dict_config import parse_environment_config
-from singer_sdk.exceptions import ConfigValidationError, MapExpressionError
-from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.exceptions import MapExpressionError, MappingError
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper import DefaultStreamMap
 from typing_extensions import override
@@ -22,9 +19,10 @@ from target_elimity.agent import PROGRESS_EVERY, Agent
 from target_elimity.data_model import export_file
 from target_elimity.messages import InvalidMessageError, MessageReader, RecordBeforeSchemaError, SchemaMessage
 from target_elimity.records import RECORD_TYPES, UnusableStreamError
-from target_elimity.settings import readable_environment, settings_errors
+from target_elimity.settings import SCHEMA, flaws
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from types import FrameType
     from typing import IO
 
@@ -32,138 +30,27 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
 
 
-class TargetElimity(Target):
+class TargetElimity(StrictPlugin, Target):
     """Singer target for Elimity Insights: one whole snapshot of employees a run.
 
     It has no sinks: nothing is loaded before the end of the input, and then both streams at once.
     """
 
     name = "target-elimity"
+    variables = "TARGET_ELIMITY_"
     message_reader_class = MessageReader
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
-    config_jsonschema: ClassVar[dict[str, Any]] = th.PropertiesList(
-        th.Property(
-            "url",
-            th.StringType(min_length=1),
-            title="URL",
-            description="URL of the Elimity Insights server; required, unless `output_path` is set",
-        ),
-        th.Property(
-            "source_id",
-            th.CustomType({"type": ["string", "integer"], "pattern": r"^[0-9A-Za-z_][0-9A-Za-z._-]*$(?!\n)"}),
-            title="Source id",
-            description="Id of the custom source; required, unless `output_path` is set",
-        ),
-        th.Property(
-            "source_token",
-            th.StringType(min_length=1, pattern=r"^[!-~]+$(?!\n)"),
-            secret=True,
-            title="Source token",
-            description="Token of the custom source; required, unless `output_path` is set",
-        ),
-        th.Property(
-            "output_path",
-            th.StringType(min_length=1),
-            title="Output path",
-            description="Dry run: write the snapshot and a report about it into this folder, and upload nothing",
-        ),
-        th.Property(
-            "previous_snapshot",
-            th.StringType(min_length=1),
-            title="Previous snapshot",
-            description="`snapshot.json` of an earlier dry run, or gzipped: to tell who joined, left and moved since",
-        ),
-        th.Property(
-            "accept_filtered",
-            th.BooleanType,
-            default=False,
-            title="Accept filtered streams",
-            description="Whether to import what a stream map or mapper has left of a company; all others are removed",
-        ),
-        th.Property(
-            "timezone",
-            th.StringType(min_length=1),
-            default="UTC",
-            title="Time zone",
-            description="IANA time zone that decides what day it is today, and that of timestamps which name none",
-        ),
-        th.Property(
-            "max_removed_percent",
-            th.IntegerType(minimum=0, maximum=100),
-            default=20,
-            title="Maximum removed",
-            description=(
-                "Refuse an import with over this percentage fewer employees, 0 to 100; 100 lets everything through"
-            ),
-        ),
-        th.Property(
-            "max_deactivated_percent",
-            th.IntegerType(minimum=0, maximum=100),
-            default=20,
-            title="Maximum deactivated",
-            description=(
-                "Refuse an import with over this percentage fewer active employees, 0 to 100; "
-                "100 lets everything through"
-            ),
-        ),
-        th.Property(
-            "contract_type_names",
-            th.ObjectType(additional_properties=th.StringType),
-            title="Contract type names",
-            description='Labels for contract types of which Lucca gives only the id, such as `{"1": "CDI"}`',
-        ),
-        th.Property(
-            "client_certificate",
-            th.StringType(min_length=1),
-            title="Client certificate",
-            description="File with the client certificate, for mutual TLS",
-        ),
-        th.Property(
-            "client_private_key",
-            th.StringType(min_length=1),
-            title="Client private key",
-            description="File with the private key of the client certificate, unless that file has it too",
-        ),
-        th.Property(
-            "ca_bundle",
-            th.StringType(min_length=1),
-            title="CA bundle",
-            description="File with the certificates of private authorities",
-        ),
-        th.Property(
-            "request_timeout",
-            th.IntegerType(minimum=1, maximum=3600),
-            default=60,
-            title="Request timeout",
-            description="Seconds to wait for an answer, 1 to 3600",
-        ),
-        th.Property(
-            "max_retry_seconds",
-            th.IntegerType(minimum=0),
-            default=300,
-            title="Maximum retry time",
-            description="Seconds for which a request that fails in passing (408, 429, 5xx, network) is tried again",
-        ),
-    ).to_dict()
+    config_jsonschema: ClassVar[dict[str, Any]] = SCHEMA
 
-    def __init__(self, *, parse_env_config: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
-        with readable_environment(parse_env_config):
-            super().__init__(parse_env_config=parse_env_config, **kwargs)
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
+        super().__init__(**kwargs)
         self.agent = Agent(self.config, self.logger)
         self._received = 0
         self._ignored: set[str] = set()
-
-    @classproperty
-    @override
-    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a class property
-        """The settings in the environment, which the SDK would let a `.env` in any folder above overwrite."""
-        schema = cls.config_jsonschema
-        cls.append_builtin_config(schema)
-        return parse_environment_config(schema, cls._env_var_prefix, os.devnull)
 
     # The run
 
@@ -181,7 +68,7 @@ class TargetElimity(Target):
     ) -> None:
         super(Target, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
-        target = cls(config=config.config, parse_env_config=config.parse_env)
+        target = cls(config=config.config)
         with closing(target.agent):
             if check:
                 for finding in target.agent.check():
@@ -222,6 +109,8 @@ class TargetElimity(Target):
             self.mapper.register_raw_stream_schema(message.stream, message.schema, message.key_properties)
         except RecursionError:
             raise InvalidMessageError("The schema of a SCHEMA message is nested too deeply.") from None
+        except MappingError as error:
+            raise as_connector_error(error) from None
         for stream_map in self.mapper.stream_maps[message.stream]:
             if stream_map.stream_alias in RECORD_TYPES:
                 self.agent.incoming.schema_received(stream_map.stream_alias, stream_map.transformed_schema)
@@ -266,18 +155,18 @@ class TargetElimity(Target):
         """Leave out the SDK's settings for targets that load tables."""
         super(Target, cls).append_builtin_config(config_jsonschema)
 
+    @classmethod
     @override
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Check the settings in words of our own: the SDK's quote the value, which may be the token."""
-        errors = settings_errors(self.config_jsonschema, self._config)
-        if errors and raise_errors:
-            raise ConfigValidationError(" ".join(errors), errors=errors)
-        return [*errors, *super()._validate_config(raise_errors=False)]  # which also fills in the defaults
+    def flaws(cls, settings: Mapping[str, Any]) -> Iterable[str]:
+        return flaws(settings)
 
     @classmethod
     @override
     def get_singer_command(cls) -> click.Command:
         command = super().get_singer_command()
+        for option in command.params:
+            if option.name == "file_input":
+                option.type = click.File("rb")  # the SDK would read it in the encoding of the system
         command.params.extend(
             [
                 click.Option(

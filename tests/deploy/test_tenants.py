@@ -48,7 +48,7 @@ def test_tenants_at_the_same_time_keep_to_themselves(tmp_path: Path, acme: Sandb
 def test_variables_win_over_a_file_that_lies_around(tmp_path: Path, acme: Sandbox, package: str, check: str) -> None:
     """A key in some `.env` is not that of the tenant in the environment, and must not be sent to the tenant's host."""
     (tmp_path / ".env").write_text("TAP_LUCCA_API_KEY=other\nTARGET_ELIMITY_SOURCE_TOKEN=other\n")
-    program = f"from {package}.cli import main; main()"  # looks for the file in the folder that it runs in
+    program = f"from {package}.__main__ import main; main()"  # looks for the file in the folder that it runs in
     run = shell(f"python -c '{program}' --config=ENV {check} > /dev/null", tmp_path, settings(acme))
     assert run.exit_code == 0, run.log
 

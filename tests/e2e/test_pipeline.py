@@ -123,7 +123,7 @@ def test_an_import_that_takes_long_is_neither_uploaded_nor_acknowledged_before_i
         "time.time = lambda: start() + (360 if late else 0); "
         "from target_elimity.target import TargetElimity as target; process = target._process_record_message; "
         "target._process_record_message = lambda self, message: (process(self, message), late.append(1))[0]; "
-        "sys.argv = ['target-elimity', '--config', sys.argv[1]]; from target_elimity.cli import main; main()"
+        "sys.argv = ['target-elimity', '--config', sys.argv[1]]; from target_elimity.__main__ import main; main()"
     )
     process = subprocess.run(
         [SCRIPTS / "python", "-c", six_minutes_later, config],

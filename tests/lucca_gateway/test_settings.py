@@ -5,7 +5,8 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 import pytest
-from lucca_gateway.settings import ListedHost, SettingsError, read_settings
+from lucca_elimity_kit.errors import SettingsError
+from lucca_gateway.settings import ListedHost, read_settings
 
 from sandbox.pulling import GatewayProcess, running_gateway
 from tests.harness import run

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tap_lucca.progress import EMPTY_LINE, SECONDS_BETWEEN, Progress
+from lucca_elimity_kit.progress import EMPTY_LINE, SECONDS_BETWEEN, Progress
 
 from sandbox.faults import Fault
 from sandbox.lucca import USERS

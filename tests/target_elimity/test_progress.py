@@ -6,7 +6,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from target_elimity.progress import EMPTY_LINE
+from lucca_elimity_kit.progress import EMPTY_LINE
 
 from tests.harness import PATIENCE, ROOT, SCRIPTS, on_a_terminal
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Hours pass in seconds, so that every chance to tell is taken.
 HASTY = (
     "import sys, time; slow = time.monotonic; time.monotonic = lambda: 100_000 * slow(); "
-    "sys.argv[0] = 'target-elimity'; from target_elimity.cli import main; main()"
+    "sys.argv[0] = 'target-elimity'; from target_elimity.__main__ import main; main()"
 )
 
 

@@ -1,0 +1,107 @@
+"""Catalog and state as others hand them to the tap: checked, and as the SDK needs them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from lucca_elimity_kit.errors import ConnectorError
+
+
+class _Schema(msgspec.Struct):
+    type: str | list[str] | None = None
+    properties: dict[str, _Schema] | None = None
+    items: _Schema | None = None
+
+
+class _About(msgspec.Struct, rename="kebab"):
+    """What metadata says of a stream or a property."""
+
+    selected: bool | None = None
+    selected_by_default: bool | None = None
+    inclusion: str | None = None
+    replication_method: str | None = None
+    replication_key: str | None = None
+    forced_replication_method: str | None = None
+    valid_replication_keys: list[str] | None = None
+    table_key_properties: list[str] | None = None
+
+
+class _Metadata(msgspec.Struct):
+    breadcrumb: list[str]
+    metadata: _About
+
+
+class _Entry(msgspec.Struct):
+    tap_stream_id: str
+    schema: _Schema = msgspec.field(default_factory=_Schema)
+    metadata: list[_Metadata] = []
+    stream: str | None = None
+    stream_alias: str | None = None
+    key_properties: list[str] | None = None
+    replication_method: str | None = None
+    replication_key: str | None = None
+
+
+class _Catalog(msgspec.Struct):
+    """https://hub.meltano.com/singer/spec."""
+
+    streams: list[_Entry]
+
+
+class _Bookmark(msgspec.Struct):
+    """What the SDK looks into; what else is in it is handed on."""
+
+    partitions: list[dict[str, Any]] = []
+    progress_markers: dict[str, Any] | None = None
+    replication_key: str | None = None
+
+
+class _State(msgspec.Struct):
+    bookmarks: dict[str, _Bookmark] = {}
+
+
+def checked_catalog(catalog: Any) -> Any:  # noqa: ANN401 - a Catalog of the SDK, or JSON
+    """Return a catalog whose streams' metadata is where the SDK looks for it.
+
+    Raises:
+        ConnectorError: It's JSON, but no catalog.
+    """
+    if type(catalog) is dict:
+        _check(catalog, _Catalog, "catalog")
+        _let_entries_tell_replication(catalog)
+    return catalog
+
+
+def checked_state(state: Any) -> Any:  # noqa: ANN401 - JSON, or None
+    """Return a state.
+
+    Raises:
+        ConnectorError: It's JSON, but no state.
+    """
+    if isinstance(state, dict):
+        _check(state, _State, "state")
+    return state
+
+
+def _check(content: dict[str, Any], form: type[msgspec.Struct], what: str) -> None:
+    try:
+        msgspec.convert(content, form)
+    except (msgspec.ValidationError, RecursionError):
+        raise ConnectorError(
+            f"The {what} is JSON, but not of the form that Singer gives it. "
+            f"Take the one that the tap has written, or do without."
+        ) from None
+
+
+def _let_entries_tell_replication(catalog: dict[str, Any]) -> None:
+    """Bring what the metadata of a catalog's streams chooses to where the SDK looks for it: into their entries.
+
+    Both are Singer: https://hub.meltano.com/singer/spec.
+    """
+    for entry in catalog["streams"]:
+        for metadata in entry.get("metadata", ()):
+            if not metadata["breadcrumb"]:
+                for name in ("replication-method", "replication-key"):
+                    if name in metadata["metadata"]:
+                        entry[name.replace("-", "_")] = metadata["metadata"][name]

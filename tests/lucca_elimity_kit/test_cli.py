@@ -1,0 +1,80 @@
+"""How a program ends: an error that was foreseen is one line, whatever its origin."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.harness import PATIENCE
+
+SECRET = "Xq7-s3cret"
+
+
+def run_program(body: str, redirect: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a program whose start has this body, with streams redirected as a shell does."""
+    indented = body.replace("\n", "\n    ")
+    program = (
+        f"from lucca_elimity_kit.cli import run\ndef start():\n    {indented}\n    return 0\n"
+        "run('program', start, wrong_settings=2)"
+    )
+    return subprocess.run(
+        ["bash", "-c", f'exec "$0" -c "$1" {redirect}', sys.executable, program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+
+
+@pytest.mark.parametrize(
+    ("raised", "exit_code"),
+    [
+        ("from lucca_elimity_kit.errors import ConnectorError as E\nraise E('what went wrong')", 1),
+        ("from lucca_elimity_kit.errors import SettingsError as E\nraise E('what went wrong')", 2),
+        (f"open('/nowhere/{SECRET}')", 1),
+        ("import errno\nraise OSError(errno.ENOSPC, 'no space')", 1),
+        (f"import requests\nraise requests.ConnectionError('{SECRET}')", 1),
+        (f"import sqlite3\nsqlite3.connect(':memory:').execute('{SECRET}')", 1),
+    ],
+)
+def test_an_error_that_was_foreseen(raised: str, exit_code: int) -> None:
+    """One line, no traceback, nothing of what a library says."""
+    ended = run_program(raised)
+    assert ended.returncode == exit_code
+    assert ended.stderr.startswith("program: ")
+    assert len(ended.stderr.splitlines()) == 1
+    assert SECRET not in ended.stderr
+
+
+def test_a_bug_shows_where_it_is() -> None:
+    """A traceback without what the error says, which may quote anything."""
+    ended = run_program(f"secret = '{SECRET[:3]}' + '{SECRET[3:]}'\n{{}}[secret]")
+    assert ended.returncode == 1
+    assert "Traceback" in ended.stderr
+    assert "KeyError" in ended.stderr
+    assert SECRET not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("redirect", "exit_code"),
+    [(">&-", 1), ("> /dev/full", 1), ("<&-", 0), ("2>&-", 0), ("2> /dev/full", 0), ("<&- 2>&-", 0)],
+)
+def test_streams_that_are_closed_or_full(redirect: str, exit_code: int) -> None:
+    """Output that is lost is an error in one line; a lost log is none, and no file takes the number of a stream."""
+    ended = run_program("print('x' * 99)\nassert open('/dev/null').fileno() > 2", redirect)
+    assert ended.returncode == exit_code
+    assert len(ended.stderr.splitlines()) == exit_code
+
+
+def test_a_reader_that_goes_away() -> None:
+    """A broken pipe is one line too."""
+    ended = run_program("print('x\\\\n' * 1_000_000)", "| true; exit ${PIPESTATUS[0]}")
+    assert ended.returncode in {1, 127}
+
+
+def test_exit_codes_pass() -> None:
+    """What a program exits with is what the shell sees."""
+    assert run_program("return 3").returncode == 3
+    assert run_program("import sys\nsys.exit(143)").returncode == 143
