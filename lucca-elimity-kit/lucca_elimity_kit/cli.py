@@ -1,14 +1,20 @@
-"""Runs a program: an error that was foreseen is one line on the standard error and an exit code.
+"""Runs a program: an error that was foreseen is one line on the standard error and an exit code."""
 
-Only light modules are imported here, so that Ctrl-C works before the heavy ones are.
-"""
-
+# ruff: noqa: E402
 from __future__ import annotations
 
-import errno
-import os
 import signal
+
+# Until the program sets its own handler: Ctrl-C while modules are loaded, which takes its time, is no traceback.
+# Only what starts a program imports this module, and before any other.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import errno
+import logging
+import os
+import sqlite3
 import sys
+import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
@@ -29,8 +35,6 @@ def run(program: str, start: Callable[[], int], *, wrong_settings: int = 1) -> N
         start: Imports what the program needs, runs it, and returns its exit code.
         wrong_settings: The exit code if a setting is wrong.
     """
-    # Until the program sets its own handler: Ctrl-C while modules are loaded, which takes its time, is no traceback.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _keep_standard_streams()
     try:
         exit_code = _run(program, start, wrong_settings)
@@ -40,8 +44,6 @@ def run(program: str, start: Callable[[], int], *, wrong_settings: int = 1) -> N
 
 
 def _run(program: str, start: Callable[[], int], wrong_settings: int) -> int | str | None:
-    import sqlite3  # noqa: PLC0415 - not before the signal is set
-
     try:
         if sys.stdout is None:
             raise ConnectorError("The standard output is closed. Redirect it to a file or a program.")  # noqa: TRY301
@@ -93,8 +95,6 @@ def _can_flush(stream: TextIO) -> bool:
 
 
 def _tell(program: str, message: str) -> None:
-    import logging  # noqa: PLC0415 - see above
-
     if logging.getLogger().handlers:
         logging.getLogger(program).critical("%s", message)
     else:
@@ -104,8 +104,6 @@ def _tell(program: str, message: str) -> None:
 
 def _tell_of_bug(program: str, error: Exception) -> None:
     """Show where an error comes from, and its type; what it says may quote secrets or people."""
-    import traceback  # noqa: PLC0415 - see above
-
     trace = "".join(traceback.format_tb(error.__traceback__))
     _tell(program, f"This is a bug, please report it.\nTraceback (most recent call last):\n{trace}{_name(error)}")
 

@@ -56,7 +56,9 @@ class TemporaryDatabase:
             ConnectorError: The temporary file cannot be read or written.
         """
         try:
-            yield from self._database.execute(query, parameters)
+            # With `yield from`, a query that is given up would end with a complaint if the database is closed by then.
+            for row in self._database.execute(query, parameters):  # noqa: UP028
+                yield row
         except sqlite3.OperationalError:
             raise _disk_error() from None
 

@@ -109,8 +109,8 @@ def test_the_mark_counts_what_is_written(sandbox: Sandbox, stream_maps: dict[str
     [
         ("legalEntity['id'] == 1", "fails on the record {id} of 'users' (TypeError): does it allow for values that"),
         ("int(legalEntity['name']) == 1", "of 'users' (ValueError)"),
-        ("legalEntity.colour == 1", "Failed to evaluate simpleeval expressions legalEntity.colour == 1."),
-        ("legalEntity[", "Failed to parse expression legalEntity[."),
+        ("legalEntity.colour == 1", "'stream_maps' can't be used"),
+        ("legalEntity[", "'stream_maps' has an expression that is not valid"),
     ],
 )
 def test_an_expression_that_fails_is_told(sandbox: Sandbox, everything: Run, expression: str, told: str) -> None:

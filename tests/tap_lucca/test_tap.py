@@ -218,8 +218,8 @@ def test_the_host_is_accepted_as_people_write_it(sandbox: Sandbox, host: str) ->
         ({"host": "ftp://acme.ilucca.net"}, "it must be https"),
         ({"host": "https://"}, "it names no host"),
         ({"host": "acme.ilucca.net:99999"}, "its port is not a number"),
-        ({"host": ""}, "'host' is out of range or malformed"),
-        ({"api_key": ""}, "'api_key' is out of range or malformed"),
+        ({"host": ""}, "'host' is missing: it is empty"),
+        ({"api_key": ""}, "'api_key' is missing: it is empty"),
         ({"api_key": 123456789}, "'api_key' is out of range or malformed"),
         ({"api_key": "a newline behind\n"}, "'api_key' is out of range or malformed"),
         ({"api_key": "two\nlines"}, "'api_key' is out of range or malformed"),
@@ -304,12 +304,12 @@ def test_settings_from_the_environment(sandbox: Sandbox) -> None:
 
 
 def test_a_variable_that_is_not_what_its_setting_must_be(sandbox: Sandbox) -> None:
-    """One sentence, and before it the name of the variable; no traceback."""
+    """One sentence with the name of the variable; no traceback."""
     credentials = {"TAP_LUCCA_HOST": sandbox.lucca_url, "TAP_LUCCA_API_KEY": sandbox.lucca.api_key}
     tap = run("tap-lucca", "--config=ENV", env={**credentials, "TAP_LUCCA_PAGE_SIZE": "many"})
     assert tap.exit_code == 1
-    assert "'TAP_LUCCA_PAGE_SIZE'" in tap.log.splitlines()[-3]
-    assert "is malformed: invalid literal for int() with base 10: 'many'." in tap.log
+    assert "TAP_LUCCA_PAGE_SIZE" in tap.log.splitlines()[-1]
+    assert "many" not in tap.log
     assert "Traceback" not in tap.log
 
 

@@ -485,7 +485,7 @@ def test_a_variable_that_is_not_what_its_setting_must_be() -> None:
     for name, value in (("REQUEST_TIMEOUT", "soon"), ("CONTRACT_TYPE_NAMES", "{")):
         target = run("target-elimity", "--config=ENV", env={f"TARGET_ELIMITY_{name}": value})
         assert target.exit_code == 1
-        assert "The setting parsed last from the environment is malformed" in target.log
+        assert f"TARGET_ELIMITY_{name}" in target.log
         assert "Traceback" not in target.log
 
 

@@ -1,0 +1,202 @@
+"""Settings, files and streams as they reach the real programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.harness import PATIENCE, SCRIPTS, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.harness import Run, Sandbox
+
+SECRET = "Xq7-s3cret"
+TAP = {"host": "http://127.0.0.1:9", "api_key": SECRET, "max_retry_seconds": 0}
+# No run gets so far as to use these.
+TARGET = {"url": "http://127.0.0.1:9", "source_id": "1", "source_token": SECRET, "max_retry_seconds": 0}
+PROGRAMS: dict[str, dict[str, Any]] = {"tap-lucca": TAP, "target-elimity": TARGET}
+WRONG: list[tuple[str, str, Any]] = [
+    *(("tap-lucca", "former_employees", value) for value in ("oui", "tru", '"true"', "True ", "t")),
+    ("tap-lucca", "page_size", "4_2"),
+    ("tap-lucca", "flattening_max_depth", "x"),
+    *(
+        ("tap-lucca", "stream_maps", value)
+        for value in ("abc", '{"users": 5}', '{"users": {"x": 5}}', '{"users": {"x": "1 +"}}')
+    ),
+    ("tap-lucca", "batch_config", "{}"),
+    ("tap-lucca", "user_agent", "x"),
+    ("target-elimity", "accept_filtered", "oui"),
+    ("target-elimity", "max_emptied_percent", "101"),
+    ("target-elimity", "contract_type_names", "{'1': 'CDI'}"),
+    ("target-elimity", "output_path", "~nobody-of-that-name/x"),
+    ("target-elimity", "api_token_id", "1"),
+    ("target-elimity", "flattening_enabled", "true"),
+    ("target-elimity", "validate_records", "false"),
+    ("target-elimity", "hard_delete", "true"),
+]
+
+
+def refused(run: Run, name: str) -> None:
+    """Assert that a run ended with one line that names a setting and holds no secret."""
+    assert run.exit_code == 1
+    assert name in run.log.splitlines()[-1].replace("TAP_LUCCA_", "").replace("TARGET_ELIMITY_", "").lower()
+    assert "Traceback" not in run.log
+    assert SECRET not in run.log
+
+
+@pytest.mark.parametrize(("program", "name", "value"), WRONG)
+def test_a_wrong_setting(tmp_path: Path, program: str, name: str, value: Any) -> None:
+    """It is refused by name, from a file and from the environment."""
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps({**PROGRAMS[program], name: value}))
+    refused(run(program, "--config", file), name)
+    file.write_text(json.dumps(PROGRAMS[program]))
+    variable = f"{program.upper().replace('-', '_')}_{name.upper()}"
+    refused(run(program, "--config", file, "--config=ENV", env={variable: str(value)}), name)
+
+
+def test_a_misspelt_setting(tmp_path: Path) -> None:
+    """A safeguard that somebody believes in is not silently off."""
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps({**TARGET, "max_remove_percent": 5}))
+    refused(run("target-elimity", "--config", file), "max_removed_percent")
+    refused(
+        run("target-elimity", "--config=ENV", env={"TARGET_ELIMITY_MAX_REMOVE_PERCENT": "5"}), "max_removed_percent"
+    )
+
+
+def test_settings_as_platforms_set_them(sandbox: Sandbox) -> None:
+    """Empty variables, what Meltano and Kubernetes add, an id that looks like a number: none stops a run."""
+    environment = {
+        "TAP_LUCCA_HOST": sandbox.lucca_url,
+        "TAP_LUCCA_API_KEY": sandbox.lucca.api_key,
+        "TAP_LUCCA_REQUESTS_PER_MINUTE": "10000",
+        "TAP_LUCCA_FORMER_EMPLOYEES": "",
+        "TAP_LUCCA__SELECT": '["*.*"]',
+        "TAP_LUCCA_STREAM_MAPS_USERS": "{}",
+        "TAP_LUCCA_PORT": "tcp://10.0.0.1:80",
+        "TAP_LUCCA_SERVICE_HOST": "10.0.0.1",
+    }
+    tap = run("tap-lucca", "--config=ENV", env=environment)
+    assert len(tap.records("users")) == 250
+    folder = sandbox.folder / "output"
+    environment = {"TARGET_ELIMITY_SOURCE_ID": "", "TARGET_ELIMITY_URL": "", "TARGET_ELIMITY_OUTPUT_PATH": str(folder)}
+    assert run("target-elimity", "--config=ENV", env=environment, text=tap.stdout).exit_code == 0
+    assert len(json.loads((folder / "snapshot.json").read_text())["entities"]) == 250
+    refused(run("target-elimity", "--config=ENV", "--check", env={"TARGET_ELIMITY_SOURCE_ID": ""}), "source_id")
+
+
+def test_a_token_needs_its_secret_and_the_source(tmp_path: Path) -> None:
+    """The API token has two parts, and the source it reads goes by number, in a dry run too."""
+    file = tmp_path / "settings.json"
+    dry = {"output_path": str(tmp_path / "output"), "api_token_id": "1", "api_token_secret": SECRET}
+    for settings, name in (
+        ({**TARGET, "api_token_secret": SECRET}, "api_token_id"),
+        ({**TARGET, **dry, "source_id": "0f8fad5b-d9cb"}, "source_id"),
+        ({**dry, "source_id": "1"}, "url"),
+    ):
+        file.write_text(json.dumps(settings))
+        refused(run("target-elimity", "--config", file), name)
+
+
+@pytest.mark.parametrize("option", ["--config", "--catalog", "--state"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"null",
+        b"[]",
+        b"{",
+        b'{"streams": 5, "bookmarks": 5}',
+        b'{"streams": [{"tap_stream_id": 5}], "bookmarks": {"users": "2020-01-01"}}',
+        b'{"streams": [{"tap_stream_id": "x", "schema": {"properties": 5}}], "bookmarks": {"x": {"partitions": 5}}}',
+        '{"é": 1}'.encode("latin-1"),
+        '{"streams": []}'.encode("utf-16"),
+        b"[" * 100_000,
+        None,
+    ],
+)
+def test_a_file_of_another_form(tmp_path: Path, option: str, content: bytes | None) -> None:
+    """Settings, catalog or state that are none end the tap in one line."""
+    file, odd = tmp_path / "settings.json", tmp_path / "odd.json"
+    file.write_text(json.dumps(TAP))
+    if content is not None:
+        odd.write_bytes(content)
+    tap = run("tap-lucca", "--config", file, option, odd)
+    assert tap.exit_code == 1
+    assert "Traceback" not in tap.log
+    assert len([line for line in tap.log.splitlines() if "| INFO " not in line]) == 1
+
+
+def shell(command: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command of the checkout with its streams as a shell redirects them."""
+    path = {**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=PATIENCE, env=path, **streams
+    )
+
+
+@pytest.mark.parametrize("redirect", [">&-", "> /dev/full", "| true; exit ${PIPESTATUS[0]}"])
+def test_output_that_is_lost(redirect: str) -> None:
+    """One line and an exit code."""
+    tap = shell(f"tap-lucca --discover {redirect}")
+    assert tap.returncode == 1 or (redirect.startswith("|") and tap.returncode == 0)  # true may have waited
+    assert "Traceback" not in tap.stderr
+    assert "Exception ignored" not in tap.stderr
+
+
+def test_input_that_is_closed(tmp_path: Path) -> None:
+    """One line and an exit code."""
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps({"output_path": str(tmp_path / "output")}))
+    target = shell(f"target-elimity --config {file} <&-")
+    assert target.returncode == 1
+    assert "Traceback" not in target.stderr
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_log_that_is_closed_hinders_no_import(sandbox: Sandbox) -> None:
+    """Everybody arrives all the same."""
+    tap, target = sandbox.file("tap.json", sandbox.tap_config), sandbox.file("target.json", sandbox.target_config)
+    done = shell(f"set -o pipefail; tap-lucca --config {tap} 2>&- | target-elimity --config {target} 2>&-")
+    assert done.returncode == 0
+    assert len(sandbox.entities) == 250
+
+
+def test_a_full_disk(sandbox: Sandbox) -> None:
+    """A limit for files stands for it: nothing is imported, and one line says so."""
+    messages = sandbox.folder / "messages"
+    messages.write_text(sandbox.tap().stdout)
+    config = sandbox.file("target.json", {"output_path": str(sandbox.folder / "output")})
+    target = shell(f"ulimit -f 4; target-elimity --config {config} < {messages}")
+    assert target.returncode == 1
+    assert "Traceback" not in target.stderr
+    assert "CRITICAL" in target.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("package", "loading"),
+    [("tap_lucca", "singer_sdk"), ("target_elimity", "singer_sdk"), ("lucca_gateway", "uvicorn")],
+)
+def test_an_early_interrupt_is_no_traceback(package: str, loading: str) -> None:
+    """Ctrl-C while a heavy module is loaded ends the program as the signal does."""
+    program = f"""
+import os, signal, sys
+class Interrupting:
+    def find_spec(name, path=None, target=None):
+        if name == {loading!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting)
+from {package}.__main__ import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=PATIENCE, check=False)
+    assert ended.returncode == -signal.SIGINT
+    assert ended.stderr == b""
