@@ -13,6 +13,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from lucca_gateway.settings import SCHEMA as GATEWAY
 from singer_sdk.helpers._util import dump_json
 from tap_lucca.tap import TapLucca
 from target_elimity.data_model import ATTRIBUTE_TYPES, export_file
@@ -50,6 +51,7 @@ def generated_files() -> dict[Path, str]:
         "README.md",
         "tap-lucca/README.md",
         "target-elimity/README.md",
+        "lucca-gateway/README.md",
         "docs/troubleshooting.md",
         "meltano.yml",
     ):
@@ -69,6 +71,7 @@ def _blocks() -> Iterator[tuple[str, str]]:
     for plugin in PLUGINS:
         yield f"settings-{plugin.name}", _settings_table(plugin)
         yield f"meltano-{plugin.name}", indent(_yaml(_definition(plugin, _settings(plugin))), "    ")
+    yield "settings-lucca-gateway", _gateway_settings_table()
     yield "attributes", _attributes_table()
     yield "faults", _faults_table()
 
@@ -90,6 +93,14 @@ def _settings_table(plugin: type[StrictPlugin]) -> str:
         default = "required" if name in required else f"`{_plain(schema['default'])}`" if "default" in schema else ""
         secret = " (secret)" if schema.get("secret") else ""
         rows.append(f"| `{name}` | {default} | {schema['description']}{secret} |")
+    return "\n".join(rows) + "\n"
+
+
+def _gateway_settings_table() -> str:
+    rows = ["| variable | default | |", "| --- | --- | --- |"]
+    for name, schema in GATEWAY.schema["properties"].items():
+        default = f"`{_plain(schema['default'])}`" if "default" in schema else ""
+        rows.append(f"| `{GATEWAY.prefix}{name.upper()}` | {default} | {schema['description']} |")
     return "\n".join(rows) + "\n"
 
 

@@ -62,6 +62,9 @@ def test_lists_and_blanks() -> None:
         ("JWT_VALIDATION_AUDIENCES", ","),
         ("JWT_VALIDATION_BASE_URL", "acme.elimity.com"),
         ("JWT_VALIDATION_OPTIONAL", "perhaps"),
+        ("JWT_VALIDATION_OPTIONAL", "oui"),
+        ("CONTRACT_TYPE_NAMES", "{'1': 'CDI'}"),
+        ("MAX_IMPORTS", "1_0"),
         ("LOG_LEVEL", "loud"),
         ("MAX_IMPORTS", "0"),
         ("PAGE_SIZE", "1001"),
@@ -74,6 +77,15 @@ def test_a_setting_that_is_wrong_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"LUCCA_GATEWAY_{name} ") as caught:
         read_settings({**URLS, f"LUCCA_GATEWAY_{name}": value})
     assert value not in str(caught.value) or value == ","
+
+
+def test_only_what_was_meant_for_the_gateway_is_read() -> None:
+    """What Kubernetes sets for a service of that name does no harm; a misspelt name is refused."""
+    kubernetes = {"LUCCA_GATEWAY_PORT": "tcp://10.0.0.1:80", "LUCCA_GATEWAY_SERVICE_HOST": "10.0.0.1"}
+    assert read_settings(kubernetes) == read_settings({})
+    for variable in ("LUCCA_GATEWAY_ALLOWED_HOST", "LUCCA_GATEWAY_LOGLEVEL", "LUCCA_GATEWAY_JWT_VALIDATION_AUDIENCE"):
+        with pytest.raises(SettingsError, match=variable):
+            read_settings({variable: "x"})
 
 
 @pytest.mark.parametrize("alone", [*URLS, "LUCCA_GATEWAY_JWT_VALIDATION_AUDIENCES"])
