@@ -112,6 +112,8 @@ class StrictPlugin(PluginBase):
 
 def as_connector_error(error: SingerSDKError) -> ConnectorError:
     """Return an error of the SDK as one of ours."""
+    if isinstance(error, ConnectorError):
+        return error
     if isinstance(error, MappingError):  # quotes the expression
         return ConnectorError("The setting 'stream_maps' can't be used with these streams: check its expressions.")
     return ConnectorError(str(error))

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError
 from lucca_elimity_kit.progress import Progress
+from lucca_elimity_kit.retries import CallError
 
 from target_elimity.completion import Completion
 from target_elimity.data_model import ATTRIBUTE_TYPES, differences
@@ -143,7 +144,7 @@ class Agent:
             interrupted = isinstance(error, SystemExit)
             if self._accepted:
                 outcome = "Imported, but the run failed afterwards"
-            elif self._uploading and (interrupted or getattr(error, "answer_lost", False)):
+            elif self._uploading and (interrupted or (isinstance(error, CallError) and error.answer_lost)):
                 outcome = "It is unknown whether the import was accepted"
             self._logger.error("%s.", outcome)  # noqa: TRY400 - main() logs the error itself
             if self._insights:
@@ -192,12 +193,7 @@ class Agent:
         return str(self._config["source_id"])
 
     def _check_data_model(self, insights: Insights) -> None:
-        try:
-            found = differences(insights.data_model())
-        except msgspec.DecodeError:
-            raise InsightsError(
-                f"{self._config['url']} answers with something that is no data model; check the setting 'url'."
-            ) from None
+        found = differences(insights.data_model())
         if found:
             raise InsightsError(
                 f"The data model of source {self._source} does not fit: {'; '.join(found)}. "

@@ -85,25 +85,19 @@ class _AttributeType(msgspec.Struct, rename="camel"):
     archived: bool = False
 
 
-class _Model(msgspec.Struct, rename="camel"):
+class DataModel(msgspec.Struct, rename="camel"):
+    """The data model of a source, in the form of an export file, as far as it is compared."""
+
     entity_types: list[_EntityType]
     entity_attribute_types: list[_AttributeType]
 
 
-def differences(model: bytes) -> list[str]:
-    """Return every difference between a source's data model and this table, each in a few words.
-
-    Args:
-        model: The data model in the form of an export file.
-
-    Raises:
-        msgspec.DecodeError: It is not a data model.
-    """
-    found = msgspec.json.decode(model, type=_Model)
-    if ENTITY_TYPE not in {entity_type.id for entity_type in found.entity_types}:
+def differences(model: DataModel) -> list[str]:
+    """Return every difference between a source's data model and this table, each in a few words."""
+    if ENTITY_TYPE not in {entity_type.id for entity_type in model.entity_types}:
         return [f"the entity type Employee ({ENTITY_TYPE}) is missing"]
     actual = {
-        attribute.id: attribute for attribute in found.entity_attribute_types if attribute.entity_type_id == ENTITY_TYPE
+        attribute.id: attribute for attribute in model.entity_attribute_types if attribute.entity_type_id == ENTITY_TYPE
     }
     return [
         f"the attribute {expected.name} ({expected.id}) {difference}"

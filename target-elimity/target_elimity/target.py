@@ -10,7 +10,7 @@ import click
 import msgspec
 from lucca_elimity_kit.plugin import StrictPlugin, as_connector_error
 from singer_sdk import Target
-from singer_sdk.exceptions import MapExpressionError, MappingError
+from singer_sdk.exceptions import MapExpressionError, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper import DefaultStreamMap
 from typing_extensions import override
@@ -109,7 +109,7 @@ class TargetElimity(StrictPlugin, Target):
             self.mapper.register_raw_stream_schema(message.stream, message.schema, message.key_properties)
         except RecursionError:
             raise InvalidMessageError("The schema of a SCHEMA message is nested too deeply.") from None
-        except MappingError as error:
+        except SingerSDKError as error:
             raise as_connector_error(error) from None
         for stream_map in self.mapper.stream_maps[message.stream]:
             if stream_map.stream_alias in RECORD_TYPES:

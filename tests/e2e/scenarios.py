@@ -294,15 +294,15 @@ SCENARIOS = {
             target=settings,
         )
         for kind, words, seen, more, settings in (
-            (500, "the upload is answered with 500", "500 Internal Server Error; waiting", {}, {}),
-            (503, "… 503", "503 Service Unavailable; waiting", {}, {}),
+            (500, "the upload is answered with 500", "answers 500 (internal server error); waiting", {}, {}),
+            (503, "… 503", "answers 503 (service unavailable); waiting", {}, {}),
             ("html", "… or by a proxy with a page of its own", "answers with a page of its own; waiting", {}, {}),
             ("reset", "the connection breaks during the upload", "waiting", {}, {}),
             ("truncate", "… or after it", "waiting", {}, {}),
             (
                 "hang",
                 "the upload is not answered",
-                "it does not answer in time; waiting",
+                "no complete answer in time); waiting",
                 {"seconds": 20},
                 {"request_timeout": 1},
             ),
@@ -311,7 +311,7 @@ SCENARIOS = {
     "Elimity Insights down": Scenario(
         "Elimity Insights stays down",
         GIVES_UP,
-        "after retrying for up to 2 seconds: 503 Service Unavailable",
+        "after retrying for up to 2 seconds: Elimity Insights answers 503",
         imported=False,
         elimity=_always(503, SNAPSHOTS),
         target=IMPATIENT,
@@ -319,7 +319,7 @@ SCENARIOS = {
     "no logs": Scenario(
         "a line for the Logs tab cannot be written",
         "goes on",
-        "A line for the source's Logs tab could not be written",
+        "Writing a line to the source's Logs tab failed",
         imported=True,
         elimity=_always(500, LOGS),
     ),
@@ -336,9 +336,9 @@ SCENARIOS = {
             words, STOPS, seen, imported=False, elimity=_always(status, SNAPSHOTS, body="says the server")
         )
         for status, words, seen in (
-            (400, "the snapshot is refused (400)", "it does not accept what was sent (it says: says the server)"),
-            (401, "… (401)", "the credentials were revoked (it says: says the server)"),
-            (403, "… (403)", "generate new ones in the source's settings (it says: says the server)"),
+            (400, "the snapshot is refused (400)", "it does not accept what was sent"),
+            (401, "… (401)", "the credentials were revoked"),
+            (403, "… (403)", "generate new ones in the source's settings"),
         )
     },
     "upload too large": Scenario(

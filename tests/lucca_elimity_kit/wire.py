@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     Reply = bytes | Callable[[socket.socket], None]
 
@@ -34,8 +34,16 @@ class Wire:
 
 
 @contextmanager
-def answering(*replies: Reply, context: ssl.SSLContext | None = None) -> Iterator[Wire]:
-    """Answer the first request with the first reply and so on, each on a connection of its own; repeat the last."""
+def answering(
+    *replies: Reply, context: ssl.SSLContext | None = None, paths: Mapping[str, Reply] | None = None
+) -> Iterator[Wire]:
+    """Answer the first request with the first reply and so on, each on a connection of its own; repeat the last.
+
+    Args:
+        replies: What is sent, or what sends it.
+        context: With it, the server speaks TLS.
+        paths: Replies to the requests whose path ends so.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.05)
         wire = Wire(listener.getsockname()[1], scheme="https" if context else "http")
@@ -47,7 +55,7 @@ def answering(*replies: Reply, context: ssl.SSLContext | None = None) -> Iterato
                     connection = listener.accept()[0]
                     connection.settimeout(5)
                     with connection:
-                        _answer(wire, connection, replies, context)
+                        _answer(wire, connection, replies, context, paths or {})
 
         thread = Thread(target=serve, daemon=True)
         thread.start()
@@ -58,11 +66,19 @@ def answering(*replies: Reply, context: ssl.SSLContext | None = None) -> Iterato
             thread.join(5)
 
 
-def _answer(wire: Wire, connection: socket.socket, replies: tuple[Reply, ...], context: ssl.SSLContext | None) -> None:
+def _answer(
+    wire: Wire,
+    connection: socket.socket,
+    replies: tuple[Reply, ...],
+    context: ssl.SSLContext | None,
+    paths: Mapping[str, Reply],
+) -> None:
     stream = context.wrap_socket(connection, server_side=True) if context else connection
     with stream:
         wire.requests.append(_read_request(stream))
-        reply = replies[min(len(wire.requests), len(replies)) - 1]
+        path = wire.requests[-1].split(b" ", 2)[1].decode()
+        found = [reply for end, reply in paths.items() if path.endswith(end)]
+        reply = found[0] if found else replies[min(len(wire.requests), len(replies)) - 1]
         if isinstance(reply, bytes):
             stream.sendall(reply)
         else:

@@ -226,7 +226,7 @@ def test_what_cannot_be_written_leaves_the_folder_as_it_was(sandbox: Sandbox) ->
     (folder / "report.html.partial").mkdir()
     _, target = sandbox.pipeline()
     assert target.exit_code == 1
-    assert "A file could not be used" in target.log
+    assert "Is a directory" in target.log
     assert "Traceback" not in target.log
     (folder / "report.html.partial").rmdir()
     assert contents(folder) == before

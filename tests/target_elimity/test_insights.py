@@ -1,0 +1,135 @@
+"""What Elimity Insights, or what stands before it, may answer to the real program."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from base64 import b64encode
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.elimity import Elimity
+from sandbox.faults import Fault
+from tests.harness import run
+from tests.lucca_elimity_kit.wire import answering, drip, ok
+from tests.target_elimity.test_target import WHOLE, lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.harness import Run, Sandbox
+    from tests.lucca_elimity_kit.wire import Wire
+
+TOKEN = "Hunter2-and-more"
+BASIC = b64encode(f"1:{TOKEN}".encode()).decode()
+PERSON = "jane@acme.example"
+UNKNOWN = "unknown whether the import was accepted"
+CLOSE = "Connection: close"
+DRIP = drip(b"HTTP/1.1 200 OK\r\n", b"A: canary\r\n")
+
+
+def upload(folder: Path, url: str, **settings: Any) -> Run:
+    """Run the target on a whole import; check that no secret and no word of the server is in its log."""
+    config = folder / "config.json"
+    whole = {"url": url, "source_id": "1", "source_token": TOKEN, "max_retry_seconds": 0, **settings}
+    config.write_text(json.dumps(whole))
+    target = run("target-elimity", "--config", config, text=lines(WHOLE))
+    for word in (TOKEN, "Hunter2", BASIC, PERSON, "canary", "\x1b", "Traceback"):
+        assert word not in target.log
+    return target
+
+
+def paths(**replies: Any) -> dict[str, Any]:
+    """Return the replies of a server on which all is well, but for these."""
+    model = json.dumps(Elimity().data_model).encode()
+    well = {"schema": ok(model, CLOSE), "snapshots": ok(b"", CLOSE), "logs": ok(b"", CLOSE)}
+    return {**well, **replies}
+
+
+def logged(wire: Wire) -> str:
+    """Return what was sent to the Logs tab."""
+    return b"\n".join(request for request in wire.requests if b"/connector-logs " in request.splitlines()[0]).decode()
+
+
+@pytest.mark.parametrize("call", ["schema", "snapshots", "logs"])
+def test_no_word_of_the_server_is_repeated(tmp_path: Path, call: str) -> None:
+    """Neither its body, which echoes the request, nor its reason phrase, nor where it redirects."""
+    body = f"canary: bad request by Basic {BASIC} ({TOKEN}) about {PERSON} \x1b[2J".encode()
+    location = f"Location: https://user:{TOKEN}@login.test?key={TOKEN}"
+    reply = ok(body, CLOSE, location, status=f"400 {TOKEN} {BASIC} \x1b[2J")
+    with answering(paths=paths(**{call: reply})) as wire:
+        target = upload(tmp_path, wire.url)
+        assert target.exit_code == (0 if call == "logs" else 1)
+        assert "400 (bad request)" in target.log
+        lines_sent = logged(wire).split("\r\n\r\n", 1)[-1]
+    assert "canary" not in lines_sent
+    assert TOKEN not in lines_sent
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["http://svc:Hunter2#x@proxy.test:8080", "http://svc:Hunter2/x@proxy.test:8080", "http://svc:Hunter2@a.test:99999"],
+)
+def test_a_bad_proxy_variable_is_named(tmp_path: Path, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and without its value."""
+    for name in ("https_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    target = upload(tmp_path, "https://elimity.test", max_retry_seconds=60)
+    assert target.exit_code == 1
+    assert "HTTPS_PROXY" in target.log
+    assert "waiting" not in target.log
+
+
+def test_an_upload_whose_answer_drips(tmp_path: Path) -> None:
+    """It ends in time, and whether it was accepted is unknown."""
+    with answering(paths=paths(snapshots=DRIP)) as wire:
+        target = upload(tmp_path, wire.url, request_timeout=1)
+        assert UNKNOWN in logged(wire)
+    assert (target.exit_code, target.stdout) == (1, "")
+    assert UNKNOWN in target.log
+
+
+def test_a_line_for_the_logs_tab_that_drips(tmp_path: Path) -> None:
+    """It does not hold up the import."""
+    with answering(paths=paths(logs=DRIP)) as wire:
+        start = monotonic()
+        target = upload(tmp_path, wire.url)
+    assert target.exit_code == 0
+    assert monotonic() - start < 60
+
+
+def test_a_bomb(tmp_path: Path) -> None:
+    """An answer that gzip made small is refused."""
+    bomb = ok(gzip.compress(b" " * 200_000_000, 1), CLOSE, "Content-Encoding: gzip")
+    with answering(paths=paths(schema=bomb)) as wire:
+        target = upload(tmp_path, wire.url, max_retry_seconds=300)
+    assert target.exit_code == 1
+    assert "64 MiB" in target.log
+    assert "waiting" not in target.log
+
+
+def test_tls_files_are_checked_before_the_first_record(tmp_path: Path) -> None:
+    """The setting is named, and nothing is tried again."""
+    (tmp_path / "ca.pem").write_text("canary")
+    target = upload(tmp_path, "https://elimity.test", ca_bundle=str(tmp_path / "ca.pem"), max_retry_seconds=300)
+    assert target.exit_code == 1
+    assert "'ca_bundle'" in target.log
+    assert "waiting" not in target.log
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "unknown"),
+    [("truncate", 401, True), (502, 403, True), ("html", 503, True), (503, 401, False), (500, 400, False)],
+)
+def test_the_outcome_is_unknown_once_an_answer_was_lost(sandbox: Sandbox, first: Any, then: int, unknown: bool) -> None:
+    """Also if the last try got a clear answer."""
+    path = "/api/sources/1/snapshots"
+    sandbox.elimity.faults.add(Fault(path, first), Fault(path, then, nth=1, count=None))
+    sandbox.target_settings = {"max_retry_seconds": 2}
+    target = sandbox.target(lines(WHOLE))
+    assert (target.exit_code, target.stdout) == (1, "")
+    assert (UNKNOWN in target.log) == unknown
+    assert (UNKNOWN in sandbox.alerts[-1]) == unknown
