@@ -35,6 +35,12 @@ def pytest_configure(config: pytest.Config) -> None:
     harness.START_AFRESH = config.getoption("start_afresh")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run half as many workers again as there are cores: many tests wait for a time-out or for another try."""
+    cores = os.cpu_count() or 1
+    return cores + cores // 2
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say at the end, where it is seen, that the report was not opened in a browser."""
     if any(MISSING in str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tests.harness import Run, Sandbox
 
 
+@pytest.mark.slow
 def test_tenants_at_the_same_time_keep_to_themselves(tmp_path: Path, acme: Sandbox, beta: Sandbox) -> None:
     """Each imports its own people with its own memory, though settings of a single company lie around everywhere."""
     project = new_project(tmp_path)

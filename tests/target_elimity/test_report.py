@@ -13,6 +13,7 @@ from target_elimity.data_model import ATTRIBUTE_TYPES
 
 from sandbox.company import generate_company
 from scripts.browser import MISSING, system_chromium
+from tests.harness import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from sandbox.rows import User
     from tests.harness import Sandbox
 
+expect.set_options(timeout=PATIENCE * 1000)
 CASES: dict[str, dict[str, object]] = {
     "no manager": {"manager": None},
     "manager unknown": {"manager": {"id": 1, "name": "Nobody", "mail": None, "url": "…"}},
@@ -276,6 +278,7 @@ def test_links_lead_to_the_employee(sandbox: Sandbox, opened: Callable[..., Page
     expect(there).to_be_in_viewport()
 
 
+@pytest.mark.slow
 def test_20000_employees_can_be_searched(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
     """Only what is in view is laid out, so the page opens and finds the last of 20,000."""
     sandbox.lucca.company = generate_company(20_000, 3, sandbox.lucca.company.today)
