@@ -76,8 +76,8 @@ def _answer(
     stream = context.wrap_socket(connection, server_side=True) if context else connection
     with stream:
         wire.requests.append(_read_request(stream))
-        path = wire.requests[-1].split(b" ", 2)[1].decode()
-        found = [reply for end, reply in paths.items() if path.endswith(end)]
+        target = wire.requests[-1].partition(b" HTTP/")[0]
+        found = [reply for end, reply in paths.items() if target.endswith(end.encode())]
         reply = found[0] if found else replies[min(len(wire.requests), len(replies)) - 1]
         if isinstance(reply, bytes):
             stream.sendall(reply)
