@@ -15,6 +15,7 @@ from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
+from lucca_elimity_kit.foreign import quiet_libraries
 from lucca_elimity_kit.settings import SettingsSchema, read_file
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class StrictPlugin(PluginBase):
         for variable in (f"{cls.variables}LOGLEVEL", "LOGLEVEL"):
             if (level := os.environ.get(variable)) and not isinstance(logging.getLevelName(level.upper()), int):
                 raise SettingsError(f"The variable {variable} is no level: use DEBUG, INFO, WARNING or ERROR.")
+        quiet_libraries()
         try:
             exit_code = cls.cli(standalone_mode=False)
         except click.ClickException as error:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
 
 from lucca_elimity_kit.errors import SettingsError
 
@@ -54,6 +55,14 @@ _KUBERNETES = re.compile(r"(.*_)?(port|port_\d+_(tcp|udp|sctp)(_.*)?|service_hos
 _SHORT_NAME = 5
 
 
+_FORMATS = FormatChecker(())
+
+
+@_FORMATS.checks("time-zone", raises=(KeyError, OSError, ValueError))
+def _is_time_zone(value: object) -> bool:
+    return not isinstance(value, str) or bool(ZoneInfo(value))
+
+
 class _MalformedError(Exception):
     """A value is not of the kind its setting must be."""
 
@@ -87,7 +96,8 @@ class SettingsSchema:
     """What settings a program has, and what they are called."""
 
     schema: Mapping[str, Any]
-    """A JSON schema with a description of every property. `format: path` marks a path of a file or folder."""
+    """A JSON schema with a description of every property. `format: path` marks a path of a file or folder,
+    `format: time-zone` an IANA time zone."""
 
     prefix: str = ""
     """What the variables begin with, such as `TAP_LUCCA_`; empty if nothing is read from the environment."""
@@ -134,7 +144,7 @@ class SettingsSchema:
         _raise(self._unknown(name) for name in values if name not in self._properties)
         settings, malformed = self._converted(values)
         missing = set()
-        for error in Draft202012Validator(self.schema).iter_errors(settings):
+        for error in Draft202012Validator(self.schema, format_checker=_FORMATS).iter_errors(settings):
             if error.path:
                 malformed.add(str(error.path[0]))
             else:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
+from lucca_elimity_kit.urls import parse_url
 from singer_sdk import typing as th
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 CREDENTIALS = ("url", "source_id", "source_token")
-FILES = ("client_certificate", "client_private_key", "ca_bundle", "previous_snapshot")
 
 _PRINTABLE = r"^[!-~]+$(?!\n)"
 
 
 class _PathType(th.StringType):
     string_format = "path"
+
+
+class _TimeZoneType(th.StringType):
+    string_format = "time-zone"
 
 
 SCHEMA: dict[str, Any] = th.PropertiesList(
@@ -64,7 +65,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "timezone",
-        th.StringType(min_length=1),
+        _TimeZoneType(min_length=1),
         default="UTC",
         title="Time zone",
         description="IANA time zone that decides what day it is today, and that of timestamps which name none",
@@ -167,42 +168,10 @@ SCHEMA |= {
 
 def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with settings that have the right form."""
-    if "url" in settings and (flaw := _flaw_of_url(settings["url"])):
-        yield f"The setting 'url' is not the URL of an Elimity Insights server: {flaw}."
-    if not _is_time_zone(settings["timezone"]):
-        yield "The setting 'timezone' is not an IANA time zone such as Europe/Paris."
-    for name in FILES:
-        if name in settings and not Path(settings[name]).is_file():
-            yield f"The setting '{name}' names a file that does not exist."
-
-
-def _flaw_of_url(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return "it is malformed"
-    if not parts.hostname or parts.scheme not in {"https", "http"}:
-        return "it must begin with https:// and name a host"
-    if parts.username is not None or parts.password is not None:
-        return "it must not contain credentials; the token belongs into 'source_token'"
-    if parts.query or parts.fragment:
-        return "it must not contain a query or fragment"
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        return "it must be https"
-    return None
-
-
-def _is_loopback(hostname: str) -> bool:
-    try:
-        return hostname == "localhost" or ip_address(hostname).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_time_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError):
-        return False
-    return True
+    if "url" in settings:
+        try:
+            parse_url(settings["url"], path_allowed=True)
+        except ValueError as error:
+            yield f"The setting 'url' is not the URL of an Elimity Insights server: {error}."
+    if "previous_snapshot" in settings and not Path(settings["previous_snapshot"]).is_file():
+        yield "The setting 'previous_snapshot' names a file that does not exist."
