@@ -135,8 +135,8 @@ class _Call:
     ) -> AsyncIterator[_Response]:
         """Yield the responses of an import, or raise a ConnectError that tells why there is none."""
         configuration = {
-            # What is no text is malformed whatever it is; the tap tells which value it was.
-            name: value.string_value if value.HasField("string_value") else None
+            # What is not text is malformed, whatever it is; False isn't text either, so the tap refuses it by name.
+            name: value.string_value if value.HasField("string_value") else False
             for name, value in fields.items()
             if name in CONFIGURATION_VALUES
         }

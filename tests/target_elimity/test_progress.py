@@ -1,4 +1,4 @@
-"""How far the target is, told while it works. The interval and the form of a line are tested with the tap's twin."""
+"""How far the target is, told while it works. The interval and the form of a line are tested with the tap."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lucca_elimity_kit.progress import EMPTY_LINE
 
-from tests.harness import PATIENCE, ROOT, SCRIPTS, on_a_terminal
+from tests.harness import PATIENCE, SCRIPTS, on_a_terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +28,6 @@ def prepare(sandbox: Sandbox) -> tuple[list[str | Path], Path]:
     messages.write_text(sandbox.tap().stdout)
     config = sandbox.file("target.json", {"output_path": str(sandbox.folder / "output")})
     return [SCRIPTS / "python", "-c", HASTY, "--config", config], messages
-
-
-def test_the_two_programs_tell_alike() -> None:
-    """Two published packages that must not depend on each other have the same module."""
-    twins = [ROOT / "tap-lucca/tap_lucca/progress.py", ROOT / "target-elimity/target_elimity/progress.py"]
-    assert len({twin.read_text() for twin in twins}) == 1
 
 
 def test_a_log_says_how_far_the_target_is(sandbox: Sandbox) -> None:
