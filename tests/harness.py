@@ -32,6 +32,7 @@ SCRIPTS = Path(sys.executable).parent
 # Long enough for the slowest of machines; nothing waits for it when all goes well.
 PATIENCE = 120
 # The packages of the repository.
+PROGRAMS = ("tap-lucca", "target-elimity", "lucca-gateway")
 PACKAGES = ("lucca-elimity-kit", "tap-lucca", "target-elimity", "lucca-gateway")
 # Set by the option `--start-afresh`: console scripts are started as they are, instead of as forks.
 START_AFRESH = False

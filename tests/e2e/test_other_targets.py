@@ -229,28 +229,21 @@ def test_into_target_elimity(checkout: Sandbox) -> None:
     install(checkout, "Rename, drop, filter")
     messages = checkout.tap().stdout
     refused: dict[str, dict[str, str | None]] = {
-        "The stream 'users' is incomplete: it was marked complete with N records when N had been received.": {
-            "__filter__": "legalEntity and legalEntity['name'] == 'Sandbox SAS'"
-        },
-        "The stream 'users' comes without dtContractEnd, which an import cannot do without": {
-            "lastDay": "dtContractEnd",
-            "dtContractEnd": None,
-        },
-        "The stream 'users' is incomplete": {"__alias__": "people"},
-        "department must be object or null": {"department": "department['name'] if department else None"},
+        "accept_filtered": {"__filter__": "legalEntity and legalEntity['name'] == 'Sandbox SAS'"},
+        "dtContractEnd": {"lastDay": "dtContractEnd", "dtContractEnd": None},
+        "renamed or dropped": {"__alias__": "people"},
+        "'department'": {"department": "department['name'] if department else None"},
     }
     for told, stream_map in refused.items():
         target = checkout.target(mapped(checkout, messages, stream_map))
         assert target.exit_code == 1
-        assert told in without_numbers(target.log)
+        assert told in target.log
     assert checkout.elimity.snapshots == []
     checkout.target_settings = {"accept_filtered": True}
     (filtered, *_) = refused.values()
     assert checkout.target(mapped(checkout, messages, filtered)).exit_code == 0
     assert {values_of(entity)["legalEntity"] for entity in checkout.entities} == {"Sandbox SAS"}
     checkout.target_settings = {}
-    shown = re.findall(r"^```text\n(.*?)\n```$", text_of(PAGE, "Into target-elimity"), re.DOTALL | re.MULTILINE)
-    assert {without_numbers(message) for message in shown} < refused.keys()
 
     renamed = {"mail": None, "badge": "employeeNumber", "employeeNumber": None, "jobTitle": "'Employee'"}
     assert checkout.target(mapped(checkout, messages, renamed)).exit_code == 0
@@ -355,8 +348,3 @@ def documented_columns() -> dict[tuple[str, str], str]:
         table = cells[0].strip("`").removeprefix("lucca.") or table
         columns.update({(table, column): cells[2] for column in re.findall(r"`(\w+)`", cells[1])})
     return columns
-
-
-def without_numbers(text: str) -> str:
-    """Return a text with every number told alike."""
-    return re.sub(r"\d+", "N", text)

@@ -97,7 +97,7 @@ def test_a_target_that_is_told_to_stop_uploads_nothing(sandbox: Sandbox, number:
     assert sandbox.elimity.snapshots == []
     log = (sandbox.folder / "target.log").read_text()
     assert "Interrupted by signal" in log
-    assert sandbox.alerts == ["Nothing was imported: the run was interrupted."]
+    assert sandbox.alerts == ["Nothing was imported: The run was interrupted."]
     assert "Traceback" not in log + (sandbox.folder / "tap.log").read_text()
 
 

@@ -49,8 +49,9 @@ def test_some_python_is_there() -> None:
 
 def test_the_plugins_work_from_their_wheels(dist: Path, sandbox: Sandbox, python: str) -> None:
     """Each in an environment of its own: they tell about themselves, and a pipe of both carries a company over."""
-    tap = install(sandbox.folder / "tap", *LOCKED, wheel_of(dist, "tap-lucca"), python=python)
-    target = install(sandbox.folder / "target", *LOCKED, wheel_of(dist, "target-elimity"), python=python)
+    kit = wheel_of(dist, "lucca-elimity-kit")
+    tap = install(sandbox.folder / "tap", *LOCKED, kit, wheel_of(dist, "tap-lucca"), python=python)
+    target = install(sandbox.folder / "target", *LOCKED, kit, wheel_of(dist, "target-elimity"), python=python)
     environment = {**settings(sandbox), "PATH": os.pathsep.join([str(tap), str(target), os.environ["PATH"]])}
 
     def succeed(command: str) -> Run:
@@ -87,5 +88,5 @@ def test_the_page_about_packages(sandbox: Sandbox) -> None:
     """Its commands build the packages, install them, and import the company."""
     project = new_project(sandbox.folder)
     run_page("docs/packages.md", project, settings(sandbox), {"make dist": MAKE_DIST})
-    assert len(list(project.glob("dist/*.whl"))) == 3
+    assert len(list(project.glob("dist/*.whl"))) == len(PACKAGES)
     assert len(sandbox.entities) == 250
