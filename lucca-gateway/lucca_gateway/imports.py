@@ -18,20 +18,20 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
-from singer_sdk.exceptions import FatalAPIError, SingerSDKError
-from tap_lucca.client import LuccaStream
-from tap_lucca.streams import UsersStream, WorkContractsStream
+from lucca_elimity_kit.tls import TlsFiles
+from singer_sdk.exceptions import SingerSDKError
+from tap_lucca.client import LuccaClient, LuccaError
+from tap_lucca.streams import UsersStream
 from tap_lucca.tap import TapLucca
 from target_elimity.employees import Employee, Rules
 from target_elimity.imports import Import
-from typing_extensions import override
 
 from lucca_gateway.tenants import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
-    import requests
+    from tap_lucca.stream import LuccaStream
 
     from lucca_gateway.settings import Settings
     from lucca_gateway.stopping import Stop
@@ -82,14 +82,22 @@ def perform_import(
         StoppedError: The import was told to stop.
     """
     with _told_to_administrators():
-        tap = _new_tap(configuration, settings, stop)
+        tap = _new_tap(configuration, settings)
         tenants.check(tap.instance_url)
         with tenants.session(tap.instance_url, tap.config["api_key"], stop) as session:
-            tap.session = session
+            tap.client = LuccaClient(
+                tap.instance_url,
+                tap.config["api_key"],
+                session=session,
+                timeout=tap.config["request_timeout"],
+                max_retry_seconds=tap.config["max_retry_seconds"],
+                sleep=stop.pause,
+                tls=TlsFiles(session.verify or True),
+            )
             with closing(Import()) as incoming:
                 for stream in tap.streams.values():
                     incoming.schema_received(stream.name, stream.schema)
-                    yield from _collect(cast("_WatchedStream", stream), incoming, stop)
+                    yield from _collect(cast("LuccaStream", stream), incoming, stop)
                 yield from _deliver(incoming, settings, stop)
 
 
@@ -108,16 +116,14 @@ def _deliver(incoming: Import, settings: Settings, stop: Stop) -> Iterator[Seque
     yield [Log("info", f"Import complete. {incoming.summary}.")]
 
 
-def _new_tap(configuration: Mapping[str, object], settings: Settings, stop: Stop) -> _Tap:
+def _new_tap(configuration: Mapping[str, object], settings: Settings) -> _Tap:
     values = {name: configuration[name] for name in CONFIGURATION_VALUES if name in configuration}
     # What is copied out of a mail or a table often has a blank at its end.
     values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
-    tap = _Tap(config={**values, **settings.tap})
-    tap.stop = stop
-    return tap
+    return _Tap(config={**values, **settings.tap})
 
 
-def _collect(stream: _WatchedStream, incoming: Import, stop: Stop) -> Iterator[list[Log]]:
+def _collect(stream: LuccaStream, incoming: Import, stop: Stop) -> Iterator[list[Log]]:
     """Read a stream to its end into the import; yield what there is to log."""
     what = stream.name.replace("_", " ")
     told = time.monotonic()
@@ -129,9 +135,9 @@ def _collect(stream: _WatchedStream, incoming: Import, stop: Stop) -> Iterator[l
             yield [Log("info", f"Import from Lucca started (lucca-gateway {version('lucca-gateway')}).")]
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
-            yield [Log("info", f"Read {count} of {stream.total} {what}.")]
+            yield [Log("info", f"Read {count} of {stream.paginator.total} {what}.")]
     if count:
-        yield [Log("info", f"Read {count} of {stream.total} {what}.")]
+        yield [Log("info", f"Read {count} of {stream.paginator.total} {what}.")]
 
 
 @contextmanager
@@ -144,8 +150,8 @@ def _told_to_administrators() -> Iterator[None]:
         if isinstance(error, HostError):
             flaw = f"The setting 'host' cannot be used: {error}."
         raise ImportFailedError(Reason.CONFIGURATION, flaw) from None
-    except FatalAPIError as error:
-        raise ImportFailedError(Reason.UNAVAILABLE, str(error)) from None
+    except LuccaError as error:
+        raise ImportFailedError(_reason(error.status), str(error)) from None
     except (ConnectorError, SingerSDKError) as error:
         raise ImportFailedError(Reason.DATA, str(error)) from None
     except OSError:
@@ -158,59 +164,17 @@ def _told_to_administrators() -> Iterator[None]:
         ) from None
 
 
-class _WatchedStream(LuccaStream):
-    """A stream whose progress can be seen, which can be stopped, and which says of an answer why it is fatal."""
-
-    _tap: _Tap
-    total = 0
-    """How many records Lucca has, as it counted last."""
-
-    @property
-    def tap(self) -> _Tap:
-        """The tap of this import."""
-        return self._tap
-
-    @override
-    def tell_progress(self, read: int, total: int) -> None:
-        self.total = total
-
-    @override
-    def validate_response(self, response: requests.Response) -> None:
-        try:
-            super().validate_response(response)
-        except FatalAPIError as error:
-            raise ImportFailedError(_reason(response), str(error)) from None
-
-    @override
-    def pause(self, seconds: float) -> None:
-        self.tap.stop.pause(seconds)
-
-
-class _Users(_WatchedStream, UsersStream):
-    pass
-
-
-class _WorkContracts(_WatchedStream, WorkContractsStream):
-    pass
-
-
 class _Tap(TapLucca):
     """The tap, in process: its streams are read one by one, and no message is written."""
 
     variables = ""  # an administrator sees none
-    stop: Stop
-
-    @override
-    def discover_streams(self) -> Sequence[LuccaStream]:
-        return [_Users(self), _WorkContracts(self)]
 
 
-def _reason(response: requests.Response) -> Reason:
-    status = response.status_code
+def _reason(status: int | None) -> Reason:
     if status == HTTPStatus.UNAUTHORIZED:
         return Reason.CREDENTIALS
     if status == HTTPStatus.FORBIDDEN:
         return Reason.RIGHTS
-    if status == HTTPStatus.NOT_FOUND or response.is_redirect:
+    if status == HTTPStatus.NOT_FOUND or status in range(300, 400):
         return Reason.CONFIGURATION
     return Reason.UNAVAILABLE

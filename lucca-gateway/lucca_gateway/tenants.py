@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import requests
+from lucca_elimity_kit.transport import BoundedAdapter
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
-from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.adapters import BaseAdapter
 from typing_extensions import override
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
@@ -101,7 +102,7 @@ class Tenants:
         with self._lock:
             tenant = self._tenants.get(key)
             if tenant is None:
-                adapter = HTTPAdapter() if self._is_listed(*key) else _PublicAdapter()
+                adapter = BoundedAdapter() if self._is_listed(*key) else _PublicAdapter()
                 tenant = self._tenants[key] = _Tenant(adapter, self._requests_per_minute)
             tenant.imports += 1
         try:
@@ -169,7 +170,7 @@ def _host_of(url: str) -> tuple[str, int]:
 class _Tenant:
     """One instance of Lucca: its budget of requests, and the connections to it."""
 
-    def __init__(self, adapter: HTTPAdapter, requests_per_minute: int) -> None:
+    def __init__(self, adapter: BoundedAdapter, requests_per_minute: int) -> None:
         self.adapter = adapter
         self.imports = 0
         self.last_request = time.monotonic()
@@ -241,7 +242,7 @@ class _PublicPool(HTTPSConnectionPool):
     ConnectionCls = _PublicConnection
 
 
-class _PublicAdapter(HTTPAdapter):
+class _PublicAdapter(BoundedAdapter):
     """Speaks HTTPS only, and only with public addresses."""
 
     @override

@@ -1,11 +1,12 @@
-"""From when on changes are to be read, by a clock of which Lucca does not say in which zone it is.
+"""Incremental bookmarks. Lucca's timestamps carry no time zone, so bookmarks are compared as Lucca wrote them.
 
-`modifiedAt` is `2015-09-07T10:20:06.583`: UTC, or the local time of wherever, with an hour that comes twice in autumn.
-So what Lucca says is never converted: bookmarks are its own timestamps. What comes from another clock (a `start_date`
-with a zone, the time at which a walk began) is set back as far as Lucca's clock may be behind UTC, and so is early
-enough in every zone. The price is to read again what was changed in the half day before, once a run.
+`modifiedAt` is `2015-09-07T10:20:06.583`. It may be UTC, or local time with an hour that comes twice in autumn. So a
+bookmark is one of Lucca's own timestamps and is never converted. A time from another clock (a `start_date` with a
+zone, the start of a walk) is set back as far as Lucca's clock may be behind UTC, which is early enough in every zone.
+The price: each run reads the changes of the last half day again.
 
-Timestamps of Lucca compare as text, as fractions of any length do (`…06`, `…06.12`, `…06.2`) but for zeros at the end.
+Lucca's timestamps compare as text, with fractions of any length (`…06`, `…06.12`, `…06.2`), once zeros at the end are
+removed.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
     from tap_lucca.pagination import Row
 
-# No clock in the world is further behind UTC.
+# No time zone is further behind UTC.
 FURTHEST_BEHIND = timedelta(hours=12)
-# How far Lucca's own clocks may differ, and how late an answer may be.
+# For clocks of Lucca that differ, and for an answer that is late.
 TOLERANCE = timedelta(hours=1)
 
 _DATE_OR_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
@@ -29,10 +30,10 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?", re.ASCII)
 
 
 def on_luccas_clock(text: str) -> str:
-    """Return what Lucca's clock shows at a date or time, or earlier than that; without a zone it is Lucca's own.
+    """Return a date or time as a time of Lucca's clock. A time with a zone becomes one that is early enough.
 
     Raises:
-        ValueError: It is neither a date nor a date and time.
+        ValueError: The text is neither a date nor a date and time.
     """
     match = _DATE_OR_TIME.fullmatch(text)
     if match is None:
@@ -48,14 +49,14 @@ def on_luccas_clock(text: str) -> str:
 
 
 def latest_bookmark(start: datetime) -> str:
-    """Return the latest bookmark after a walk that started then: whoever changes during it has a later `modifiedAt`."""
+    """Return the latest bookmark that a walk may leave. Changes after its start have a later `modifiedAt`."""
     return _without_zone(start.astimezone(timezone.utc) - FURTHEST_BEHIND - TOLERANCE)
 
 
 def filter_since(bookmark: str) -> str | None:
-    """Return what to ask for to get all from the bookmark on, and perhaps a little more; None to ask for everything.
+    """Return the time to send to Lucca; None to ask for everything. It's a second before the bookmark.
 
-    Lucca does not say whether `since` includes the moment it names, and whether that may have a fraction of a second.
+    Lucca doesn't document whether `since` includes its moment, nor whether that may have a fraction of a second.
     """
     try:
         return _without_zone(datetime.fromisoformat(bookmark[:19]) - timedelta(seconds=1))
@@ -64,10 +65,10 @@ def filter_since(bookmark: str) -> str | None:
 
 
 def changed_since(rows: Sequence[Row], key: str, bookmark: str | None) -> list[Row]:
-    """Return the rows from the bookmark on, the moment itself included.
+    """Return the rows that changed at the time of the bookmark or later.
 
     Raises:
-        ValueError: A row has a timestamp that does not compare with others, or none that this API key may see.
+        ValueError: A row has a timestamp that can't be compared, or lacks the field because the key may not see it.
     """
     for row in rows:
         if key not in row:

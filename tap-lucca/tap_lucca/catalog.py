@@ -1,4 +1,4 @@
-"""Catalog and state as others hand them to the tap: checked, and as the SDK needs them."""
+"""Checks the catalog and the state, and brings the catalog into the form that the SDK reads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class _Schema(msgspec.Struct):
 
 
 class _About(msgspec.Struct, rename="kebab"):
-    """What metadata says of a stream or a property."""
+    """The metadata of a stream or a property."""
 
     selected: bool | None = None
     selected_by_default: bool | None = None
@@ -50,7 +50,7 @@ class _Catalog(msgspec.Struct):
 
 
 class _Bookmark(msgspec.Struct):
-    """What the SDK looks into; what else is in it is handed on."""
+    """What the SDK reads of a bookmark. Other keys are passed on."""
 
     partitions: list[dict[str, Any]] = []
     progress_markers: dict[str, Any] | None = None
@@ -62,22 +62,22 @@ class _State(msgspec.Struct):
 
 
 def checked_catalog(catalog: Any) -> Any:  # noqa: ANN401 - a Catalog of the SDK, or JSON
-    """Return a catalog whose streams' metadata is where the SDK looks for it.
+    """Return a catalog in which the SDK finds the replication of each stream.
 
     Raises:
-        ConnectorError: It's JSON, but no catalog.
+        ConnectorError: The JSON is no catalog.
     """
     if type(catalog) is dict:
         _check(catalog, _Catalog, "catalog")
-        _let_entries_tell_replication(catalog)
+        _copy_replication(catalog)
     return catalog
 
 
 def checked_state(state: Any) -> Any:  # noqa: ANN401 - JSON, or None
-    """Return a state.
+    """Return the state, once it is checked.
 
     Raises:
-        ConnectorError: It's JSON, but no state.
+        ConnectorError: The JSON is no state.
     """
     if isinstance(state, dict):
         _check(state, _State, "state")
@@ -89,15 +89,15 @@ def _check(content: dict[str, Any], form: type[msgspec.Struct], what: str) -> No
         msgspec.convert(content, form)
     except (msgspec.ValidationError, RecursionError):
         raise ConnectorError(
-            f"The {what} is JSON, but not of the form that Singer gives it. "
-            f"Take the one that the tap has written, or do without."
+            f"The {what} is JSON, but not of the form that Singer gives it. Use one that the tap wrote, or none."
         ) from None
 
 
-def _let_entries_tell_replication(catalog: dict[str, Any]) -> None:
-    """Bring what the metadata of a catalog's streams chooses to where the SDK looks for it: into their entries.
+def _copy_replication(catalog: dict[str, Any]) -> None:
+    """Copy the replication method and key from the metadata of each stream into its entry.
 
-    Both are Singer: https://hub.meltano.com/singer/spec.
+    Both places are Singer (https://hub.meltano.com/singer/spec), but the SDK prefers the entry and ignores a
+    `replication-method` in the metadata: https://github.com/meltano/sdk/issues/2868.
     """
     for entry in catalog["streams"]:
         for metadata in entry.get("metadata", ()):

@@ -1,4 +1,4 @@
-"""Reads only what changed since the run before, where the catalog asks for it."""
+"""Reads only what changed since the last run, if the catalog asks for it."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from lucca_elimity_kit.errors import SettingsError
-from singer_sdk.exceptions import FatalAPIError
+from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from typing_extensions import override
 
 from tap_lucca.bookmarks import changed_since, latest_bookmark, on_luccas_clock
-from tap_lucca.client import LuccaStream
+from tap_lucca.stream import LuccaStream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    import requests
+    from lucca_elimity_kit.http import Answer
     from singer_sdk.helpers.types import Context
     from singer_sdk.singerlib import MetadataMapping
 
-    from tap_lucca.pagination import Row
+    from tap_lucca.pagination import Page, Row
 
 
 class IncrementalStream(LuccaStream, ABC):
-    """A collection that can be read by a replication key; in full, unless the catalog asks for that.
+    """A collection that can be read by a replication key. It's read in full unless the catalog asks for that.
 
-    It is walked in the order of ids, like any other, for that walk loses nobody while people change. So the bookmark is
-    known only at the end, which the SDK's handling of unsorted streams is for: a run that fails leaves it as it was.
-    It is the latest time of change that was read, yet never later than the start of the walk: whoever changed
-    after their page was read comes again in the next run.
+    The walk follows the order of ids, because that loses nobody while people change. So the bookmark is known only at
+    the end, and a run that fails leaves it as it was. The SDK handles this as an unsorted stream.
+
+    The bookmark is the latest change that was read, but never later than the start of the walk. People who change
+    after their page was read come again in the next run.
     """
 
     _start_is_known = False
 
     @property
     def bookmark(self) -> str | None:
-        """From when on changes are to be read; None for everything."""
+        """The time from which to read changes; None to read everything."""
         value = self.get_starting_replication_key_value(None)
         return self._on_luccas_clock(value) if value else None
 
@@ -54,23 +54,24 @@ class IncrementalStream(LuccaStream, ABC):
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        """Return none yet: Lucca's first answer tells what time it is."""
+        """Return none yet: Lucca's first answer says what time it is."""
 
     @override
-    def validate_response(self, response: requests.Response) -> None:
-        super().validate_response(response)
+    def read_answer(self, answer: Answer) -> Page:
+        page = super().read_answer(answer)
         if self.replication_key and not self._start_is_known:
-            self.state_manager.write_replication_key_signpost(latest_bookmark(time_of(response)))
+            self.state_manager.write_replication_key_signpost(latest_bookmark(time_of(answer.headers)))
             self._start_is_known = True
+        return page
 
     @override
-    def choose(self, rows: Sequence[Row]) -> Sequence[Row]:
+    def rows_to_emit(self, rows: Sequence[Row]) -> Sequence[Row]:
         if not self.replication_key:
             return rows
         try:
             return changed_since(rows, self.replication_key, self.bookmark)
         except ValueError as error:
-            raise FatalAPIError(f"'{self.name}' cannot be read incrementally: {error}.") from None
+            raise ConnectorError(f"'{self.name}' cannot be read incrementally: {error}.") from None
 
     def _on_luccas_clock(self, value: object) -> str:
         try:
@@ -79,9 +80,9 @@ class IncrementalStream(LuccaStream, ABC):
             raise SettingsError(f"The bookmark of '{self.name}' in the state cannot be used: {error}.") from None
 
 
-def time_of(response: requests.Response) -> datetime:
-    """Return when it was answered: Lucca's own clock counts, for that of this machine may be wrong."""
+def time_of(headers: Mapping[str, str]) -> datetime:
+    """Return the time of an answer. Lucca's own clock counts, because that of this machine may be wrong."""
     try:
-        return parsedate_to_datetime(response.headers["Date"]).astimezone(timezone.utc)
+        return parsedate_to_datetime(headers["Date"]).astimezone(timezone.utc)
     except (KeyError, ValueError, OverflowError):
         return datetime.now(timezone.utc)

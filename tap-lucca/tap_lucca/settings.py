@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from tap_lucca import client
 from tap_lucca.bookmarks import on_luccas_clock
+from tap_lucca.client import instance_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -82,7 +82,7 @@ def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with settings that have the right form."""
     if "host" in settings:
         try:
-            client.instance_url(settings["host"])
+            instance_url(settings["host"])
         except ValueError as error:
             yield f"The setting 'host' is not the URL of a Lucca instance: {error}."
     if "start_date" in settings:

@@ -1,4 +1,4 @@
-"""The two streams: where each is, its key and its schema. The schema is the only place where a field is named."""
+"""The two streams: path, key, schema, query and answer of each. Only the schemas name fields."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from singer_sdk import typing as th
 from typing_extensions import override
 
 from tap_lucca.bookmarks import filter_since
-from tap_lucca.client import LuccaStream
 from tap_lucca.incremental import IncrementalStream
 from tap_lucca.pagination import BackwardWalk, OverlappingWalk, Page, Paginator, Row, Slice
+from tap_lucca.stream import LuccaStream
 
 if TYPE_CHECKING:
     from tap_lucca.projection import Projection
@@ -47,6 +47,7 @@ class UsersStream(IncrementalStream):
     path = "/api/v3/users"
     primary_keys = ("id",)
     valid_replication_keys = ("modifiedAt",)
+    decoder = msgspec.json.Decoder(_V3Body)
     right = "to read users (and former employees) of the directory"
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True, description="The user's id."),
@@ -90,9 +91,8 @@ class UsersStream(IncrementalStream):
         return params
 
     @override
-    def read_page(self, body: bytes) -> Page:
-        data = _v3_decoder.decode(body).data
-        return Page(data.items, data.count)
+    def page_of(self, answer: _V3Body) -> Page:
+        return Page(answer.data.items, answer.data.count)
 
 
 class WorkContractsStream(LuccaStream):
@@ -101,6 +101,7 @@ class WorkContractsStream(LuccaStream):
     name = "work_contracts"
     path = "/directory/api/4.0/work-contracts"
     primary_keys = ("id",)
+    decoder = msgspec.json.Decoder(_V4Body)
     right = "to read work contracts of the directory"
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True, description="The contract's id."),
@@ -126,7 +127,7 @@ class WorkContractsStream(LuccaStream):
 
     @override
     def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
-        # v4 has no projection: everything comes, and what is not selected is dropped on arrival.
+        # v4 has no projection: Lucca sends everything, and the tap drops what is not selected.
         return {
             "page": str(page.page_number),
             "limit": str(page.limit),
@@ -135,10 +136,5 @@ class WorkContractsStream(LuccaStream):
         }
 
     @override
-    def read_page(self, body: bytes) -> Page:
-        page = _v4_decoder.decode(body)
-        return Page(page.items, page.count)
-
-
-_v3_decoder = msgspec.json.Decoder(_V3Body)
-_v4_decoder = msgspec.json.Decoder(_V4Body)
+    def page_of(self, answer: _V4Body) -> Page:
+        return Page(answer.items, answer.count)

@@ -1,41 +1,58 @@
-"""The tap: its settings, its command line and the list of its streams."""
+"""The tap: its command line and the list of its streams."""
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import click
 from lucca_elimity_kit.plugin import StrictPlugin
 from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.settings import read_file
+from lucca_elimity_kit.tls import load_tls
 from singer_sdk import Tap
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.singerlib import RecordMessage
+from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from tap_lucca import client
 from tap_lucca.catalog import checked_catalog, checked_state
+from tap_lucca.client import LuccaClient, instance_url, new_session
 from tap_lucca.settings import SCHEMA, flaws
+from tap_lucca.stream import COMPLETION, LuccaTap
 from tap_lucca.streams import UsersStream, WorkContractsStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from types import FrameType
 
-    import requests
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.singerlib import Message
 
 
-class TapLucca(StrictPlugin, Tap):
+class _Writer(MsgSpecWriter):
+    """Writes the records of a stream a buffer at a time. The SDK (0.54) flushes after each."""
+
+    @override
+    def write_message(self, message: Message) -> None:
+        if isinstance(message, RecordMessage):
+            sys.stdout.buffer.write(self.format_message(message))
+        else:
+            super().write_message(message)
+
+
+class TapLucca(StrictPlugin, LuccaTap):
     """Singer tap for Lucca HR: users and work contracts."""
 
     name = "tap-lucca"
     variables = "TAP_LUCCA_"
-    message_writer_class = MsgSpecWriter
+    message_writer_class = _Writer
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
         TapCapabilities.STATE,
@@ -83,26 +100,48 @@ class TapLucca(StrictPlugin, Tap):
             catalog=None if catalog is None else read_file(catalog, "catalog"),
             state=None if state is None else read_file(state, "state"),
         )
+        _ = tap.client  # a file with certificates that can't be used ends the run before the first message
+        tap.progress = Progress(tap.logger)
         tap.sync_all()
+
+    @classmethod
+    @override
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """Read one record of each stream, and log what that shows."""
+        if value != CliTestOptionValue.All.value:
+            super().cb_test(ctx, param, value)
+            return
+        tap = cls(config=ctx.params["config"].config)
+        _ = tap.client
+        tap.run_connection_test()
+        readable = " and ".join(name.replace("_", " ") for name in tap.streams)
+        host = urlsplit(tap.instance_url).netloc
+        tap.logger.info("Lucca at %s accepts the API key: %s can be read.", host, readable)
+        ctx.exit()
 
     @cached_property
     def instance_url(self) -> str:
         """The URL of the Lucca instance, without a slash at its end."""
-        return client.instance_url(self.config["host"])
+        return instance_url(self.config["host"])
 
     @cached_property
-    def session(self) -> requests.Session:
-        """The one session, and so the one rate limit, of all streams."""
-        return client.new_session(self.config["api_key"], self.config["requests_per_minute"])
+    @override
+    def client(self) -> LuccaClient:
+        """The client of all streams. Set another one to use another session, or another way to wait."""
+        settings = self.config
+        return LuccaClient(
+            self.instance_url,
+            settings["api_key"],
+            session=new_session(settings["api_key"], settings["requests_per_minute"]),
+            timeout=settings["request_timeout"],
+            max_retry_seconds=settings["max_retry_seconds"],
+            tls=load_tls(environment=os.environ),
+        )
 
     @cached_property
-    def progress(self) -> Progress:
-        """Tells how far the run is."""
-        return Progress(self.logger)
-
-    @cached_property
+    @override
     def run_id(self) -> str:
-        """What tells the completion marks of this run from those of any other."""
+        """The id of this run in the completion marks."""
         return uuid4().hex
 
     @override
@@ -111,13 +150,13 @@ class TapLucca(StrictPlugin, Tap):
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
-        """Load an earlier run's state without its completion marks: the SDK writes it out again first thing."""
+        """Load the state of an earlier run without its completion marks: the SDK emits it at once."""
         super().load_state(state)
         for bookmark in self.state.get("bookmarks", {}).values():
-            bookmark.pop(client.COMPLETION, None)
+            bookmark.pop(COMPLETION, None)
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Stop at once and non-zero; the SDK's own handler would report success."""
+        """Stop at once, and fail. The SDK would report success: https://github.com/meltano/sdk/pull/2620."""
         self.logger.warning("Interrupted by signal %d before the end.", signum)
         sys.exit(128 + signum)

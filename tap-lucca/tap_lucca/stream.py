@@ -1,0 +1,195 @@
+"""How a collection of Lucca becomes a Singer stream: pages, records, and the mark that says it is complete."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lucca_elimity_kit.decoding import decode
+from lucca_elimity_kit.errors import ConnectorError, SettingsError
+from singer_sdk import Stream, Tap
+from singer_sdk.singerlib import RecordMessage
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
+from typing_extensions import override
+
+from tap_lucca.client import LuccaClient, LuccaError, SlowPageError
+from tap_lucca.pagination import Page, Paginator, Row, Slice, UnstableCollectionError
+from tap_lucca.projection import Projection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import msgspec
+    from lucca_elimity_kit.http import Answer
+    from lucca_elimity_kit.progress import Progress
+    from singer_sdk.helpers.types import Context
+    from singer_sdk.mapper import StreamMap
+    from singer_sdk.singerlib import Catalog
+
+# The key of the completion mark in the stream's bookmark: `{"completion": {"run_id": "…", "records": 2345}}`. `run_id`
+# is new in every run, and `records` counts the records read from Lucca. A stream that broke off has no mark.
+COMPLETION = "completion"
+
+
+class LuccaTap(Tap, ABC):
+    """What the streams share: their tap."""
+
+    progress: Progress | None = None
+    """Logs the progress, in a program that people watch."""
+
+    @property
+    @abstractmethod
+    def client(self) -> LuccaClient:
+        """The client, and so the budget of requests, of all streams."""
+
+    @property
+    @abstractmethod
+    def run_id(self) -> str:
+        """The id of this run in the completion marks."""
+
+
+class LuccaStream(Stream, ABC):
+    """A collection of Lucca, read to its end or not at all."""
+
+    _tap: LuccaTap
+
+    path: ClassVar[str]
+    """The path of the endpoint."""
+
+    right: ClassVar[str]
+    """What the role of the API key must allow."""
+
+    decoder: ClassVar[msgspec.json.Decoder[Any]]
+    """Decodes an answer."""
+
+    valid_replication_keys: ClassVar[tuple[str, ...]] = ()
+    """The properties by which the stream can be read incrementally."""
+
+    paginator: Paginator
+    """The walk through the collection, once it has begun."""
+
+    @abstractmethod
+    def new_paginator(self) -> Paginator:
+        """Return a new walk through the collection."""
+
+    @abstractmethod
+    def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
+        """Return the query for a slice."""
+
+    @abstractmethod
+    def page_of(self, answer: Any) -> Page:  # noqa: ANN401 - what the stream's own decoder returns
+        """Return the page in a decoded answer."""
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Apply a catalog. Refuse one that asks for a replication that the stream doesn't have."""
+        super().apply_catalog(catalog)
+        method, key = self.replication_method, self.replication_key
+        if method == REPLICATION_FULL_TABLE or not self.selected:
+            self.replication_key = None  # with a key, the SDK would announce an incremental stream to the target
+            return
+        flaw = None
+        if method != REPLICATION_INCREMENTAL or key not in self.valid_replication_keys:
+            possible = [
+                f"{REPLICATION_INCREMENTAL} with the replication key {key}" for key in self.valid_replication_keys
+            ]
+            flaw = f"its replication method can be {' or '.join([REPLICATION_FULL_TABLE, *possible])}"
+        elif not Projection(self.schema, self.effective_schema, self.mask).has(key):
+            flaw = f"select {key}, its replication key"
+        if flaw:
+            raise SettingsError(
+                f"'{self.name}' cannot be read as the catalog asks ({method} by {key or 'no key'}): {flaw}."
+            )
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Row]:
+        projection = Projection(self.schema, self.effective_schema, self.mask)
+        paginator = self.paginator = self.new_paginator()
+        while not paginator.finished:
+            rows = self._next_rows(paginator, projection)
+            if self._tap.progress:
+                self._tap.progress.tell(self.name.replace("_", " "), paginator.emitted, paginator.total)
+            yield from self.rows_to_emit(rows)
+        if self.replication_method == REPLICATION_FULL_TABLE:  # changes alone are never the whole stream
+            # The SDK asks for more only after it wrote the last record.
+            self.stream_state[COMPLETION] = {"run_id": self._tap.run_id, "records": paginator.emitted}
+
+    def read_answer(self, answer: Answer) -> Page:
+        """Return the page in an answer."""
+        return self.page_of(decode(self.decoder, answer.body))
+
+    def rows_to_emit(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return the rows to emit: all of them, unless the stream is incremental."""
+        return rows
+
+    def _next_rows(self, paginator: Paginator, projection: Projection) -> Sequence[Row]:
+        """Read the next page and return its new rows, or none if Lucca needs too long for a page of this size."""
+        try:
+            return paginator.take(self._read(paginator.next_slice, projection))
+        except SlowPageError:
+            self._shrink(paginator)
+            return []
+        except UnstableCollectionError as error:
+            raise LuccaError(f"'{self.name}' could not be read completely: {error}. Run it again.") from None
+
+    def _read(self, page: Slice, projection: Projection) -> Page:
+        read = self._tap.client.get(
+            self.path,
+            self.url_params(page, projection),
+            what=f"Reading '{self.name}' from row {page.offset} on",
+            right=self.right,
+            read=self.read_answer,
+        )
+        self._extracted = datetime.now(timezone.utc)
+        return Page([*map(projection.apply, read.rows)], read.total)
+
+    def _shrink(self, paginator: Paginator) -> None:
+        limit = paginator.limit
+        if not paginator.shrink():
+            raise SlowPageError(
+                f"'{self.name}' could not be read: Lucca times out (408) even on a page of {limit} rows. "
+                "Run it again when Lucca is less busy.",
+                status=408,
+            )
+        self.log("Lucca times out (408) on pages of %d rows; going on with %d.", limit, paginator.limit)
+
+    @override
+    def generate_child_contexts(self, record: Row, context: Context | None) -> Iterable[Context | None]:
+        """Return none: there are no child streams. For each context, the SDK applies the filters once more."""
+        return ()
+
+    # Private to the SDK (0.54). It looks up each property of each record in the selection, which `Projection` has done,
+    # and an expression that fails on a record ends with a traceback.
+    @override
+    def _write_record_message(self, record: Row) -> None:
+        for stream_map in self.stream_maps:
+            mapped = self._mapped(record, stream_map)
+            if mapped is not None:
+                message = RecordMessage(stream_map.stream_alias, mapped, time_extracted=self._extracted)
+                self._tap.write_message(message)
+        self.state_manager.is_flushed = False
+
+    def _mapped(self, record: Row, stream_map: StreamMap) -> Row | None:
+        try:
+            mapped: Row | None = stream_map.transform(record)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            if not self.config.get("stream_maps"):
+                raise
+            raise ConnectorError(
+                f"An expression in 'stream_maps' fails on the record {record['id']} of '{self.name}' "
+                f"({type(error).__name__}): does it allow for values that are null?"
+            ) from None
+        if mapped is not None and stream_map.flattening_enabled:
+            # The SDK leaves an object that is null under a name that isn't in the flattened schema:
+            # https://github.com/meltano/sdk/issues/2178 (its targets only stopped warning about it).
+            names = stream_map.transformed_schema["properties"]
+            mapped = {name: value for name, value in mapped.items() if value is not None or name in names}
+        return mapped
+
+    @override
+    def log(self, message: str, *args: object, level: int = logging.INFO, **kwargs: Any) -> None:
+        """Log a message, except the SDK's remark that an error was unhandled: the program reports each error once."""
+        if not message.startswith("An unhandled error"):
+            super().log(message, *args, level=level, **kwargs)
