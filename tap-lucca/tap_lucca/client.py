@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import requests
-from lucca_elimity_kit.foreign import quiet_libraries
 from lucca_elimity_kit.http import Answer, Http
 from lucca_elimity_kit.retries import CallError, FailedTryError, Retries
 from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
 from lucca_elimity_kit.transport import BoundedAdapter
-from lucca_elimity_kit.urls import parse_url
 from requests.auth import AuthBase
 from requests_ratelimiter import InMemoryBucket, Limiter, LimiterAdapter, Rate
 from typing_extensions import override
@@ -34,6 +32,7 @@ RATE_LIMIT_WINDOW = 60.0
 _ADVICE: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "the API key is wrong or revoked; check the setting 'api_key'",
     HTTPStatus.NOT_FOUND: "there is no Lucca API at this address; check the setting 'host'",
+    HTTPStatus.TOO_MANY_REQUESTS: "the rate limit, which all integrations of the tenant share, is used up",
 }
 
 
@@ -48,7 +47,7 @@ class SlowPageError(LuccaError):
 class LuccaClient:
     """Calls one Lucca instance with one API key."""
 
-    def __init__(  # noqa: PLR0913 - the settings, and what an embedding program replaces
+    def __init__(  # noqa: PLR0913 - the settings, and what other programs replace
         self,
         url: str,
         api_key: str,
@@ -63,14 +62,13 @@ class LuccaClient:
 
         Args:
             url: The URL of the instance, without a slash at its end.
-            api_key: The API key, which never shows up in a log. The session sends it.
-            session: Sends the requests and keeps to the budget, such as `new_session` makes it.
+            api_key: The API key. The session sends it; the client keeps it out of the log.
+            session: Sends the key and keeps to the budget, such as `new_session` makes it.
             timeout: Seconds for a connection, and for a whole answer.
             max_retry_seconds: Seconds for which a request that fails in passing is tried again.
             sleep: Waits between two tries. What it raises ends the call.
             tls: The certificate authorities to trust.
         """
-        quiet_libraries()
         self._url = url
         self._http = Http(
             session,
@@ -89,7 +87,7 @@ class LuccaClient:
             params: The query.
             what: What is being done, to begin a message with: "Reading 'users'".
             right: What the role of the API key must allow for this.
-            read: Decodes the answer; raises an error of msgspec if it isn't what the documentation says.
+            read: Decodes the answer. Raises an error of msgspec if it isn't what the documentation says.
 
         Raises:
             SlowPageError: Lucca ran out of time (408).
@@ -119,29 +117,12 @@ class LuccaClient:
             self._http.call("GET", self._url + path, what=what, check=check, advice=advice, params=params)
         except CallError as error:
             kind = SlowPageError if error.status == HTTPStatus.REQUEST_TIMEOUT else LuccaError
-            raise kind(str(error), status=error.status, retry_after=error.retry_after) from None
+            raise kind(str(error), status=error.status) from None
         return results[-1]
 
 
-def instance_url(host: str) -> str:
-    """Return the URL of a Lucca instance: `acme.ilucca.net` is read as `https://acme.ilucca.net`.
-
-    Raises:
-        ValueError: It is no such URL. The message is a phrase such as "it must be https" and quotes nothing.
-    """
-    parts = parse_url(host if "://" in host else f"https://{host}", path_allowed=False)
-    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{name}" + (f":{parts.port}" if parts.port else "")
-
-
 def new_session(api_key: str, requests_per_minute: int, window: float = RATE_LIMIT_WINDOW) -> requests.Session:
-    """Return a session that sends the API key and keeps to the budget of requests.
-
-    Args:
-        api_key: The API key.
-        requests_per_minute: The number of requests that any window may hold.
-        window: The length of the window in seconds. Only tests change it.
-    """
+    """Return a session that sends the API key and keeps to the budget. Only tests change the window (in seconds)."""
     session = requests.Session()
     session.auth = _LuccaAuth(api_key)
     session.headers["User-Agent"] = f"tap-lucca/{version('tap-lucca')}"

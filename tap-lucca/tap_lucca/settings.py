@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lucca_elimity_kit.urls import parse_url
 from singer_sdk import typing as th
 
 from tap_lucca.bookmarks import on_luccas_clock
-from tap_lucca.client import instance_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,3 +90,14 @@ def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
             on_luccas_clock(settings["start_date"])
         except ValueError as error:
             yield f"The setting 'start_date' is malformed: {error}."
+
+
+def instance_url(host: str) -> str:
+    """Return the URL of a Lucca instance: `acme.ilucca.net` is read as `https://acme.ilucca.net`.
+
+    Raises:
+        ValueError: It is no such URL. The message is a phrase such as "it must be https" and quotes nothing.
+    """
+    parts = parse_url(host if "://" in host else f"https://{host}", path_allowed=False)
+    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{name}" + (f":{parts.port}" if parts.port else "")

@@ -22,8 +22,8 @@ from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_lucca.catalog import checked_catalog, checked_state
-from tap_lucca.client import LuccaClient, instance_url, new_session
-from tap_lucca.settings import SCHEMA, flaws
+from tap_lucca.client import LuccaClient, new_session
+from tap_lucca.settings import SCHEMA, flaws, instance_url
 from tap_lucca.stream import COMPLETION, LuccaTap
 from tap_lucca.streams import UsersStream, WorkContractsStream
 

@@ -1,27 +1,40 @@
-"""The HTTP behaviour that the scenarios of tests/e2e do not show: budgets, headers, authorities, proxies."""
+"""The tap's HTTP behaviour: the budget, retries, statuses, hostile answers and certificate authorities."""
 
 from __future__ import annotations
 
+import gzip
 import logging
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tap_lucca.client import instance_url, new_session
+from tap_lucca.client import LuccaClient, LuccaError, SlowPageError, new_session
 from tap_lucca.pagination import Page
+from tap_lucca.settings import instance_url
 from tap_lucca.streams import UsersStream
 from tap_lucca.tap import TapLucca
-from typing_extensions import override
 
 from sandbox.faults import Fault
 from sandbox.lucca import USERS, WORK_CONTRACTS
+from tests.lucca_elimity_kit.wire import answering
 
 if TYPE_CHECKING:
-    import requests
-
     from tests.harness import Sandbox
+
+
+def connected(sandbox: Sandbox, *, window: float = 60.0, budget: int = 10_000, pauses: list[float]) -> TapLucca:
+    """Return a tap with a client of our own, as a program sets it that embeds the tap; its pauses take no time."""
+    tap = TapLucca(config=sandbox.tap_config)
+    tap.client = LuccaClient(
+        tap.instance_url,
+        sandbox.lucca.api_key,
+        session=new_session(sandbox.lucca.api_key, budget, window),
+        timeout=30,
+        max_retry_seconds=tap.config["max_retry_seconds"],
+        sleep=pauses.append,
+    )
+    return tap
 
 
 def test_a_run_of_130_requests_never_meets_the_limit(
@@ -29,22 +42,17 @@ def test_a_run_of_130_requests_never_meets_the_limit(
 ) -> None:
     """40 a window for all streams together stay within the 50 that Lucca allows; a window is 2 seconds here, not 60."""
     window = 2.0
-
-    class HastyTap(TapLucca):
-        @override
-        @cached_property
-        def session(self) -> requests.Session:
-            return new_session(self.config["api_key"], 40, window)
-
     sandbox.lucca.requests_per_window = 50
     sandbox.lucca.window_seconds = window
     sandbox.tap_settings = {"page_size": 6}
+    pauses: list[float] = []
     with caplog.at_level(logging.WARNING):
-        HastyTap(config=sandbox.tap_config).sync_all()
+        connected(sandbox, window=window, budget=40, pauses=pauses).sync_all()
     requests = sandbox.lucca.requests
     assert len(requests) >= 130
     assert {request.path for request in requests} == {USERS, WORK_CONTRACTS}
-    assert caplog.messages == []  # every 429 would be told
+    assert pauses == []
+    assert caplog.messages == []  # a 429 would be logged
     assert '"records":250' in capsys.readouterr().out
     for number, request in enumerate(requests[40:]):
         assert request.time - requests[number].time > 0.9 * window
@@ -61,24 +69,126 @@ def test_the_requests_of_a_full_sync(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_waited_out(sandbox: Sandbox, form: str) -> None:
-    """Given in seconds or as an HTTP date, it is waited out, and told once."""
+    """Given in seconds or as an HTTP date, it is waited out, and logged once."""
     moment = datetime.now(timezone.utc) + timedelta(seconds=6)
     value = "3" if form == "seconds" else format_datetime(moment, usegmt=True)
     sandbox.lucca.faults.add(Fault(USERS, 429, headers={"Retry-After": value}))
     tap = sandbox.tap()
     assert tap.exit_code == 0
-    assert tap.log.count("is used up (429); waiting") == 1
+    assert sum("429" in line and "WARNING" in line for line in tap.log.splitlines()) == 1
     first, second = [request.time for request in sandbox.lucca.requests if request.path == USERS]
     assert second - first >= 3
 
 
 def test_a_429_that_does_not_say_for_how_long_waits_for_a_whole_window(sandbox: Sandbox) -> None:
-    """A minute, told before it is waited; a run that is not to wait that long gives up instead."""
-    sandbox.lucca.faults.add(Fault(USERS, 429, count=None))
-    sandbox.tap_settings = {"max_retry_seconds": 1}
+    """A minute, because by then the tenant's budget is whole again."""
+    sandbox.lucca.faults.add(Fault(USERS, 429))
+    pauses: list[float] = []
+    tap = connected(sandbox, pauses=pauses)
+    assert sum(1 for _ in tap.streams["users"].get_records(None)) == 250
+    assert [60 <= pause <= 61 for pause in pauses] == [True]
+
+
+def test_a_retry_after_beyond_the_patience_ends_at_once(sandbox: Sandbox) -> None:
+    """Nobody waits for what cannot come in time."""
+    sandbox.lucca.faults.add(Fault(USERS, 429, headers={"Retry-After": "86400"}))
+    pauses: list[float] = []
+    with pytest.raises(LuccaError) as caught:
+        list(connected(sandbox, pauses=pauses).streams["users"].get_records(None))
+    assert (caught.value.status, pauses) == (429, [])
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 418, 500, 503])
+def test_an_error_has_its_status(sandbox: Sandbox, status: int) -> None:
+    """So that a program that embeds the tap can tell a wrong key from a missing right."""
+    sandbox.tap_settings = {"max_retry_seconds": 0}
+    sandbox.lucca.faults.add(Fault(USERS, status))
+    pauses: list[float] = []
+    with pytest.raises(LuccaError) as caught:
+        list(connected(sandbox, pauses=pauses).streams["users"].get_records(None))
+    assert caught.value.status == status
+    assert pauses == []
+
+
+def test_a_slow_page_is_asked_for_in_half(sandbox: Sandbox) -> None:
+    """Without a pause and without the same page again; if the smallest is too slow as well, the stream fails."""
+    sandbox.lucca.faults.add(Fault(USERS, 408, count=2))
+    pauses: list[float] = []
+    tap = connected(sandbox, pauses=pauses)
+    assert sum(1 for _ in tap.streams["users"].get_records(None)) == 250
+    assert [request.query["paging"] for request in sandbox.lucca.requests][:3] == ["0,1000", "0,500", "0,250"]
+    sandbox.lucca.faults.add(Fault(USERS, 408, count=None))
+    with pytest.raises(SlowPageError) as caught:
+        list(tap.streams["users"].get_records(None))
+    assert (caught.value.status, pauses) == (408, [])
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 451, 500])
+def test_no_words_of_lucca_reach_the_log(sandbox: Sandbox, status: int) -> None:
+    """Bodies, reason phrases and headers may quote people or echo the key; even debug lines never hold the key."""
+    key = sandbox.lucca.api_key
+    head = (f"HTTP/1.1 {status} canary {key} \x1b[2J", f"Location: https://me:{key}@login.test/canary?key={key}")
+    body = f"canary Jane Doe, {'x' * 480} lucca application={key}"
+    reply = "\r\n".join((*head, f"Content-Length: {len(body)}", "Connection: close", "", body)).encode()
+    with answering(reply) as wire:
+        sandbox.tap_settings = {"host": wire.url, "max_retry_seconds": 0}
+        tap = sandbox.tap()
+    assert tap.exit_code == 1
+    assert str(status) in tap.log
+    assert "canary" not in tap.log
+    assert "\x1b" not in tap.log
+    assert len(wire.requests) == 1
+
+
+def test_half_a_surrogate_pair_and_a_byte_order_mark(sandbox: Sandbox) -> None:
+    """The job title of one person doesn't keep everybody else out."""
+    body = r'{"data": {"items": [{"id": 1, "jobTitle": "Chef \ud83d"}, {"id": 2, "jobTitle": "Chef"}], "count": 2}}'
+    sandbox.lucca.faults.add(Fault(USERS, "answer", body=body, count=None))
+    sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, "answer", body='\ufeff{"items": [], "count": 0}', count=None))
+    tap = sandbox.tap()
+    assert (tap.exit_code, tap.records("work_contracts")) == (0, [])
+    assert [row["jobTitle"] for row in tap.records("users")] == ["Chef \N{REPLACEMENT CHARACTER}", "Chef"]
+
+
+@pytest.mark.parametrize(
+    "body", ["[]", '{"data": {"items": {}, "count": 1}}', '{"data": {"items": [], "count": "one"}}']
+)
+def test_json_of_another_form_is_asked_for_once(sandbox: Sandbox, body: str) -> None:
+    """Lucca would answer the same again."""
+    sandbox.lucca.faults.add(Fault(USERS, "answer", body=body, count=None))
     tap = sandbox.tap()
     assert tap.exit_code == 1
-    assert "after retrying for up to 1 seconds" in tap.log
+    assert "Traceback" not in tap.log
+    assert sum(request.path == USERS for request in sandbox.lucca.requests) == 1
+
+
+def test_a_bomb_is_refused(sandbox: Sandbox) -> None:
+    """An answer that gzip made small is not unpacked beyond a limit, and not asked for again."""
+    bomb = gzip.compress(b" " * 200_000_000, 1)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\nConnection: close\r\n\r\n"
+    with answering(head.encode() + bomb) as wire:
+        sandbox.tap_settings = {"host": wire.url}
+        tap = sandbox.tap()
+    assert tap.exit_code == 1
+    assert "64 MiB" in tap.log
+    assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("arguments", [(), ("--test",)])
+def test_authorities_that_cannot_be_used_are_told_at_once(
+    sandbox: Sandbox, variable: str, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the name of the variable, before the first message and the first request."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    bundle = sandbox.folder / "ca.pem"
+    bundle.write_text("no certificate")
+    monkeypatch.setenv(variable, str(bundle))
+    tap = sandbox.tap(*arguments)
+    assert (tap.exit_code, tap.stdout) == (1, "")
+    assert variable in tap.log.splitlines()[-1]
+    assert sandbox.lucca.requests == []
 
 
 @pytest.mark.parametrize(
@@ -125,14 +235,14 @@ def test_hosts_that_are_refused(host: str) -> None:
 
 def test_ids_in_another_case_are_ids(sandbox: Sandbox) -> None:
     """Field names are compared without regard to case, keys too."""
-    original = UsersStream.read_page
+    original = UsersStream.page_of
 
-    def shouting(self: UsersStream, body: bytes) -> Page:
-        page = original(self, body)
+    def shouting(self: UsersStream, answer: Any) -> Page:
+        page = original(self, answer)
         return Page([{key.upper(): value for key, value in row.items()} for row in page.rows], page.total)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(UsersStream, "read_page", shouting)
+        patch.setattr(UsersStream, "page_of", shouting)
         tap = TapLucca(config=sandbox.tap_config)
         rows: list[Any] = list(tap.streams["users"].get_records(None))
     assert len(rows) == 250

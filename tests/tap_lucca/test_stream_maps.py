@@ -19,10 +19,9 @@ RENAME_STREAM, RENAME_AND_DROP, ONE_LEGAL_ENTITY = (
 )
 
 
-def marks(tap: Run) -> dict[str, tuple[int, int]]:
-    """Return, by stream, how many records its completion mark says were read, and how many written."""
-    bookmarks = tap.state["bookmarks"]
-    return {name: (row["completion"]["read"], row["completion"]["records"]) for name, row in bookmarks.items()}
+def marks(tap: Run) -> dict[str, int]:
+    """Return, by stream, how many records its completion mark says were read from Lucca."""
+    return {name: row["completion"]["records"] for name, row in tap.state["bookmarks"].items()}
 
 
 def schema_message(tap: Run, stream: str) -> dict[str, Any]:
@@ -39,13 +38,13 @@ def everything(sandbox: Sandbox) -> Run:
 
 
 def test_without_stream_maps_all_that_is_read_is_written(everything: Run) -> None:
-    """The mark's two numbers are the same."""
+    """The mark counts the records."""
     contracts = len(everything.records("work_contracts"))
-    assert marks(everything) == {"users": (250, 250), "work_contracts": (contracts, contracts)}
+    assert marks(everything) == {"users": 250, "work_contracts": contracts}
 
 
 def test_a_stream_is_renamed(sandbox: Sandbox, everything: Run) -> None:
-    """Schema, key and records come under the new name; the mark stays where it was, and counts those records."""
+    """Schema, key and records come under the new name; the mark stays where it was."""
     sandbox.tap_settings = RENAME_STREAM
     tap = sandbox.tap()
     assert tap.exit_code == 0
@@ -80,28 +79,50 @@ def test_properties_are_renamed_and_dropped(sandbox: Sandbox, everything: Run) -
     ],
 )
 def test_people_are_filtered_by_legal_entity(sandbox: Sandbox, everything: Run, expression: str) -> None:
-    """Who belongs to another, or to none, is left out; the mark tells that not all was passed on."""
+    """People of another one, or of none, are left out. The mark counts everybody, so the target sees the difference."""
     sandbox.tap_settings = {"stream_maps": {"users": {"__filter__": expression}}}
     tap = sandbox.tap()
     assert tap.exit_code == 0
     chosen = [row for row in everything.records("users") if row["legalEntity"] and row["legalEntity"]["id"] == 1]
     assert tap.records("users") == chosen
     assert tap.records("work_contracts") == everything.records("work_contracts")
-    assert marks(tap) == {**marks(everything), "users": (250, len(chosen))}
+    assert marks(tap) == marks(everything)
     assert 0 < len(chosen) < 250
 
 
 @pytest.mark.parametrize(
     ("stream_maps", "written"),
-    [({"users": None}, 0), ({"users": {"__source__": "users"}}, 500), ({"people": {"__source__": "users"}}, 250)],
-    ids=["removed", "repeated", "copied"],
+    [
+        ({"users": None}, 0),
+        ({"users": "__NULL__"}, 0),
+        ({"users": {"__filter__": "False"}}, 0),
+        ({"users": {"__source__": "users"}}, 500),
+        ({"people": {"__source__": "users"}}, 250),
+    ],
+    ids=["removed", "removed for Meltano", "all filtered", "repeated", "copied"],
 )
-def test_the_mark_counts_what_is_written(sandbox: Sandbox, stream_maps: dict[str, Any], written: int) -> None:
-    """A stream that is removed or repeated cannot pass for all that was read; a copy of it does not matter."""
+def test_the_mark_counts_what_is_read(sandbox: Sandbox, stream_maps: dict[str, Any], written: int) -> None:
+    """Whatever stream maps make of the records, the number is what Lucca has."""
     sandbox.tap_settings = {"stream_maps": stream_maps}
     tap = sandbox.tap()
+    assert tap.exit_code == 0
     assert len(tap.records("users")) == written
-    assert marks(tap)["users"] == (250, written)
+    assert marks(tap)["users"] == 250
+
+
+@pytest.mark.parametrize(
+    "users", [None, {"__filter__": "False"}, {"__alias__": "people"}], ids=["removed", "all filtered", "renamed"]
+)
+def test_an_import_that_a_stream_map_empties_is_refused(sandbox: Sandbox, users: dict[str, str] | None) -> None:
+    """Nothing is uploaded, and the target doesn't blame the rights of the API key."""
+    sandbox.tap_settings = {"stream_maps": {"users": users}}
+    tap, target = sandbox.pipeline()
+    assert tap.exit_code == 0
+    assert target.exit_code == 1
+    assert sandbox.elimity.snapshots == []
+    last = target.log.splitlines()[-1]
+    assert "right" not in last
+    assert "API key" not in last
 
 
 @pytest.mark.parametrize(
