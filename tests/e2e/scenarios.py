@@ -250,14 +250,14 @@ SCENARIOS = {
     "end dates hidden": Scenario(
         "the key's role may not see end dates, so leavers would look active",
         "refuses the import",
-        "Lucca shows no 'dtContractEnd' to this API key",
+        "lack 'dtContractEnd'",
         imported=False,
         prepare=_hide_end_dates,
     ),
     "former employees hidden": Scenario(
         "the key's role may not see former employees",
         "imports, with a warning; should they have been there before, the safeguard refuses",
-        "nobody is a former employee: may the role of the API key read them?",
+        "Nobody is a former employee: may the role of the API key read them?",
         imported=True,
         prepare=_hide_former_employees,
     ),

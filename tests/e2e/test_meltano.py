@@ -107,7 +107,9 @@ def test_the_safeguard_remembers_from_run_to_run(company: Sandbox) -> None:
 def test_the_commands_of_the_plugins(company: Sandbox) -> None:
     """`meltano invoke …:check` and `:data-model`, the job and the schedule exist and work."""
     assert "all 20 attributes" in meltano(company, "invoke", "target-elimity:check").stdout
-    assert meltano(company, "invoke", "tap-lucca:check").exit_code == 0
+    check = meltano(company, "invoke", "tap-lucca:check")
+    assert check.exit_code == 0
+    assert "users and work contracts can be read" in check.log
     printed = meltano(company, "invoke", "target-elimity:data-model").stdout
     assert json.loads(printed) == company.elimity.data_model
     assert meltano(company, "run", "lucca-to-elimity").exit_code == 0
@@ -136,3 +138,19 @@ def test_nobody_else_is_spoken_to(company: Sandbox) -> None:
         proxy.setblocking(False)
         with pytest.raises(BlockingIOError):
             proxy.accept()
+
+
+@pytest.mark.parametrize(("dropped", "emitted"), [("null", True), ('"__NULL__"', False)])
+def test_what_drops_a_property_in_the_project_file(company: Sandbox, dropped: str, emitted: bool) -> None:
+    """Meltano removes a null before the tap starts, as the documentation says; the text arrives."""
+    project = company.folder / "meltano.yml"
+    text = project.read_text(encoding="utf-8")
+    before, name, after = text.partition("  - name: tap-lucca\n")
+    assert name
+    maps = f"    config:\n      stream_maps:\n        users:\n          mail: {dropped}\n"
+    project.write_text(before + name + maps + after, encoding="utf-8")
+    run = meltano(company, "invoke", "tap-lucca")
+    assert run.exit_code == 0, run.log
+    users = run.records("users")
+    assert len(users) == 2345
+    assert {"mail" in user for user in users} == {emitted}

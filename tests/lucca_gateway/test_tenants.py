@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 import trustme
+from lucca_elimity_kit.foreign import is_untrusted
 from lucca_gateway import tenants
 from lucca_gateway.imports import ImportFailedError, Reason, perform_import
 from lucca_gateway.settings import ListedHost, read_settings
@@ -168,7 +169,7 @@ def test_the_address_that_was_checked_is_the_one_connected_to(answer: Callable[.
     connected = answer(PUBLIC, PUBLIC, METADATA)
     values = {"host": "acme.ilucca.net", "api_key": "key"}
     settings = read_settings({"LUCCA_GATEWAY_MAX_RETRY_SECONDS": "0"})
-    with pytest.raises(ImportFailedError, match="the connection to Lucca failed") as caught:
+    with pytest.raises(ImportFailedError) as caught:
         list(perform_import(values, settings, Tenants((), 40), Stop()))
     assert caught.value.reason is Reason.UNAVAILABLE
     assert connected == [PUBLIC]
@@ -197,9 +198,10 @@ def test_the_certificate_must_be_for_the_name(
             assert session.get(f"{right}/api/v3/users?paging=0,1", timeout=PATIENCE).status_code == 200
         with (
             own.session(wrong, sandbox.lucca.api_key, Stop()) as session,
-            pytest.raises(requests.exceptions.SSLError, match="Hostname mismatch"),
+            pytest.raises(requests.exceptions.ConnectionError) as caught,
         ):
             session.get(wrong, timeout=PATIENCE)
+        assert is_untrusted(caught.value)
 
 
 def test_a_listed_host_is_allowed_on_its_port_only() -> None:
