@@ -1,4 +1,4 @@
-"""The ASGI application: what is served under which path."""
+"""The ASGI application."""
 
 from __future__ import annotations
 
@@ -17,42 +17,48 @@ if TYPE_CHECKING:
     from lucca_gateway.settings import Settings
 
 SERVICES = "/elimity.insights.customgateway."
+LONGEST_PATH = 200  # characters of it in the log
 
 _logger = logging.getLogger("lucca_gateway.access")
 
 
 class Application:
-    """`/healthz` for whoever runs the gateway, and the services for Elimity Insights."""
+    """`/healthz` for operators, and the services for Elimity Insights."""
 
     def __init__(self, settings: Settings) -> None:
-        tenants = Tenants(settings.allowed_hosts, settings.tap["requests_per_minute"], settings.ca_bundle)
+        tenants = Tenants(settings.allowed_hosts, settings.tap["requests_per_minute"], settings.tls)
         gateway = Gateway(settings, tenants)
-        self._services: App = TokenMiddleware(gateway, settings.tokens) if settings.tokens else gateway
+        self._services: App = TokenMiddleware(gateway, settings.tokens, settings.tls) if settings.tokens else gateway
         self.stop = gateway.stop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request and log it, without query, headers and body."""
-        if scope["path"] == "/healthz":
-            await respond(send, 200, b'{"status":"ok"}\n')
-            return
         status = 0
+        # A proxy in front may have read another length: https://www.rfc-editor.org/rfc/rfc9112#section-6.3.
+        ambiguous = {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
 
         async def watched(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
+            if ambiguous and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
             await send(message)
 
+        path = scope["path"]
+        if path == "/healthz":
+            await respond(watched, 200, b'{"status":"ok"}\n')
+            return
         start = time.monotonic()
         try:
-            if scope["path"].startswith(SERVICES):
+            if path.startswith(SERVICES):
                 await self._services(scope, receive, watched)
             else:
                 await respond(watched, 404, b'{"status":"not found"}\n')
         finally:
             _logger.info(
                 "%s %s",
-                scope["method"],
-                scope["path"],
+                scope["method"][:LONGEST_PATH],
+                path[:LONGEST_PATH],
                 extra=logs.fields(
                     client=(scope.get("client") or [None])[0],
                     status=status,

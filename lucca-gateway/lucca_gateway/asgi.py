@@ -1,4 +1,4 @@
-"""The types of ASGI, as far as the gateway uses it: https://asgi.readthedocs.io."""
+"""The types of ASGI that the gateway uses: https://asgi.readthedocs.io."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class MountedApp(Protocol):
-    """An application that says under which path it is to be served."""
+    """An application that knows the path it serves."""
 
     @property
     def path(self) -> str:
-        """The beginning of the paths it serves, without a slash at its end."""
+        """The prefix of the paths it serves, without a slash at the end."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - types of other libraries
         """Serve a request."""

@@ -1,7 +1,7 @@
-"""One import: Lucca's users and work contracts, read and checked as tap-lucca does, joined as target-elimity does.
+"""One import: reads users and work contracts as tap-lucca does, and joins them as target-elimity does.
 
-No protocol in it, and nothing asynchronous: a generator that is run in a thread of its own. Lucca is read to its end,
-and every employee made once, before the first of them is given out: what comes after that can hardly fail any more.
+It knows nothing of the protocol and is not asynchronous: it is a generator that runs in a thread of its own. It reads
+everything and makes every employee once before it yields the first one, so hardly anything can fail after that.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
-from lucca_elimity_kit.tls import TlsFiles
+from lucca_elimity_kit.foreign import failure
 from singer_sdk.exceptions import SingerSDKError
 from tap_lucca.client import LuccaClient, LuccaError
 from tap_lucca.streams import UsersStream
 from tap_lucca.tap import TapLucca
+from target_elimity.database import DiskError
 from target_elimity.employees import Employee, Rules
 from target_elimity.imports import Import
 
-from lucca_gateway.tenants import HostError
+from lucca_gateway.addresses import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -38,14 +39,14 @@ if TYPE_CHECKING:
     from lucca_gateway.tenants import Tenants
 
 CONFIGURATION_VALUES = ("host", "api_key")
-# Whoever watches an import, or a proxy that waits for its next byte, hears of it about this often.
+# An import logs its progress about this often: for people, and for proxies that close silent connections.
 PROGRESS_SECONDS = 10.0
 EMPLOYEES_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A line for the people who look at the import in Elimity Insights."""
+    """A line in the Logs tab of Elimity Insights."""
 
     level: Literal["info", "alert"]
     message: str
@@ -55,17 +56,17 @@ Item: TypeAlias = Employee | Log
 
 
 class Reason(Enum):
-    """Why an import failed, in the terms of those who can do something about it."""
+    """Why an import failed."""
 
     CONFIGURATION = auto()  # a configuration value is missing or malformed
     CREDENTIALS = auto()  # Lucca does not know the key
-    RIGHTS = auto()  # the key may not read what has to be read
-    DATA = auto()  # what Lucca gives is not a whole import
-    UNAVAILABLE = auto()  # Lucca, or the way to it, does not work; later it may
+    RIGHTS = auto()  # the key lacks a right
+    DATA = auto()  # Lucca's data is not a whole import
+    UNAVAILABLE = auto()  # Lucca, the network or the gateway's disk fails at the moment
 
 
 class ImportFailedError(Exception):
-    """Nothing is to be imported; the message tells an administrator why, and never holds a value of a record."""
+    """Nothing is imported. The message tells an administrator why, and quotes no record."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -75,13 +76,13 @@ class ImportFailedError(Exception):
 def perform_import(
     configuration: Mapping[str, object], settings: Settings, tenants: Tenants, stop: Stop
 ) -> Generator[Sequence[Item], None, None]:
-    """Yield the logs and employees of an import, several at once; nothing before Lucca has accepted the key.
+    """Yield the log lines and employees of an import, several at once; nothing before Lucca has accepted the key.
 
     Raises:
-        ImportFailedError: There is nothing to import, or not all of it: what was yielded must be dropped.
+        ImportFailedError: The import failed; what was yielded must be dropped.
         StoppedError: The import was told to stop.
     """
-    with _told_to_administrators():
+    with _as_import_error():
         tap = _new_tap(configuration, settings)
         tenants.check(tap.instance_url)
         with tenants.session(tap.instance_url, tap.config["api_key"], stop) as session:
@@ -92,7 +93,7 @@ def perform_import(
                 timeout=tap.config["request_timeout"],
                 max_retry_seconds=tap.config["max_retry_seconds"],
                 sleep=stop.pause,
-                tls=TlsFiles(session.verify or True),
+                tls=settings.tls,
             )
             with closing(Import()) as incoming:
                 for stream in tap.streams.values():
@@ -104,7 +105,7 @@ def perform_import(
 def _deliver(incoming: Import, settings: Settings, stop: Stop) -> Iterator[Sequence[Item]]:
     incoming.check_records()
     rules = Rules(datetime.now(settings.timezone).date(), settings.timezone, settings.contract_type_names)
-    # A first pass for nobody: if somebody cannot be imported, nobody has been sent yet.
+    # The first pass yields nothing: if an employee cannot be made, none has been sent yet.
     for _ in incoming.employees(rules):
         stop.check()
     yield [Log("info", f"Importing {incoming.summary}.")]
@@ -118,13 +119,13 @@ def _deliver(incoming: Import, settings: Settings, stop: Stop) -> Iterator[Seque
 
 def _new_tap(configuration: Mapping[str, object], settings: Settings) -> _Tap:
     values = {name: configuration[name] for name in CONFIGURATION_VALUES if name in configuration}
-    # What is copied out of a mail or a table often has a blank at its end.
+    # A value that is copied from an email or a table often ends with a blank.
     values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
     return _Tap(config={**values, **settings.tap})
 
 
 def _collect(stream: LuccaStream, incoming: Import, stop: Stop) -> Iterator[list[Log]]:
-    """Read a stream to its end into the import; yield what there is to log."""
+    """Read a stream to its end into the import; yield log lines."""
     what = stream.name.replace("_", " ")
     told = time.monotonic()
     count = 0
@@ -141,33 +142,35 @@ def _collect(stream: LuccaStream, incoming: Import, stop: Stop) -> Iterator[list
 
 
 @contextmanager
-def _told_to_administrators() -> Iterator[None]:
-    """Turn the errors of tap and target, whose words are fit for administrators, into that of an import."""
+def _as_import_error() -> Iterator[None]:
+    """Turn the errors of the tap and the target, whose messages administrators may read, into an ImportFailedError."""
     try:
         yield
-    except (SettingsError, HostError) as error:
-        flaw = str(error)
-        if isinstance(error, HostError):
-            flaw = f"The setting 'host' cannot be used: {error}."
-        raise ImportFailedError(Reason.CONFIGURATION, flaw) from None
+    except HostError as error:
+        raise ImportFailedError(
+            Reason.CONFIGURATION, f"The configuration value 'host' cannot be used: {error}."
+        ) from None
+    except SettingsError as error:
+        raise ImportFailedError(Reason.CONFIGURATION, str(error)) from None
     except LuccaError as error:
         raise ImportFailedError(_reason(error.status), str(error)) from None
+    except (DiskError, sqlite3.Error):
+        raise ImportFailedError(
+            Reason.UNAVAILABLE,
+            "The gateway cannot use its temporary folder. Ask its operator to make room there, and run it again.",
+        ) from None
     except (ConnectorError, SingerSDKError) as error:
         raise ImportFailedError(Reason.DATA, str(error)) from None
-    except OSError:
+    except OSError as error:
         raise ImportFailedError(
-            Reason.UNAVAILABLE, "The address of Lucca could not be found out. Run it again."
-        ) from None
-    except sqlite3.Error:
-        raise ImportFailedError(
-            Reason.UNAVAILABLE, "The gateway can't use its temporary folder: its operator must check the space there."
+            Reason.UNAVAILABLE, f"Lucca cannot be reached ({failure(error)}). Run it again."
         ) from None
 
 
 class _Tap(TapLucca):
     """The tap, in process: its streams are read one by one, and no message is written."""
 
-    variables = ""  # an administrator sees none
+    variables = ""  # administrators see no environment variables
 
 
 def _reason(status: int | None) -> Reason:

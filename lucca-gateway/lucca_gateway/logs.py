@@ -1,4 +1,4 @@
-"""Structured logs: a JSON object a line on the standard error, in which no value of a request ever stands."""
+"""Structured logs: one JSON object a line on the standard error, without any value of a request."""
 
 from __future__ import annotations
 
@@ -9,32 +9,34 @@ from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
+from lucca_elimity_kit.foreign import quiet_libraries
 from typing_extensions import override
 
-# Tells the lines of one import from those of the others; set in the task and in the thread of an import.
+# Identifies the log lines of one import; set in its task and in its thread.
 import_id: ContextVar[str | None] = ContextVar("import_id", default=None)
 
 
 def configure(level: str) -> None:
-    """Write what has at least this level, but for the details of libraries, as JSON."""
+    """Write log lines from this level on as JSON, without the details that libraries log."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-    # They tell of each request, or of how the tap was made; at debug level some quote addresses and headers.
-    for name in ("httpcore", "httpx", "pyrate_limiter", "singer_sdk", "tap-lucca", "urllib3"):
+    quiet_libraries()
+    # They log every request, or how the tap was created.
+    for name in ("pyrate_limiter", "singer_sdk", "tap-lucca"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # The tap sets the level of its metrics itself, each time it is made.
+    # The tap sets the level of this logger each time it is created.
     logging.getLogger("singer_sdk.metrics").disabled = True
 
 
 def fields(**values: object) -> dict[str, object]:
-    """Return the `extra` with which a line carries these fields beside its message."""
+    """Return the `extra` that adds fields to a log line."""
     return {"fields": values}
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Formats a log line as a JSON object."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -48,7 +50,7 @@ class JsonFormatter(logging.Formatter):
             line["import"] = identifier
         line.update(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[0]:
-            # Where it happened, but not the error's own words: one that nobody foresaw may quote a record.
+            # Where it happened, but not the error's message: it may quote a record.
             line["error"] = record.exc_info[0].__name__
             line["traceback"] = "".join(traceback.format_tb(record.exc_info[2]))
         return msgspec.json.encode(line).decode()

@@ -1,4 +1,4 @@
-"""The two generations of the custom gateway protocol over the same import: Connect RPC, protobuf.
+"""The two generations of the custom gateway protocol (Connect RPC, protobuf), which run the same import.
 
 Services: `elimity.insights.customgateway.v1alpha1` (servers from 3.42 on) and `v1alpha2` (from 3.46 on).
 """
@@ -11,51 +11,50 @@ import struct
 import time
 import traceback
 from contextlib import aclosing, closing, contextmanager, suppress
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
-from elimity.insights.common.v1alpha1.common_pb2 import Entity, Value
 from elimity.insights.customgateway.v1alpha1 import customgateway_connect as v1alpha1
 from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha1_pb2
 from elimity.insights.customgateway.v1alpha2 import customgateway_connect as v1alpha2
 from elimity.insights.customgateway.v1alpha2 import customgateway_pb2 as v1alpha2_pb2
-from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import NULL_VALUE
 from google.protobuf.struct_pb2 import Value as StructValue
-from google.protobuf.timestamp_pb2 import Timestamp
-from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
 from typing_extensions import override
 
 from lucca_gateway import logs
-from lucca_gateway.imports import CONFIGURATION_VALUES, ImportFailedError, Log, Reason, perform_import
+from lucca_gateway.encoding import encode, log_v1alpha1, log_v1alpha2
+from lucca_gateway.imports import CONFIGURATION_VALUES, ImportFailedError, Reason, perform_import
 from lucca_gateway.stopping import Stop, StoppedError
 from lucca_gateway.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, MutableMapping
-    from datetime import date, datetime
 
     from connectrpc.request import RequestContext
-    from target_elimity.data_model import Type
-    from target_elimity.employees import Employee
 
     from lucca_gateway.asgi import Message, MountedApp, Receive, Scope, Send
-    from lucca_gateway.imports import Item
+    from lucca_gateway.encoding import Response
+    from lucca_gateway.imports import Log
     from lucca_gateway.settings import Settings
     from lucca_gateway.tenants import Tenants
 
-# Elimity Insights asks for it with Meta and sends it back with each import: it stands for what a cursor means. Imports
-# are whole ones and have no cursor, so there is only this one.
+# Elimity Insights reads it with Meta and sends it back with each import: it says how to interpret a cursor. Imports are
+# always whole and use no cursor, so there is only this version.
 VERSION = "1"
-# Configuration values are short; what is longer is not read to its end.
+# Configuration values are short. A longer request is not read to its end.
 MOST_BYTES_OF_A_REQUEST = 1 << 16
-# A client that takes nothing for so long is as good as gone.
+# Seconds in which a client must accept the next bytes.
 SEND_TIMEOUT = 120.0
 END_OF_STREAM = 0b10  # flag of an envelope: https://connectrpc.com/docs/protocol/#streaming-response
+
+# The generated application answers with these if path, method or content type are wrong.
+STATUSES_WITHOUT_ERROR = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
+INVALID_REQUEST = ConnectError(Code.INVALID_ARGUMENT, "The request is not a valid one of this method.")
 
 CODES = {
     Reason.CONFIGURATION: Code.INVALID_ARGUMENT,
@@ -66,7 +65,6 @@ CODES = {
 }
 
 _logger = logging.getLogger("lucca_gateway")
-_Response = TypeVar("_Response", v1alpha1_pb2.PerformImportResponse, v1alpha2_pb2.PerformImportResponse)
 
 
 class Gateway:
@@ -79,12 +77,12 @@ class Gateway:
         self._calls: set[_Call] = set()
 
     def stop(self) -> None:
-        """End all imports with an error: the gateway is being shut down."""
+        """End all imports with an error because the gateway is shutting down."""
         for call in list(self._calls):
             call.end(ConnectError(Code.UNAVAILABLE, "The gateway is being shut down. Run it again."))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one call; both generated applications are made for it, so that they share its state."""
+        """Serve one call, with generated applications of its own."""
         call = _Call(self._settings, self._tenants, self._workers)
         services: tuple[MountedApp, ...] = (
             v1alpha1.ServiceASGIApplication(_V1Alpha1(call), read_max_bytes=MOST_BYTES_OF_A_REQUEST),
@@ -95,9 +93,10 @@ class Gateway:
             _refuse_compressed(scope)
             body = await _read_body(receive)
         except ConnectError as error:
-            await _refuse_body(send, error)
+            if error.code is not Code.CANCELED:
+                await _refuse_body(send, error)
             return
-        # Entities are small, and compressed one by one they would hardly shrink.
+        # Entities are small: compressed one by one they would hardly shrink.
         headers = [header for header in scope["headers"] if header[0] != b"connect-accept-encoding"]
         watcher = asyncio.create_task(_watch(receive, call))
         self._calls.add(call)
@@ -110,18 +109,20 @@ class Gateway:
 
 
 class _Call:
-    """One call: the import it asks for, and whether that came to its end."""
+    """One call and its import."""
 
     def __init__(self, settings: Settings, tenants: Tenants, workers: Workers) -> None:
+        self.is_request_valid = False
+        """Whether the generated application could decode the request."""
         self.complete = False
         self.more_at_hand = False
-        """Whether the next message follows at once: then this one need not be sent alone."""
+        """Whether the next message follows at once, so this one needn't be sent alone."""
         self._settings = settings
         self._tenants = tenants
         self._workers = workers
         self._stop = Stop()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Nobody may be waiting for it.
+        # Mark the exception as retrieved, in case nobody waits for it.
         self._ended.add_done_callback(lambda ended: ended.exception())
 
     def end(self, error: ConnectError) -> None:
@@ -131,11 +132,15 @@ class _Call:
             self._ended.set_exception(error)
 
     async def perform_import(
-        self, fields: Mapping[str, StructValue], response: type[_Response], log: Callable[[Log], Any]
-    ) -> AsyncIterator[_Response]:
-        """Yield the responses of an import, or raise a ConnectError that tells why there is none."""
+        self, fields: Mapping[str, StructValue], response: type[Response], log: Callable[[Log], Any]
+    ) -> AsyncIterator[Response]:
+        """Yield the responses of an import.
+
+        Raises:
+            ConnectError: The import failed; the message says why.
+        """
         configuration = {
-            # What is not text is malformed, whatever it is; False isn't text either, so the tap refuses it by name.
+            # The tap refuses a value that is not text, such as False, and names it.
             name: value.string_value if value.HasField("string_value") else False
             for name, value in fields.items()
             if name in CONFIGURATION_VALUES
@@ -144,15 +149,15 @@ class _Call:
         employees = 0
         start = time.monotonic()
 
-        def encoded() -> Generator[list[_Response], None, None]:
+        def encoded() -> Generator[list[Response], None, None]:
             with (
-                _unforeseen_errors_told(),
+                _bugs_as_internal_errors(),
                 closing(perform_import(configuration, self._settings, self._tenants, self._stop)) as items,
             ):
                 for several in items:
-                    yield [_encode(item, response, log) for item in several]
+                    yield [encode(item, response, log) for item in several]
 
-        _logger.info("Import asked for.", extra=logs.fields(waits=self._workers.busy))
+        _logger.info("Import requested.", extra=logs.fields(waits=self._workers.busy))
         try:
             async with aclosing(self._workers.run(encoded, self._stop, self._ended)) as responses:
                 async for several in responses:
@@ -181,7 +186,8 @@ class _V1Alpha1(v1alpha1.Service):
     def perform_import(
         self, request: v1alpha1_pb2.PerformImportRequest, ctx: RequestContext[Any, Any]
     ) -> AsyncIterator[v1alpha1_pb2.PerformImportResponse]:
-        return self._call.perform_import(request.fields, v1alpha1_pb2.PerformImportResponse, _log_v1alpha1)
+        self._call.is_request_valid = True
+        return self._call.perform_import(request.fields, v1alpha1_pb2.PerformImportResponse, log_v1alpha1)
 
 
 class _V1Alpha2(v1alpha2.Service):
@@ -190,24 +196,27 @@ class _V1Alpha2(v1alpha2.Service):
 
     @override
     async def meta(self, request: v1alpha2_pb2.MetaRequest, ctx: RequestContext[Any, Any]) -> v1alpha2_pb2.MetaResponse:
+        self._call.is_request_valid = True
         return v1alpha2_pb2.MetaResponse(initial_cursor=StructValue(null_value=NULL_VALUE), version=VERSION)
 
     @override
     def perform_import(
         self, request: v1alpha2_pb2.PerformImportRequest, ctx: RequestContext[Any, Any]
     ) -> AsyncIterator[v1alpha2_pb2.PerformImportResponse]:
+        self._call.is_request_valid = True
         if request.version != VERSION:
             raise ConnectError(
                 Code.FAILED_PRECONDITION,
-                f"The import is asked for in version {request.version!r}, but this gateway has version {VERSION!r}.",
+                f"The import is requested in another version, but this gateway has version {VERSION!r}. Run it again.",
             )
-        return self._call.perform_import(request.fields, v1alpha2_pb2.PerformImportResponse, _log_v1alpha2)
+        return self._call.perform_import(request.fields, v1alpha2_pb2.PerformImportResponse, log_v1alpha2)
 
 
 class _Sender:
-    """Sends what the generated application gives out, in larger pieces, and lets no broken import pass for a whole one.
+    """Sends the answer of the generated application in larger pieces, and corrects its errors.
 
-    The generated application ends the stream of a cancelled call as if all was well: it would be imported.
+    The generated application ends the stream of a cancelled call without an error, so a part would be imported as the
+    whole. If it can't decode a request, it reports an internal error and quotes the request.
     """
 
     def __init__(self, send: Send, call: _Call) -> None:
@@ -219,80 +228,40 @@ class _Sender:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._streams = dict(message["headers"]).get(b"content-type", b"").startswith(b"application/connect+")
+            if not (self._call.is_request_valid or self._streams or message["status"] in STATUSES_WITHOUT_ERROR):
+                message = {**message, "status": HTTPStatus.BAD_REQUEST}
         elif self._streams:
             body, more = message["body"], message["more_body"]
-            if not more and not self._call.complete and not _is_error(body):
-                body = _end_with_error("The import was broken off. Run it again.")
+            if not self._call.is_request_valid:
+                body = _end_with_error(INVALID_REQUEST)
+            elif not more and not self._call.complete and not _is_error(body):
+                body = _end_with_error(ConnectError(Code.UNAVAILABLE, "The import was broken off. Run it again."))
             self._held += body
             if more and self._call.more_at_hand:
                 return
             message = {**message, "body": bytes(self._held)}
             self._held.clear()
+        elif message["body"] and not self._call.is_request_valid:
+            message = {**message, "body": _error_as_json(INVALID_REQUEST)}
         try:
             await asyncio.wait_for(self._send(message), SEND_TIMEOUT)
         except asyncio.TimeoutError:
-            raise ConnectError(Code.DEADLINE_EXCEEDED, "The client takes nothing any more.") from None
+            raise ConnectError(Code.DEADLINE_EXCEEDED, "The client accepts no more data.") from None
 
 
 @contextmanager
-def _unforeseen_errors_told() -> Iterator[None]:
-    """Log where an error happened that nobody foresaw, but not its words: they may quote a record."""
+def _bugs_as_internal_errors() -> Iterator[None]:
+    """Log where an unexpected error happened, but not its message: it may quote a record."""
     try:
         yield
     except (ImportFailedError, StoppedError):
         raise
-    except Exception as error:  # noqa: BLE001 - told here, and raised as another
+    except Exception as error:  # noqa: BLE001 - logged here, and raised as an error of the protocol
         name = type(error).__name__
         frames = "".join(traceback.format_tb(error.__traceback__))
         _logger.error("Unexpected error.", extra=logs.fields(error=name, traceback=frames))  # noqa: TRY400
-        words = f"The gateway failed unexpectedly ({name}); its log tells where."
-        raise ConnectError(Code.INTERNAL, words) from None
-
-
-def _encode(item: Item, response: type[_Response], log: Callable[[Log], Any]) -> _Response:
-    return response(log=log(item)) if isinstance(item, Log) else response(entity=_entity(item))
-
-
-def _log_v1alpha1(log: Log) -> v1alpha1_pb2.Log:
-    return v1alpha1_pb2.Log(level=v1alpha1_pb2.Level(**{log.level: Empty()}), message=log.message)
-
-
-def _log_v1alpha2(log: Log) -> v1alpha2_pb2.Log:
-    return v1alpha2_pb2.Log(level=v1alpha2_pb2.Level(**{log.level: Empty()}), message=log.message)
-
-
-def _entity(employee: Employee) -> Entity:
-    return Entity(
-        attribute_assignments={
-            name: encode(value)
-            for (name, encode), value in zip(_ATTRIBUTES, _values(employee), strict=True)
-            if value is not None
-        },
-        id=employee.id,
-        name=employee.name,
-        type=ENTITY_TYPE,
-    )
-
-
-def _string(value: str) -> Value:
-    return Value(string=value)
-
-
-def _date(value: date) -> Value:
-    """Encode a day as its midnight in UTC."""
-    return Value(date=Timestamp(seconds=(value.toordinal() - _EPOCH) * 86_400))
-
-
-def _date_time(value: datetime) -> Value:
-    """Encode a moment that is in UTC."""
-    seconds = (value.hour * 60 + value.minute) * 60 + value.second
-    return Value(date_time=Timestamp(seconds=(value.toordinal() - _EPOCH) * 86_400 + seconds))
-
-
-_EPOCH = 719_163  # 1 January 1970, as an ordinal
-_ENCODE: dict[Type, Callable[[Any], Value]] = {"date": _date, "dateTime": _date_time, "string": _string}
-_ATTRIBUTES = [(attribute.id, _ENCODE[attribute.type]) for attribute in ATTRIBUTE_TYPES]
-_values = attrgetter(*(attribute.field for attribute in ATTRIBUTE_TYPES))
+        message = f"The gateway failed unexpectedly ({name}). Its log says where."
+        raise ConnectError(Code.INTERNAL, message) from None
 
 
 async def _read_body(receive: Receive) -> bytes:
@@ -310,7 +279,7 @@ async def _read_body(receive: Receive) -> bytes:
 
 
 def _refuse_compressed(scope: Scope) -> None:
-    """Refuse a compressed request: the generated application unpacks it to its end before it looks at its size."""
+    """Refuse a compressed request: the generated application decompresses all of it before it checks the size."""
     headers = dict(scope["headers"])
     for name in (b"content-encoding", b"connect-content-encoding"):
         if headers.get(name, b"identity").strip().lower() not in {b"", b"identity"}:
@@ -331,20 +300,24 @@ def _replay(body: bytes) -> Receive:
 
 
 async def _watch(receive: Receive, call: _Call) -> None:
-    """End the call when the client goes away: the generated application would not notice."""
+    """End the call when the client goes away; the generated application doesn't notice."""
     while (await receive())["type"] != "http.disconnect":
         pass
     call.end(ConnectError(Code.CANCELED, "The client went away."))
 
 
 def _is_error(body: bytes) -> bool:
-    """Whether the envelope that ends a stream ends it with an error."""
+    """Whether the last envelope of a stream holds an error."""
     return "error" in msgspec.json.decode(body[5:])
 
 
-def _end_with_error(message: str) -> bytes:
-    end = msgspec.json.encode({"error": {"code": Code.UNAVAILABLE.value, "message": message}})
+def _end_with_error(error: ConnectError) -> bytes:
+    end = msgspec.json.encode({"error": msgspec.Raw(_error_as_json(error))})
     return struct.pack(">BI", END_OF_STREAM, len(end)) + end
+
+
+def _error_as_json(error: ConnectError) -> bytes:
+    return msgspec.json.encode({"code": error.code.value, "message": error.message})
 
 
 def _figures(employees: int, start: float) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""How an import is told to stop, from another thread, wherever it is."""
+"""Stops an import from another thread."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from threading import Event
 
 
 class StoppedError(Exception):
-    """The import was told to stop: nobody waits for it any more."""
+    """The import was told to stop."""
 
 
 class Stop:
-    """Set once by whoever no longer wants an import, looked at by the import."""
+    """Set once to stop an import, which checks it regularly."""
 
     def __init__(self) -> None:
         self._event = Event()
@@ -25,6 +25,6 @@ class Stop:
             raise StoppedError
 
     def pause(self, seconds: float) -> None:
-        """Wait; raise StoppedError at once when the import is told to stop."""
+        """Wait, but raise StoppedError as soon as the import is told to stop."""
         if self._event.wait(seconds):
             raise StoppedError

@@ -1,8 +1,4 @@
-"""Lucca's tenants: which hosts may be asked at all, at which addresses, and one budget of requests for each tenant.
-
-The configuration values of an import name the host. Without the rules here, whoever may ask for an import could make
-the gateway speak to the network it runs in.
-"""
+"""Lucca's tenants: which hosts the gateway may call, and the budget of requests of each tenant."""
 
 from __future__ import annotations
 
@@ -11,19 +7,18 @@ import socket
 import time
 from contextlib import contextmanager
 from importlib.metadata import version
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import requests
+from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
 from lucca_elimity_kit.transport import BoundedAdapter
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
 from requests.adapters import BaseAdapter
 from typing_extensions import override
-from urllib3.connection import HTTPSConnection
-from urllib3.connectionpool import HTTPSConnectionPool
-from urllib3.exceptions import NameResolutionError
+
+from lucca_gateway.addresses import HostError, PublicAdapter, public_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +26,7 @@ if TYPE_CHECKING:
     from lucca_gateway.settings import ListedHost
     from lucca_gateway.stopping import Stop
 
-# https://developers.lucca.fr: {account}.ilucca.net and its like; sandboxes are under luccasoftware.com.
+# https://developers.lucca.fr: {account}.ilucca.net and the like; sandboxes are under luccasoftware.com.
 LUCCA_DOMAINS = (
     "ilucca.net",
     "ilucca.ch",
@@ -41,50 +36,35 @@ LUCCA_DOMAINS = (
     "ilucca-demo.ch",
     "luccasoftware.com",
 )
-WINDOW = 60.0  # seconds, as Lucca counts
+HTTPS_PORT = 443
+WINDOW = 60.0  # seconds over which Lucca counts requests
 
 _LUCCA_HOST = re.compile(rf"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?:{'|'.join(map(re.escape, LUCCA_DOMAINS))})")
-# https://www.rfc-editor.org/rfc/rfc6052: an IPv4 address in the last 32 bits, reached through a translator.
-_NAT64 = IPv6Network("64:ff9b::/96")
-# Not public either, which not every supported Python knows: RFC 6890 (some clouds have their metadata there), 7526,
-# 8215, 9637 and 3879; and the address at which one cloud serves its machines.
-_NOT_PUBLIC = (
-    IPv4Network("192.0.0.0/24"),
-    IPv4Network("192.88.99.0/24"),
-    IPv4Network("168.63.129.16/32"),
-    IPv6Network("64:ff9b:1::/48"),
-    IPv6Network("3fff::/20"),
-    IPv6Network("fec0::/10"),
-)
-
-
-class HostError(Exception):
-    """The gateway does not speak to this host; the message says why."""
 
 
 class Tenants:
     """The tenants in use. Imports of one tenant share its budget of requests and its connections, but never a key."""
 
-    def __init__(self, listed: tuple[ListedHost, ...], requests_per_minute: int, ca_bundle: str | None = None) -> None:
+    def __init__(self, listed: tuple[ListedHost, ...], requests_per_minute: int, tls: TlsFiles = DEFAULT_TLS) -> None:
         self._listed = {(host.name, host.port) for host in listed}
         self._requests_per_minute = requests_per_minute
-        self._ca_bundle = ca_bundle
+        self._tls = tls
         self._tenants: dict[tuple[str, int], _Tenant] = {}
         self._lock = Lock()
 
     def check(self, url: str) -> None:
-        """Make sure that an instance is at a host, and at addresses, to which the gateway may speak.
+        """Check that the gateway may call the host of an instance, at all addresses of the host.
 
         Raises:
-            HostError: It is not.
-            OSError: Its address cannot be found out at the moment.
+            HostError: It must not.
+            OSError: The host name can't be resolved at the moment.
         """
         name, port = _host_of(url)
         if self._is_listed(name, port):
             return
-        if not _LUCCA_HOST.fullmatch(name) or port != HTTPSConnection.default_port:
+        if not _LUCCA_HOST.fullmatch(name) or port != HTTPS_PORT:
             raise HostError(
-                # Not quoted: who swaps the two configuration values has the key here.
+                # The host isn't quoted: if somebody swaps the two configuration values, it is the key.
                 "it is not a host of Lucca, such as acme.ilucca.net. Only the operator of the gateway can "
                 "allow another one, with the setting LUCCA_GATEWAY_ALLOWED_HOSTS"
             )
@@ -97,19 +77,19 @@ class Tenants:
 
     @contextmanager
     def session(self, url: str, api_key: str, stop: Stop) -> Iterator[requests.Session]:
-        """Give out the session for one import of a tenant."""
+        """Open the session for one import of a tenant."""
         key = _host_of(url)
         with self._lock:
             tenant = self._tenants.get(key)
             if tenant is None:
-                adapter = BoundedAdapter() if self._is_listed(*key) else _PublicAdapter()
+                adapter = BoundedAdapter() if self._is_listed(*key) else PublicAdapter()
                 tenant = self._tenants[key] = _Tenant(adapter, self._requests_per_minute)
             tenant.imports += 1
         try:
             with requests.Session() as session:
-                # No proxy and no .netrc of the environment: a proxy would look up, and choose, the address itself.
+                # No proxy and no .netrc from the environment: a proxy would resolve the host name itself.
                 session.trust_env = False
-                session.verify = self._ca_bundle or True
+                session.verify = self._tls.verify
                 session.headers["User-Agent"] = f"lucca-gateway/{version('lucca-gateway')}"
                 session.headers["Authorization"] = f"lucca application={api_key}"
                 for scheme in ("https://", "http://"):
@@ -124,7 +104,7 @@ class Tenants:
         return bool(self._listed & {(name, port), (name, None)})
 
     def _forget_idle(self) -> None:
-        """Drop the tenants that nobody reads and whose window has passed: their budget is whole again."""
+        """Drop the tenants without a running import whose window has passed: their budget is whole again."""
         now = time.monotonic()
         for key, tenant in list(self._tenants.items()):
             if not tenant.imports and now - tenant.last_request > WINDOW:
@@ -132,39 +112,10 @@ class Tenants:
                 del self._tenants[key]
 
 
-def public_addresses(name: str, port: int) -> list[str]:
-    """Return the addresses of a host, all of them on the public internet.
-
-    Raises:
-        HostError: At least one of them is not.
-        OSError: They cannot be found out.
-    """
-    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
-    if not all(map(is_public, addresses)):
-        raise HostError(f"{name} has an address that is not on the public internet")
-    return addresses
-
-
-def is_public(address: str) -> bool:
-    """Whether an address is one of the public internet, and holds no other that is not."""
-    ip: IPv4Address | IPv6Address = ip_address(address)
-    if any(ip in network for network in _NOT_PUBLIC):
-        return False
-    if isinstance(ip, IPv6Address):
-        inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        if ip in _NAT64:
-            inner.append(IPv4Address(int(ip) & 0xFFFF_FFFF))
-        embedded = [str(address) for address in inner if address is not None]
-        if embedded:
-            return all(map(is_public, embedded))
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
-
-
 def _host_of(url: str) -> tuple[str, int]:
-    """Return name and port of an instance; its URL has been checked by the tap."""
+    """Return the host and port of an instance; the tap has checked its URL."""
     parts = urlsplit(url)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    return parts.hostname or "", parts.port or (HTTPS_PORT if parts.scheme == "https" else 80)
 
 
 class _Tenant:
@@ -178,7 +129,7 @@ class _Tenant:
         self._lock = Lock()
 
     def wait_for_turn(self, stop: Stop) -> None:
-        """Wait until a request fits into the budget, or raise StoppedError."""
+        """Wait until the budget allows a request, or raise StoppedError."""
         stop.check()
         while seconds := self._seconds_to_wait():
             stop.pause(seconds)
@@ -195,7 +146,7 @@ class _Tenant:
 
 
 class _TenantAdapter(BaseAdapter):
-    """Sends the requests of one import, each when the tenant's budget has room for it."""
+    """Sends the requests of one import, each when the tenant's budget allows it."""
 
     def __init__(self, tenant: _Tenant, stop: Stop) -> None:
         super().__init__()
@@ -209,43 +160,4 @@ class _TenantAdapter(BaseAdapter):
 
     @override
     def close(self) -> None:
-        """Leave the connections to the tenant's other imports."""
-
-
-class _PublicConnection(HTTPSConnection):
-    """Looks up the host, makes sure that its addresses are public, and connects to these and no others.
-
-    To check the name beforehand is not enough: the next answer to the same question may be another.
-    """
-
-    @override
-    def _new_conn(self) -> socket.socket:
-        name = self._dns_host
-        try:
-            addresses = public_addresses(name, self.port)
-        except socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from error
-        try:
-            for address in addresses[:-1]:
-                self._dns_host = address
-                try:
-                    return super()._new_conn()
-                except Exception:  # noqa: BLE001, S112 - the last address tells what is wrong
-                    continue
-            self._dns_host = addresses[-1]
-            return super()._new_conn()
-        finally:
-            self._dns_host = name  # the name that the certificate must bear
-
-
-class _PublicPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicConnection
-
-
-class _PublicAdapter(BoundedAdapter):
-    """Speaks HTTPS only, and only with public addresses."""
-
-    @override
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"https": _PublicPool}
+        """Keep the connections: the tenant's other imports use them."""

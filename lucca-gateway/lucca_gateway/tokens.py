@@ -1,8 +1,7 @@
-"""The bearer tokens with which Elimity Insights shows that it is the one who calls: JWTs of its issuer, RS256."""
+"""Bearer tokens, by which the gateway recognizes Elimity Insights: JWTs of its issuer, signed with RS256."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING
 
@@ -10,76 +9,85 @@ import jwt
 import msgspec
 
 from lucca_gateway.asgi import respond
+from lucca_gateway.keys import IssuerKeys, KeysUnavailableError
 
 if TYPE_CHECKING:
+    from lucca_elimity_kit.tls import TlsFiles
+
     from lucca_gateway.asgi import App, Receive, Scope, Send
     from lucca_gateway.settings import TokenRules
 
-ALGORITHMS = ["RS256"]
+ALGORITHM = "RS256"
+# Where the ASGI scope of a request with an accepted token holds the token's source id, as text.
+SOURCE_ID = "lucca_gateway.source_id"
 REQUIRED_CLAIMS = ["aud", "base_url", "exp", "gateway_url", "iss", "source_id"]
 LEEWAY = 30  # seconds by which clocks may differ
-JWKS_TIMEOUT = 10  # seconds
 
 _logger = logging.getLogger("lucca_gateway")
 
 
 class TokenError(Exception):
-    """A token is not accepted; the message says why, without a value of the token."""
+    """A token is not accepted; the message says why, and quotes nothing of the token."""
 
 
 class TokenValidator:
-    """Checks tokens against the rules and the published keys of their issuer."""
+    """Validates tokens with the rules of the settings and the keys of the issuer."""
 
-    def __init__(self, rules: TokenRules) -> None:
+    def __init__(self, rules: TokenRules, tls: TlsFiles) -> None:
         self._rules = rules
-        # It keeps the keys for five minutes, and asks for unknown ones no more than twice a minute.
-        self._keys = jwt.PyJWKClient(rules.jwks_url, timeout=JWKS_TIMEOUT)
+        self._keys = IssuerKeys(rules.jwks_url, tls)
 
-    def validate(self, token: str) -> None:
-        """Return if the token is accepted; may ask the issuer for its keys.
+    async def validate(self, token: str) -> str:
+        """Return the source id of an accepted token; fetches the keys of the issuer if needed.
 
         Raises:
-            TokenError: It is not.
+            TokenError: The token is not accepted.
         """
         try:
-            # Before any key is asked for: "none", or a secret that is the public key, is refused by name.
-            if jwt.get_unverified_header(token).get("alg") not in ALGORITHMS:
-                raise TokenError("it is not signed with RS256")
+            header = jwt.get_unverified_header(token)
+            # Checked before any key is fetched: "none", or HS256 with the public key as the secret.
+            if header.get("alg") != ALGORITHM:
+                raise TokenError(f"it is not signed with {ALGORITHM}")
+            key = await self._keys.find(header.get("kid"))
+            if key is None:
+                raise TokenError("the issuer has no such key")
             claims = jwt.decode(
                 token,
-                self._keys.get_signing_key_from_jwt(token),
-                algorithms=ALGORITHMS,
+                key,
+                algorithms=[ALGORITHM],
                 audience=list(self._rules.audiences),
                 issuer=self._rules.issuer,
                 leeway=LEEWAY,
                 options={"require": REQUIRED_CLAIMS},
             )
-        except jwt.PyJWKClientConnectionError:
+        except KeysUnavailableError:
             raise TokenError("the keys of the issuer cannot be read at the moment") from None
-        except (jwt.PyJWTError, ValueError) as error:
-            raise TokenError(_WORDS.get(type(error), "it is malformed, or no key of the issuer fits")) from None
+        # The json module, which pyjwt uses, raises RecursionError on deep nesting and accepts infinite numbers.
+        except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+            raise TokenError(_WORDS.get(type(error), "it is malformed")) from None
         for claim, expected in (("base_url", self._rules.base_url), ("gateway_url", self._rules.gateway_url)):
             if not _is_same_url(claims[claim], expected):
                 raise TokenError(f"its {claim} is not the one of this gateway")
         source_id = claims["source_id"]
         if isinstance(source_id, bool) or not isinstance(source_id, (str, int)) or not str(source_id).strip():
-            raise TokenError("its source_id is not one")
+            raise TokenError("its source_id is not valid")
+        return str(source_id).strip()
 
 
 class TokenMiddleware:
-    """Lets only requests with an accepted token through; those without one too, where tokens are optional."""
+    """Serves only requests with an accepted token; those without a token too, if tokens are optional."""
 
-    def __init__(self, app: App, rules: TokenRules) -> None:
+    def __init__(self, app: App, rules: TokenRules, tls: TlsFiles) -> None:
         self._app = app
         self._optional = rules.optional
-        self._validator = TokenValidator(rules)
+        self._validator = TokenValidator(rules, tls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with 401, or hand the request on."""
+        """Answer with 401, or pass the request on with the source id of its token."""
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         try:
             if given or not self._optional:
-                await asyncio.to_thread(self._validator.validate, _bearer_token(given))
+                scope = {**scope, SOURCE_ID: await self._validator.validate(_bearer_token(given))}
         except TokenError as error:
             _logger.warning("Token refused: %s.", error)
             await _refuse(scope, send, f"The token is not accepted: {error}.")
@@ -92,15 +100,15 @@ def _bearer_token(given: list[bytes]) -> str:
         raise TokenError("there is none")
     scheme, _, token = given[0].decode("latin-1").partition(" ")
     if len(given) > 1 or scheme.lower() != "bearer" or not token.strip():
-        raise TokenError("the Authorization header is not that of one bearer token")
+        raise TokenError("the Authorization header does not hold exactly one bearer token")
     return token.strip()
 
 
 async def _refuse(scope: Scope, send: Send, message: str) -> None:
-    """Answer with 401, of which the words reach the clients of unary calls; those of streams see the code alone."""
+    """Answer with 401. Clients of unary calls get the message, those of streams only the code."""
     content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
     body = msgspec.json.encode({"code": "unauthenticated", "message": message})
-    if content_type.startswith("application/connect+"):
+    if content_type in {"application/connect+proto", "application/connect+json"}:
         body = msgspec.json.encode({"error": msgspec.Raw(body)})
         body = b"\x02" + len(body).to_bytes(4, "big") + body
     else:

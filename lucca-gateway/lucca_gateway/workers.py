@@ -1,4 +1,4 @@
-"""Threads for imports: a bounded number of them, one for each import from its beginning to its end."""
+"""Threads for imports: a limited number of them, and each runs one import from its beginning to its end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from typing_extensions import override
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Runs generators in threads, at most so many at once; further ones wait."""
+    """Runs generators in threads, at most a given number at once; further ones wait for a slot."""
 
     def __init__(self, most: int) -> None:
         self._slots = asyncio.Semaphore(most)
@@ -34,15 +34,19 @@ class Workers:
     async def run(
         self, make: Callable[[], Generator[T, None, None]], stop: Stop, ended: asyncio.Future[None]
     ) -> AsyncGenerator[T, None]:
-        """Yield what a generator yields that is run in a thread; each item is asked for only when it is wanted.
+        """Run a generator in a thread and yield its items; the thread computes an item only when it is asked for.
 
-        When `ended` is done, waiting ends with its error, and `stop` tells the generator. The place is taken until the
-        thread has really ended, so that imports that are slow to stop do not add up.
+        When `ended` is done, waiting ends with its error, and `stop` tells the generator. The slot is free again only
+        when the thread has ended, so that imports that are slow to stop don't add up.
         """
-        await _unless(ended, self._slots.acquire())
+        await self._acquire_slot(ended)
         loop = asyncio.get_running_loop()
         worker = _Worker(make, lambda: loop.call_soon_threadsafe(self._slots.release))
-        worker.start()
+        try:
+            worker.start()
+        except BaseException:
+            self._slots.release()
+            raise
         try:
             while (item := await _unless(ended, worker.next())) is not None:
                 yield item
@@ -50,11 +54,25 @@ class Workers:
             stop.set()
             worker.finish()
 
+    async def _acquire_slot(self, ended: asyncio.Future[None]) -> None:
+        """Wait for a slot. If waiting is cancelled in the moment in which the slot is granted, it is given back."""
+
+        def give_back(acquired: asyncio.Future[Literal[True]]) -> None:
+            if not acquired.cancelled():
+                self._slots.release()
+
+        acquiring = asyncio.ensure_future(self._slots.acquire())
+        try:
+            await _unless(ended, acquiring)
+        except BaseException:
+            acquiring.add_done_callback(give_back)
+            raise
+
 
 class _Worker(Thread, Generic[T]):
-    """Runs one generator: SQLite, for one, wants to stay in the thread in which it was opened.
+    """Runs one generator in one thread: an SQLite connection belongs to the thread that opened it.
 
-    A daemon, so that a request to Lucca that hangs does not keep the gateway from ending.
+    It is a daemon thread, so a request to Lucca that hangs doesn't keep the gateway from ending.
     """
 
     def __init__(self, make: Callable[[], Generator[T, None, None]], at_end: Callable[[], object]) -> None:
@@ -71,7 +89,7 @@ class _Worker(Thread, Generic[T]):
         return await asyncio.wrap_future(future)
 
     def finish(self) -> None:
-        """End the thread, as soon as it is done with what it was asked for."""
+        """End the thread as soon as it has computed the item it is working on."""
         self._asked.put(None)
 
     @override
@@ -79,7 +97,7 @@ class _Worker(Thread, Generic[T]):
         try:
             self._context.run(self._serve)
         finally:
-            with suppress(RuntimeError):  # the loop has ended before
+            with suppress(RuntimeError):  # the event loop is closed already
                 self._at_end()
 
     def _serve(self) -> None:
@@ -89,14 +107,14 @@ class _Worker(Thread, Generic[T]):
                     continue
                 try:
                     future.set_result(next(items, None))
-                except BaseException as error:  # noqa: BLE001 - it is raised where the item is waited for
-                    # Without the frames, which hold what belongs to this thread, and has to be closed in it.
+                except BaseException as error:  # noqa: BLE001 - it is raised in the task that waits for the item
+                    # Without its frames: they hold objects that must be closed in this thread.
                     error.__cause__ = error.__context__ = None
                     future.set_exception(error.with_traceback(None))
 
 
 async def _unless(ended: asyncio.Future[None], awaitable: Awaitable[T]) -> T:
-    """Return what is awaited, or raise the error of `ended` if that is done first."""
+    """Return the result of an awaitable, or raise the error of `ended` if that is done first."""
     task = asyncio.ensure_future(awaitable)
     first: set[asyncio.Future[Any]] = {task, ended}
     try:

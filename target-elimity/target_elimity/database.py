@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 
+class DiskError(ConnectorError):
+    """The temporary file can't be read or written."""
+
+
 class TemporaryDatabase:
     """An SQLite database for one run.
 
@@ -31,7 +35,7 @@ class TemporaryDatabase:
         """Execute a statement.
 
         Raises:
-            ConnectorError: The temporary file cannot be written.
+            DiskError: The temporary file cannot be written.
         """
         try:
             self._database.execute(statement, parameters)
@@ -42,7 +46,7 @@ class TemporaryDatabase:
         """Execute a statement once for each row.
 
         Raises:
-            ConnectorError: The temporary file cannot be written.
+            DiskError: The temporary file cannot be written.
         """
         try:
             self._database.executemany(statement, rows)
@@ -53,7 +57,7 @@ class TemporaryDatabase:
         """Yield what a query finds, row by row.
 
         Raises:
-            ConnectorError: The temporary file cannot be read or written.
+            DiskError: The temporary file cannot be read or written.
         """
         try:
             # With `yield from`, a query that is given up would end with a complaint if the database is closed by then.
@@ -67,8 +71,8 @@ class TemporaryDatabase:
         self._finalizer()
 
 
-def _disk_error() -> ConnectorError:
-    return ConnectorError(
+def _disk_error() -> DiskError:
+    return DiskError(
         "The temporary database cannot be written. Make room on the disk of the temporary folder, or choose another "
         "folder with the variable TMPDIR (SQLITE_TMPDIR takes precedence)."
     )

@@ -12,11 +12,13 @@ import pytest
 import requests
 import trustme
 from lucca_elimity_kit.foreign import is_untrusted
-from lucca_gateway import tenants
+from lucca_elimity_kit.tls import TlsFiles
+from lucca_gateway import addresses, tenants
+from lucca_gateway.addresses import HostError, is_public
 from lucca_gateway.imports import ImportFailedError, Reason, perform_import
 from lucca_gateway.settings import ListedHost, read_settings
 from lucca_gateway.stopping import Stop
-from lucca_gateway.tenants import HostError, Tenants, is_public
+from lucca_gateway.tenants import Tenants
 
 from sandbox.server import serve
 from tests.harness import PATIENCE
@@ -191,9 +193,9 @@ def test_the_certificate_must_be_for_the_name(
             urls.append(stack.enter_context(serve(sandbox.lucca.app, certfile=certificate, keyfile=key)))
         look_up = socket.getaddrinfo
         monkeypatch.setattr(socket, "getaddrinfo", lambda _, port, *a, **k: look_up("127.0.0.1", port, *a, **k))
-        monkeypatch.setattr(tenants, "is_public", lambda _: True)
+        monkeypatch.setattr(addresses, "is_public", lambda _: True)
         right, wrong = (url.replace("127.0.0.1", "acme.ilucca.net") for url in urls)
-        own = Tenants((), 1000, str(tmp_path / "ca.pem"))
+        own = Tenants((), 1000, TlsFiles(str(tmp_path / "ca.pem")))
         with own.session(right, sandbox.lucca.api_key, Stop()) as session:
             assert session.get(f"{right}/api/v3/users?paging=0,1", timeout=PATIENCE).status_code == 200
         with (

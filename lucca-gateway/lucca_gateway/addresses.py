@@ -1,0 +1,102 @@
+"""The addresses to which the gateway may connect: those of the public internet.
+
+The configuration values of an import name the host. Without these rules, anybody who may ask for an import could make
+the gateway call systems in its own network.
+"""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
+
+from lucca_elimity_kit.transport import BoundedAdapter
+from typing_extensions import override
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import NameResolutionError
+
+# https://www.rfc-editor.org/rfc/rfc6052: the last 32 bits are an IPv4 address, which a translator connects to.
+_NAT64 = IPv6Network("64:ff9b::/96")
+# Not every supported Python version knows that these aren't public: RFC 6890 (some clouds serve metadata there), 7526,
+# 8215, 9637 and 3879, and the address at which one cloud serves its machines.
+_NOT_PUBLIC = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv4Network("168.63.129.16/32"),
+    IPv6Network("64:ff9b:1::/48"),
+    IPv6Network("3fff::/20"),
+    IPv6Network("fec0::/10"),
+)
+
+
+class HostError(Exception):
+    """The gateway must not connect to this host; the message says why."""
+
+
+def public_addresses(name: str, port: int) -> list[str]:
+    """Return the addresses of a host.
+
+    Raises:
+        HostError: At least one of them is not on the public internet.
+        OSError: The host name can't be resolved.
+    """
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    if not all(map(is_public, addresses)):
+        raise HostError(f"{name} has an address that is not on the public internet")
+    return addresses
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is on the public internet, and so is each address that is embedded in it."""
+    ip: IPv4Address | IPv6Address = ip_address(address)
+    if any(ip in network for network in _NOT_PUBLIC):
+        return False
+    if isinstance(ip, IPv6Address):
+        inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+        if ip in _NAT64:
+            inner.append(IPv4Address(int(ip) & 0xFFFF_FFFF))
+        embedded = [str(address) for address in inner if address is not None]
+        if embedded:
+            return all(map(is_public, embedded))
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+class PublicAdapter(BoundedAdapter):
+    """An adapter that connects over HTTPS only, and only to public addresses."""
+
+    @override
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"https": _PublicPool}
+
+
+class _PublicConnection(HTTPSConnection):
+    """Resolves the host name, checks all its addresses, and connects to these addresses only.
+
+    Checking the name beforehand isn't enough: the next lookup may return another address.
+    """
+
+    @override
+    def _new_conn(self) -> socket.socket:
+        name = self._dns_host
+        try:
+            addresses = public_addresses(name, self.port)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        try:
+            for address in addresses[:-1]:
+                self._dns_host = address
+                try:
+                    return super()._new_conn()
+                except Exception:  # noqa: BLE001, S112 - the last address raises the error that counts
+                    continue
+            self._dns_host = addresses[-1]
+            return super()._new_conn()
+        finally:
+            self._dns_host = name  # the certificate must be for this name
+
+
+class _PublicPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicConnection

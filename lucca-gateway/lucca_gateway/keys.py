@@ -1,0 +1,91 @@
+"""The public keys of the issuer of tokens, from its JWKS endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import requests
+from jwt import PyJWK, PyJWKSet, PyJWTError
+from lucca_elimity_kit.decoding import decode
+from lucca_elimity_kit.errors import ConnectorError
+from lucca_elimity_kit.http import Http
+from lucca_elimity_kit.retries import Retries
+from lucca_elimity_kit.transport import BoundedAdapter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lucca_elimity_kit.tls import TlsFiles
+
+FETCH_SECONDS = 5.0  # for the connection, and again for the answer
+MOST_BYTES = 1 << 20
+FRESH_SECONDS = 300.0  # older keys are fetched again …
+USABLE_SECONDS = 3600.0  # … but used for so long if the issuer can't be reached
+COOLDOWN_SECONDS = 30.0  # between fetches, if there are keys
+
+_logger = logging.getLogger("lucca_gateway")
+
+
+class KeysUnavailableError(Exception):
+    """The keys can't be fetched at the moment."""
+
+
+class IssuerKeys:
+    """The keys of one issuer. All who need a fetch wait for the same one; who needs a fresh known key doesn't wait."""
+
+    def __init__(self, jwks_url: str, tls: TlsFiles) -> None:
+        self._url = jwks_url
+        session = requests.Session()
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, BoundedAdapter())
+        self._http = Http(session, Retries("the issuer", 0, _logger), FETCH_SECONDS, tls, max_bytes=MOST_BYTES)
+        self._keys: Mapping[str | None, PyJWK] = {}
+        self._fetched = self._tried = 0.0
+        self._fetch: asyncio.Task[None] | None = None
+
+    async def find(self, key_id: str | None) -> PyJWK | None:
+        """Return a key, or None if the issuer has no such key.
+
+        Raises:
+            KeysUnavailableError: The keys have to be fetched, and can't be at the moment.
+        """
+        age = time.monotonic() - self._fetched
+        if age > USABLE_SECONDS:
+            self._keys = {}
+        cooling_down = self._keys and time.monotonic() - self._tried < COOLDOWN_SECONDS
+        if (key_id not in self._keys or age > FRESH_SECONDS) and (self._fetch or not cooling_down):
+            self._fetch = self._fetch or asyncio.create_task(self._fetch_keys())
+            # Resolving a host name, and connecting to each of its addresses, have no time limit together.
+            await asyncio.wait({self._fetch}, timeout=2 * FETCH_SECONDS)
+        if not self._keys:
+            raise KeysUnavailableError
+        return self._keys.get(key_id)
+
+    async def _fetch_keys(self) -> None:
+        try:
+            self._keys = await asyncio.to_thread(self._read_keys)
+            self._fetched = time.monotonic()
+        except ConnectorError as error:
+            _logger.warning("%s", error)
+        finally:
+            self._tried = time.monotonic()
+            self._fetch = None
+
+    def _read_keys(self) -> Mapping[str | None, PyJWK]:
+        body = self._http.call("GET", self._url, what="Reading the keys of the issuer").body
+        try:
+            keys = PyJWKSet(decode(_decoder, body).keys)
+            return {key.key_id: key for key in keys if key.key_id and key.public_key_use in {"sig", None}}
+        except (msgspec.DecodeError, PyJWTError, AttributeError, ArithmeticError, TypeError, ValueError):
+            raise ConnectorError("The issuer answers with something that is not a JSON Web Key Set.") from None
+
+
+class _Jwks(msgspec.Struct):
+    keys: list[dict[str, Any]]
+
+
+_decoder = msgspec.json.Decoder(_Jwks)

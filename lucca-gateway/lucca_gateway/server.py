@@ -1,0 +1,82 @@
+"""The HTTP server: uvicorn, with a time limit for requests and a graceful end for imports."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import h11
+import uvicorn
+from typing_extensions import override
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    import socket
+
+    from lucca_gateway.app import Application
+
+# Seconds for a whole request, head and body. Requests are small.
+REQUEST_SECONDS = 10.0
+
+
+class Server(uvicorn.Server):
+    """Gives running imports some seconds to finish when it is told to stop, then ends them with an error."""
+
+    def __init__(self, application: Application, host: str, port: int, patience: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                application,
+                host=host,
+                port=port,
+                loop="asyncio",
+                http=_Protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=patience + 2,
+            )
+        )
+        self._application = application
+        self._patience = patience
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().call_later(self._patience, self._application.stop)
+        await super().shutdown(sockets)
+
+
+class _Protocol(H11Protocol):
+    """Closes a connection whose request doesn't arrive in time.
+
+    uvicorn only limits how long a connection is idle after a response: https://github.com/Kludex/uvicorn/pull/1192.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
+        super().connection_made(transport)
+        self._set_deadline()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    @override
+    def on_response_complete(self) -> None:
+        self._set_deadline()
+        super().on_response_complete()
+
+    def _set_deadline(self) -> None:
+        """Start the time limit of the next request, and of what is missing of one that was answered early."""
+        if self._deadline:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(REQUEST_SECONDS, self._close_if_incomplete)
+
+    def _close_if_incomplete(self) -> None:
+        if self.conn.their_state in {h11.IDLE, h11.SEND_BODY}:
+            self.transport.abort()
