@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import msgspec
 import pytest
 from elimity.insights.customgateway.v1alpha1.customgateway_pb2 import PerformImportRequest
 from google.protobuf.json_format import ParseDict
@@ -236,7 +237,7 @@ def test_no_secret_and_no_person_is_logged_at_any_level(sandbox: Sandbox) -> Non
     whole = [line for line in gateway.log if line["message"] == "Import complete."]
     assert [line["employees"] for line in whole] == [250]
     same = [line["message"] for line in gateway.log if line.get("import") == whole[0]["import"]]
-    assert same[0] == "Import asked for."
+    assert same[0] == "Import requested."
     assert all("level" in line and line["level"] != "raw" for line in gateway.log)
 
 
@@ -262,4 +263,5 @@ def test_nonsense_is_answered_with_an_error(gateway: GatewayProcess) -> None:
     headers = {"Content-Type": "application/connect+proto"}
     with httpx.Client(base_url=gateway.url) as client:
         for content in (b"", b"nonsense", b"\0\0\0\0\3abc", b"\1\0\0\0\3abc", b"\0\0\0\0\0" * 2):
-            assert b'"error"' in client.post(PATH, content=content, headers=headers).content
+            answer = client.post(PATH, content=content, headers=headers)
+            assert msgspec.json.decode(answer.content[5:])["error"]["code"] == "invalid_argument"

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from sandbox.pulling import GENERATIONS
-from tests.lucca_gateway.support import configuration, failure
+from tests.lucca_gateway.support import configuration, failure, wait_until
 
 if TYPE_CHECKING:
     from sandbox.pulling import GatewayProcess
@@ -54,3 +54,51 @@ def test_a_host_that_is_none_is_told_in_words(sandbox: Sandbox, gateway: Gateway
     failed = failure(gateway.url, "v1alpha2", configuration(sandbox, host=host))
     assert (failed.code, failed.streamed) == ("invalid_argument", [])
     assert "'host'" in failed.message
+
+
+BODIES = {
+    "application/proto": b"\xff canary",
+    "application/json": b'{"canary": {"canary": "canary"',
+    "application/json; charset=utf-8": b"\xff\xfe",
+    "application/connect+proto": b"\0\0\0\0\7\xffcanary",
+    "application/connect+json": b'\0\0\0\0\x0a{"canary":1',
+}
+
+
+@pytest.mark.parametrize("content_type", BODIES)
+def test_a_body_that_is_no_message_is_an_invalid_argument(gateway: GatewayProcess, content_type: str) -> None:
+    """In either encoding, and without a word of it in the answer."""
+    method = "PerformImport" if "connect" in content_type else "Meta"
+    answer = httpx.post(
+        f"{gateway.url}/elimity.insights.customgateway.v1alpha2.Service/{method}",
+        content=BODIES[content_type],
+        headers={"Content-Type": content_type},
+    )
+    assert answer.status_code == (200 if "connect" in content_type else 400)
+    assert b'"invalid_argument"' in answer.content
+    assert b"canary" not in answer.content
+    assert "Traceback" not in gateway.log_text
+
+
+@pytest.mark.parametrize("method", ["Meta", "PerformImport"])
+@pytest.mark.parametrize(
+    "headers",
+    [{"Connect-Protocol-Version": "canary" * 5000}, {"Connect-Timeout-Ms": "canary"}, {"X-Name": b"\xff"}],
+)
+def test_headers_are_not_echoed(gateway: GatewayProcess, method: str, headers: dict[Any, Any]) -> None:
+    """However long they are."""
+    content_type = "application/connect+proto" if method == "PerformImport" else "application/proto"
+    answer = httpx.post(
+        f"{gateway.url}/elimity.insights.customgateway.v1alpha2.Service/{method}",
+        headers={"Content-Type": content_type, **headers},
+    )
+    assert answer.status_code == 400
+    assert b'"invalid_argument"' in answer.content
+    assert b"canary" not in answer.content
+
+
+def test_a_long_path_is_cut_in_the_log(gateway: GatewayProcess) -> None:
+    """It is as long as a client wants."""
+    assert httpx.get(f"{gateway.url}/{'x' * 50_000}").status_code == 404
+    wait_until(lambda: any(line["message"].startswith("GET /xxx") for line in gateway.log))
+    assert max(len(line["message"]) for line in gateway.log) < 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,6 +11,9 @@ from lucca_gateway.settings import ListedHost, read_settings
 
 from sandbox.pulling import GatewayProcess, running_gateway
 from tests.harness import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 URLS = {
     "LUCCA_GATEWAY_JWT_VALIDATION_BASE_URL": "https://acme.elimity.com",
@@ -56,11 +60,14 @@ def test_lists_and_blanks() -> None:
         ("ALLOWED_HOSTS", "*.internal"),
         ("ALLOWED_HOSTS", "me@lucca.internal"),
         ("ALLOWED_HOSTS", "lucca.internal:http"),
+        ("ALLOWED_HOSTS", "lucca.internal/path"),
+        ("ALLOWED_HOSTS", "2130706433"),
         ("CONTRACT_TYPE_NAMES", "[1]"),
         ("JWT_VALIDATION_ISSUER", "http://auth.elimity.com/"),
         ("JWT_VALIDATION_ISSUER", "file:///etc/passwd"),
         ("JWT_VALIDATION_AUDIENCES", ","),
         ("JWT_VALIDATION_BASE_URL", "acme.elimity.com"),
+        ("JWT_VALIDATION_GATEWAY_URL", "ftp://gateway.acme.example"),
         ("JWT_VALIDATION_OPTIONAL", "perhaps"),
         ("JWT_VALIDATION_OPTIONAL", "oui"),
         ("CONTRACT_TYPE_NAMES", "{'1': 'CDI'}"),
@@ -86,6 +93,22 @@ def test_only_what_was_meant_for_the_gateway_is_read() -> None:
     for variable in ("LUCCA_GATEWAY_ALLOWED_HOST", "LUCCA_GATEWAY_LOGLEVEL", "LUCCA_GATEWAY_JWT_VALIDATION_AUDIENCE"):
         with pytest.raises(SettingsError, match=variable):
             read_settings({variable: "x"})
+
+
+def test_urls_that_are_only_compared_may_be_http() -> None:
+    """A gateway in the same network may have no certificate."""
+    tokens = read_settings({**URLS, "LUCCA_GATEWAY_JWT_VALIDATION_GATEWAY_URL": "http://gateway.internal:8080/"}).tokens
+    assert tokens
+    assert tokens.gateway_url == "http://gateway.internal:8080/"
+
+
+def test_a_file_of_authorities_is_read_at_the_start(tmp_path: Path) -> None:
+    """One that is none is named at once, not when Lucca is called."""
+    path = tmp_path / "ca.pem"
+    path.write_text("canary")
+    with pytest.raises(SettingsError, match="REQUESTS_CA_BUNDLE ") as caught:
+        read_settings({"REQUESTS_CA_BUNDLE": str(path)})
+    assert "canary" not in str(caught.value)
 
 
 @pytest.mark.parametrize("alone", [*URLS, "LUCCA_GATEWAY_JWT_VALIDATION_AUDIENCES"])

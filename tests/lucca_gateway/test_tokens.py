@@ -53,12 +53,16 @@ class Issuer:
         """Answer with the public keys."""
         del request
         self.requests += 1
+        return JSONResponse(self.public_keys(), self.status)
+
+    def public_keys(self) -> dict[str, Any]:
+        """Return the JWKS."""
         algorithm = jwt.algorithms.RSAAlgorithm
         keys = [
             {**algorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig", "alg": "RS256"}
             for kid, key in self.keys.items()
         ]
-        return JSONResponse({"keys": keys}, self.status)
+        return {"keys": keys}
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """Return the claims of a good token, changed; None leaves one out."""
@@ -79,7 +83,8 @@ class Issuer:
         return jwt.encode(self.claims(**changes), self.keys[kid], "RS256", {"kid": kid})
 
 
-def _settings(issuer: Issuer, **more: str) -> dict[str, str]:
+def settings_of(issuer: Issuer, **more: str) -> dict[str, str]:
+    """Return the settings of a gateway that wants its tokens."""
     return {
         **ENVIRONMENT,
         "LUCCA_GATEWAY_JWT_VALIDATION_BASE_URL": BASE_URL,
@@ -106,7 +111,7 @@ def issuer() -> Iterator[Issuer]:
 @pytest.fixture(scope="module")
 def protected(issuer: Issuer) -> Iterator[GatewayProcess]:
     """Run a gateway that wants tokens."""
-    with running_gateway(_settings(issuer)) as gateway:
+    with running_gateway(settings_of(issuer)) as gateway:
         yield gateway
 
 
@@ -117,7 +122,7 @@ def lenient(issuer: Issuer) -> Iterator[GatewayProcess]:
         "LUCCA_GATEWAY_JWT_VALIDATION_OPTIONAL": "true",
         "LUCCA_GATEWAY_JWT_VALIDATION_AUDIENCES": "gateway, acme-gateway",
     }
-    with running_gateway(_settings(issuer, **more)) as gateway:
+    with running_gateway(settings_of(issuer, **more)) as gateway:
         yield gateway
 
 
@@ -249,7 +254,7 @@ def test_the_keys_are_fetched_anew_when_they_rotate_and_refused_when_they_cannot
     with ExitStack() as stack:
         issuer = _serve(stack)
         issuer.status = 503
-        gateway = stack.enter_context(running_gateway(_settings(issuer)))
+        gateway = stack.enter_context(running_gateway(settings_of(issuer)))
         failed = failure(gateway.url, "v1alpha1", configuration(sandbox), issuer.token())
         assert failed.code == "unauthenticated"
         wait_for_words(gateway, "keys of the issuer cannot be read")

@@ -1,0 +1,108 @@
+"""Clients that send half a request, or one whose length is ambiguous, over raw sockets to the real process."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from lucca_gateway.server import REQUEST_SECONDS
+
+if TYPE_CHECKING:
+    from sandbox.pulling import GatewayProcess
+
+PATH = b"/elimity.insights.customgateway.v1alpha1.Service/PerformImport"
+HEAD = b"POST " + PATH + b" HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/connect+proto\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: gateway\r\n\r\n"
+CONNECTIONS = 200
+
+
+def connect(gateway: GatewayProcess) -> socket.socket:
+    """Open a connection."""
+    parts = urlsplit(gateway.url)
+    return socket.create_connection((str(parts.hostname), parts.port or 80), timeout=3 * REQUEST_SECONDS)
+
+
+def received(connection: socket.socket) -> bytes:
+    """Read until the gateway closes the connection."""
+    answer = b""
+    try:
+        while some := connection.recv(65536):
+            answer += some
+    except ConnectionError:
+        pass
+    return answer
+
+
+HALVES = {
+    "nothing": b"",
+    "half a head": b"POST / HTTP/1.1\r\nHost: gat",
+    "half a body": HEAD + b"Content-Length: 100\r\n\r\nhalf",
+    "half a chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n64\r\nhalf",
+    "half a body of what is not there": b"POST / HTTP/1.1\r\nHost: gateway\r\nContent-Length: 100\r\n\r\nhalf",
+    "half a head after a request": HEALTH + b"GET /heal",
+}
+
+
+def test_half_sent_requests_are_closed(gateway: GatewayProcess) -> None:
+    """Two hundred at once, wherever they stop; the gateway answers others meanwhile, and the log stays quiet."""
+    with ExitStack() as stack:
+        begun = time.monotonic()
+        connections = []
+        for number in range(CONNECTIONS):
+            connection = stack.enter_context(connect(gateway))
+            connection.sendall(list(HALVES.values())[number % len(HALVES)])
+            connections.append(connection)
+        assert httpx.get(f"{gateway.url}/healthz").status_code == 200
+        for connection in connections:
+            received(connection)
+        assert time.monotonic() - begun < 2 * REQUEST_SECONDS
+    assert "Traceback" not in gateway.log_text
+
+
+@pytest.mark.parametrize("half", ["half a head", "half a body", "half a body of what is not there"])
+def test_a_request_that_drips_is_closed(gateway: GatewayProcess, half: str) -> None:
+    """A byte now and then does not keep it open, not even after it was answered."""
+    with connect(gateway) as connection:
+        connection.sendall(HALVES[half])
+        with pytest.raises(ConnectionError):
+            drip(connection)
+
+
+def drip(connection: socket.socket) -> None:
+    """Send a byte now and then."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < 2 * REQUEST_SECONDS:
+        connection.sendall(b"a")
+        time.sleep(0.2)
+
+
+def test_a_connection_that_is_used_stays_open(gateway: GatewayProcess) -> None:
+    """Each request has its own time."""
+    with connect(gateway) as connection:
+        for _ in range(4):
+            connection.sendall(HEALTH[:10])
+            time.sleep(REQUEST_SECONDS / 3)
+            connection.sendall(HEALTH[10:])
+            answer = b""
+            while not answer.endswith(b"}\n"):
+                answer += connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("head", [HEAD, b"POST /healthz HTTP/1.1\r\nHost: gateway\r\n"])
+def test_two_lengths_close_the_connection(gateway: GatewayProcess, head: bytes) -> None:
+    """RFC 9112, 6.3: what follows may be meant as part of the body; it is not answered."""
+    with connect(gateway) as connection:
+        body = b"5\r\nhello\r\n0\r\n\r\n"
+        lengths = b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n" % len(body)
+        connection.sendall(head + lengths + body + HEALTH)
+        begun = time.monotonic()
+        answer = received(connection)
+    assert time.monotonic() - begun < REQUEST_SECONDS / 2
+    assert b"connection: close" in answer
+    assert answer.count(b"HTTP/1.1 ") == 1
