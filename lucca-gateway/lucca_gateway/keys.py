@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import requests
-from jwt import PyJWK, PyJWKSet, PyJWTError
+from jwt import PyJWK
 from lucca_elimity_kit.decoding import decode
 from lucca_elimity_kit.errors import ConnectorError
 from lucca_elimity_kit.http import Http
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from lucca_elimity_kit.tls import TlsFiles
 
+ALGORITHM = "RS256"
 FETCH_SECONDS = 5.0  # for the connection, and again for the answer
 MOST_BYTES = 1 << 20
 FRESH_SECONDS = 300.0  # older keys are fetched again …
@@ -78,14 +80,21 @@ class IssuerKeys:
     def _read_keys(self) -> Mapping[str | None, PyJWK]:
         body = self._http.call("GET", self._url, what="Reading the keys of the issuer").body
         try:
-            keys = PyJWKSet(decode(_decoder, body).keys)
-            return {key.key_id: key for key in keys if key.key_id and key.public_key_use in {"sig", None}}
-        except (msgspec.DecodeError, PyJWTError, AttributeError, ArithmeticError, TypeError, ValueError):
-            raise ConnectorError("The issuer answers with something that is not a JSON Web Key Set.") from None
+            found = decode(_decoder, body).keys
+        except msgspec.DecodeError:
+            found = []
+        keys: dict[str | None, PyJWK] = {}
+        for key in found:
+            with suppress(Exception):  # pyjwt raises anything if a key is malformed; others may be fine
+                if key["kid"] and key.get("use", "sig") == "sig" and key.get("alg", ALGORITHM) == ALGORITHM:
+                    keys[key["kid"]] = PyJWK({name: key[name] for name in ("kty", "kid", "n", "e")}, ALGORITHM)
+        if not keys:
+            raise ConnectorError(f"The issuer does not answer with a JSON Web Key Set that has a key for {ALGORITHM}.")
+        return keys
 
 
 class _Jwks(msgspec.Struct):
-    keys: list[dict[str, Any]]
+    keys: list[Any]
 
 
 _decoder = msgspec.json.Decoder(_Jwks)

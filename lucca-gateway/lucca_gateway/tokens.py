@@ -9,7 +9,7 @@ import jwt
 import msgspec
 
 from lucca_gateway.asgi import respond
-from lucca_gateway.keys import IssuerKeys, KeysUnavailableError
+from lucca_gateway.keys import ALGORITHM, IssuerKeys, KeysUnavailableError
 
 if TYPE_CHECKING:
     from lucca_elimity_kit.tls import TlsFiles
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from lucca_gateway.asgi import App, Receive, Scope, Send
     from lucca_gateway.settings import TokenRules
 
-ALGORITHM = "RS256"
 # Where the ASGI scope of a request with an accepted token holds the token's source id, as text.
 SOURCE_ID = "lucca_gateway.source_id"
 REQUIRED_CLAIMS = ["aud", "base_url", "exp", "gateway_url", "iss", "source_id"]

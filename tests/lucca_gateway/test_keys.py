@@ -96,7 +96,8 @@ def test_a_jwks_that_is_none_refuses_the_token(issuer: Issuer, bad: str) -> None
 
 def test_a_key_that_cannot_be_used_does_not_spoil_the_others(issuer: Issuer) -> None:
     """Such as one of a kind that nobody knows yet."""
-    strange = [{"kty": "new", "kid": "new"}, {"kty": "oct", "k": "AAAA", "kid": "old"}, *issuer.public_keys()["keys"]]
+    strange = [7, {"kty": "new", "kid": "new"}, {"kty": "oct", "kid": "old"}, {"kty": "RSA", "kid": "odd", "n": 7}]
+    strange += issuer.public_keys()["keys"]
     with answering(ok(jwks(issuer, keys=strange))) as wire:
         issuer.url = f"{wire.url}/"
         with running_gateway(settings_of(issuer)) as gateway:

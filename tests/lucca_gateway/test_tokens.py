@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -16,6 +17,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from lucca_gateway.settings import read_settings
+from lucca_gateway.tokens import SOURCE_ID, TokenMiddleware
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -264,3 +267,24 @@ def test_the_keys_are_fetched_anew_when_they_rotate_and_refused_when_they_cannot
         for number in range(5):
             failure(gateway.url, "v1alpha1", configuration(sandbox), _foreign(issuer, f"unknown {number}"))
         assert issuer.requests <= asked + 1
+
+
+@pytest.mark.parametrize("source_id", ["7", 7, " 7 "])
+def test_the_source_of_the_token_is_handed_on(issuer: Issuer, source_id: Any) -> None:
+    """To whatever serves the request; without a token there is none."""
+    served: list[str | None] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del receive, send
+        served.append(scope.get(SOURCE_ID))
+
+    async def call() -> None:
+        settings = read_settings(settings_of(issuer, LUCCA_GATEWAY_JWT_VALIDATION_OPTIONAL="true"))
+        assert settings.tokens
+        middleware = TokenMiddleware(app, settings.tokens, settings.tls)
+        token = f"Bearer {issuer.token(source_id=source_id)}".encode()
+        for headers in ([(b"authorization", token)], []):
+            await middleware({"headers": headers}, None, None)  # type: ignore[arg-type]
+
+    asyncio.run(call())
+    assert served == ["7", None]
