@@ -145,7 +145,7 @@ def test_what_drops_a_property_in_the_project_file(company: Sandbox, dropped: st
     """Meltano removes a null before the tap starts, as the documentation says; the text arrives."""
     project = company.folder / "meltano.yml"
     text = project.read_text(encoding="utf-8")
-    before, name, after = text.partition("  - name: tap-lucca\n")
+    before, name, after = text.partition("\n  - name: tap-lucca\n")
     assert name
     maps = f"    config:\n      stream_maps:\n        users:\n          mail: {dropped}\n"
     project.write_text(before + name + maps + after, encoding="utf-8")
