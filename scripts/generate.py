@@ -5,6 +5,7 @@ In Markdown and YAML what is generated stands between a line with `generated: NA
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from importlib.metadata import metadata
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from lucca_gateway.settings import SCHEMA as GATEWAY
-from singer_sdk.helpers._util import dump_json
 from tap_lucca.tap import TapLucca
 from target_elimity.data_model import ATTRIBUTE_TYPES, export_file
 from target_elimity.settings import CREDENTIALS
@@ -45,7 +45,8 @@ def generated_files() -> dict[Path, str]:
     blocks = dict(_blocks())
     files = {
         ROOT / "target-elimity/insights-client-lucca-data-model-export.json": export_file(),
-        ROOT / "tap-lucca/catalog.json": dump_json(_catalog(), indent=2) + "\n",
+        ROOT / "tap-lucca/catalog.json": json.dumps(_catalog(), indent=2, ensure_ascii=False, separators=(",", ":"))
+        + "\n",
     }
     for name in (
         "README.md",

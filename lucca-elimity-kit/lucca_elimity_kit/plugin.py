@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import os
+import sys
 from copy import deepcopy
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,8 +21,7 @@ from lucca_elimity_kit.settings import SettingsSchema, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from singer_sdk.plugin_base import _ConfigInput
+    from types import FrameType
 
 ENVIRONMENT = "ENV"
 
@@ -61,8 +61,8 @@ class StrictPlugin(PluginBase):
             raise SettingsError(" ".join(flaws))
         super().__init__(config=settings, parse_env_config=False, validate_config=False, **kwargs)
 
-    @classmethod
-    def flaws(cls, settings: Mapping[str, Any]) -> Iterable[str]:
+    @staticmethod
+    def flaws(settings: Mapping[str, Any]) -> Iterable[str]:
         """Return sentences about settings that are wrong in a way that the JSON schema can't tell."""
         raise NotImplementedError
 
@@ -86,7 +86,7 @@ class StrictPlugin(PluginBase):
 
     @classmethod
     @override
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         config = super().cb_config(ctx, param, ())
         config.config = cls.read_settings(value)
         return config
@@ -110,6 +110,12 @@ class StrictPlugin(PluginBase):
         except SingerSDKError as error:
             raise as_connector_error(error) from error
         return exit_code if isinstance(exit_code, int) else 0
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Stop at once, and fail. The SDK would report success: https://github.com/meltano/sdk/pull/2620."""
+        self.logger.warning("Interrupted by signal %d before the end.", signum)
+        sys.exit(128 + signum)
 
 
 def as_connector_error(error: SingerSDKError) -> ConnectorError:

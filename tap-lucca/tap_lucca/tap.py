@@ -28,8 +28,7 @@ from tap_lucca.stream import COMPLETION, LuccaTap
 from tap_lucca.streams import UsersStream, WorkContractsStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from types import FrameType
+    from collections.abc import Sequence
 
     from singer_sdk import Stream
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -51,6 +50,7 @@ class TapLucca(StrictPlugin, LuccaTap):
     """Singer tap for Lucca HR: users and work contracts."""
 
     name = "tap-lucca"
+    flaws = staticmethod(flaws)
     variables = "TAP_LUCCA_"
     message_writer_class = _Writer
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
@@ -66,11 +66,6 @@ class TapLucca(StrictPlugin, LuccaTap):
 
     def __init__(self, *, catalog: Any = None, state: Any = None, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
         super().__init__(catalog=checked_catalog(catalog), state=checked_state(state), **kwargs)
-
-    @classmethod
-    @override
-    def flaws(cls, settings: Mapping[str, Any]) -> Iterable[str]:
-        return flaws(settings)
 
     @classmethod
     @override
@@ -154,9 +149,3 @@ class TapLucca(StrictPlugin, LuccaTap):
         super().load_state(state)
         for bookmark in self.state.get("bookmarks", {}).values():
             bookmark.pop(COMPLETION, None)
-
-    @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Stop at once, and fail. The SDK would report success: https://github.com/meltano/sdk/pull/2620."""
-        self.logger.warning("Interrupted by signal %d before the end.", signum)
-        sys.exit(128 + signum)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,8 +21,6 @@ from target_elimity.records import RECORD_TYPES, UnusableStreamError
 from target_elimity.settings import SCHEMA, flaws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from types import FrameType
     from typing import IO
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -37,6 +34,7 @@ class TargetElimity(StrictPlugin, Target):
     """
 
     name = "target-elimity"
+    flaws = staticmethod(flaws)
     variables = "TARGET_ELIMITY_"
     message_reader_class = MessageReader
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
@@ -88,12 +86,6 @@ class TargetElimity(StrictPlugin, Target):
         state = self.agent.finish()
         if state is not None:
             click.echo(msgspec.json.encode(state))
-
-    @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Stop at once and non-zero; the SDK's own handler would emit STATE and report success."""
-        self.logger.warning("Interrupted by signal %d before the end.", signum)
-        sys.exit(128 + signum)
 
     # The messages
 
@@ -154,11 +146,6 @@ class TargetElimity(StrictPlugin, Target):
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
         """Leave out the SDK's settings for targets that load tables."""
         super(Target, cls).append_builtin_config(config_jsonschema)
-
-    @classmethod
-    @override
-    def flaws(cls, settings: Mapping[str, Any]) -> Iterable[str]:
-        return flaws(settings)
 
     @classmethod
     @override
