@@ -33,11 +33,12 @@ class Projection:
         """
         self._inner: dict[str, Projection] = {}
         self._names: dict[str, None] = {}
+        left = offered.get("properties") or {}
         for name, field in schema["properties"].items():
             path = (*breadcrumb, "properties", name)
-            if name not in offered.get("properties", {}) or not selection[path]:
+            if name not in left or not selection[path]:
                 continue
-            field_offered = offered["properties"][name]
+            field_offered = left[name]
             field, field_offered = (part.get("items", part) for part in (field, field_offered))  # noqa: PLW2901
             if "properties" in field:
                 inner = Projection(field, field_offered, selection, path)

@@ -8,12 +8,13 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lucca_elimity_kit.decoding import decode
-from lucca_elimity_kit.errors import ConnectorError, SettingsError
+from lucca_elimity_kit.errors import ConnectorError
 from singer_sdk import Stream, Tap
 from singer_sdk.singerlib import RecordMessage
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
+from tap_lucca.catalog import check_replication
 from tap_lucca.client import LuccaClient, LuccaError, SlowPageError
 from tap_lucca.pagination import Page, Paginator, Row, Slice, UnstableCollectionError
 from tap_lucca.projection import Projection
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context
     from singer_sdk.mapper import StreamMap
     from singer_sdk.singerlib import Catalog
+
+    from tap_lucca.pagination import Walk
 
 # The key of the completion mark in the stream's bookmark: `{"completion": {"run_id": "…", "records": 2345}}`. `run_id`
 # is new in every run, and `records` counts the records read from Lucca. A stream that broke off has no mark.
@@ -67,12 +70,11 @@ class LuccaStream(Stream, ABC):
     valid_replication_keys: ClassVar[tuple[str, ...]] = ()
     """The properties by which the stream can be read incrementally."""
 
-    paginator: Paginator
-    """The walk through the collection, once it has begun."""
+    walk: ClassVar[type[Walk]]
+    """The way through the collection."""
 
-    @abstractmethod
-    def new_paginator(self) -> Paginator:
-        """Return a new walk through the collection."""
+    paginator: Paginator
+    """Where the walk is, once it has begun."""
 
     @abstractmethod
     def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
@@ -90,23 +92,13 @@ class LuccaStream(Stream, ABC):
         if method == REPLICATION_FULL_TABLE or not self.selected:
             self.replication_key = None  # with a key, the SDK would announce an incremental stream to the target
             return
-        flaw = None
-        if method != REPLICATION_INCREMENTAL or key not in self.valid_replication_keys:
-            possible = [
-                f"{REPLICATION_INCREMENTAL} with the replication key {key}" for key in self.valid_replication_keys
-            ]
-            flaw = f"its replication method can be {' or '.join([REPLICATION_FULL_TABLE, *possible])}"
-        elif not Projection(self.schema, self.effective_schema, self.mask).has(key):
-            flaw = f"select {key}, its replication key"
-        if flaw:
-            raise SettingsError(
-                f"'{self.name}' cannot be read as the catalog asks ({method} by {key or 'no key'}): {flaw}."
-            )
+        is_selected = Projection(self.schema, self.effective_schema, self.mask).has(key or "")
+        check_replication(self.name, method, key, self.valid_replication_keys, is_selected=is_selected)
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Row]:
         projection = Projection(self.schema, self.effective_schema, self.mask)
-        paginator = self.paginator = self.new_paginator()
+        paginator = self.paginator = Paginator(self.walk(self.config["page_size"]))
         while not paginator.finished:
             rows = self._next_rows(paginator, projection)
             if self._tap.progress:
@@ -148,11 +140,8 @@ class LuccaStream(Stream, ABC):
     def _shrink(self, paginator: Paginator) -> None:
         limit = paginator.limit
         if not paginator.shrink():
-            raise SlowPageError(
-                f"'{self.name}' could not be read: Lucca times out (408) even on a page of {limit} rows. "
-                "Run it again when Lucca is less busy.",
-                status=408,
-            )
+            problem = f"Lucca times out (408) even on a page of {limit} rows. Run it again when Lucca is less busy."
+            raise SlowPageError(f"'{self.name}' could not be read: {problem}", status=408)
         self.log("Lucca times out (408) on pages of %d rows; going on with %d.", limit, paginator.limit)
 
     @override

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from tap_lucca.bookmarks import filter_since
 from tap_lucca.incremental import IncrementalStream
-from tap_lucca.pagination import BackwardWalk, OverlappingWalk, Page, Paginator, Row, Slice
+from tap_lucca.pagination import BackwardWalk, OverlappingWalk, Page, Row, Slice
 from tap_lucca.stream import LuccaStream
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class UsersStream(IncrementalStream):
     primary_keys = ("id",)
     valid_replication_keys = ("modifiedAt",)
     decoder = msgspec.json.Decoder(_V3Body)
+    walk = OverlappingWalk
     right = "to read users (and former employees) of the directory"
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True, description="The user's id."),
@@ -74,10 +75,6 @@ class UsersStream(IncrementalStream):
     ).to_dict()
 
     @override
-    def new_paginator(self) -> Paginator:
-        return Paginator(OverlappingWalk(self.config["page_size"]))
-
-    @override
     def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
         params = {
             "fields": f"{projection.to_v3()},collection.count",
@@ -102,6 +99,7 @@ class WorkContractsStream(LuccaStream):
     path = "/directory/api/4.0/work-contracts"
     primary_keys = ("id",)
     decoder = msgspec.json.Decoder(_V4Body)
+    walk = BackwardWalk
     right = "to read work contracts of the directory"
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True, description="The contract's id."),
@@ -120,10 +118,6 @@ class WorkContractsStream(LuccaStream):
         th.Property("createdAt", th.DateTimeType, description="Creation; Lucca names no zone."),
         th.Property("lastModifiedAt", th.DateTimeType, description="Last change; Lucca names no zone."),
     ).to_dict()
-
-    @override
-    def new_paginator(self) -> Paginator:
-        return Paginator(BackwardWalk(self.config["page_size"]))
 
     @override
     def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
