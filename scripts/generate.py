@@ -1,6 +1,6 @@
-"""Writes what stands in the code into the files that repeat it; with --check only says which are out of date.
+"""Writes generated files and tables from the code; with --check it only names those that are out of date.
 
-In Markdown and YAML what is generated stands between a line with `generated: NAME` and one with `end of generated`.
+In Markdown and YAML, generated text stands between a line with `generated: NAME` and one with `end of generated`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,28 @@ from target_elimity.data_model import ATTRIBUTE_TYPES, export_file
 from target_elimity.settings import CREDENTIALS
 from target_elimity.target import TargetElimity
 
-from tests.e2e.scenarios import SCENARIOS
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lucca_elimity_kit.plugin import StrictPlugin
 
 ROOT = Path(__file__).parent.parent
+KIT = "lucca-elimity-kit"
 PLUGINS: tuple[type[StrictPlugin], ...] = (TapLucca, TargetElimity)
 # Sets of settings any one of which is enough to run.
 GROUPS = {"tap-lucca": (("host", "api_key"),), "target-elimity": (CREDENTIALS, ("output_path",))}
+WITH_BLOCKS = (
+    "tap-lucca/README.md",
+    "target-elimity/README.md",
+    "lucca-gateway/README.md",
+    "docs/configuration.md",
+    "docs/data.md",
+    "meltano.yml",
+)
 SDK_SETTINGS = ("stream_map", "flattening", "faker_config")
-# What is the same for every plugin, until there is a public home: then the variant is the account that publishes it.
-# The quality is for the hub to rate.
+# The repository has no public home yet. Then this is its address, and the variant the account that publishes it.
+REPOSITORY = "https://git.example/lucca-elimity.git"
+# What is the same for every plugin. The hub rates the quality.
 HUB_METADATA = {"variant": "original", "maintenance_status": "beta", "quality": "unknown"}
 FROM_PROJECT = ("name", "namespace", "label", "executable", "commands")
 HUB_HEADER = "# Generated: the definition of this plugin for the Meltano hub.\n"
@@ -48,14 +56,7 @@ def generated_files() -> dict[Path, str]:
         ROOT / "tap-lucca/catalog.json": json.dumps(_catalog(), indent=2, ensure_ascii=False, separators=(",", ":"))
         + "\n",
     }
-    for name in (
-        "README.md",
-        "tap-lucca/README.md",
-        "target-elimity/README.md",
-        "lucca-gateway/README.md",
-        "docs/troubleshooting.md",
-        "meltano.yml",
-    ):
+    for name in WITH_BLOCKS:
         files[ROOT / name] = BLOCK.sub(
             lambda match: match["begin"] + blocks[match["name"]] + match["end"],
             (ROOT / name).read_text(encoding="utf-8"),
@@ -74,7 +75,6 @@ def _blocks() -> Iterator[tuple[str, str]]:
         yield f"meltano-{plugin.name}", indent(_yaml(_definition(plugin, _settings(plugin))), "    ")
     yield "settings-lucca-gateway", _gateway_settings_table()
     yield "attributes", _attributes_table()
-    yield "faults", _faults_table()
 
 
 def _catalog() -> dict[str, Any]:
@@ -144,7 +144,9 @@ def _hub_definition(plugin: type[StrictPlugin], entry: dict[str, Any]) -> dict[s
     definition |= {
         "description": package["Summary"],
         "keywords": [*package["Keywords"].split(","), "meltano_sdk"],
-        "pip_url": plugin.name,
+        "pip_url": " ".join(
+            f"git+{REPOSITORY}@v{package['Version']}#subdirectory={folder}" for folder in (KIT, plugin.name)
+        ),
         "supported_python_versions": plugin.get_supported_python_versions(),
     }
     return {name: entry[name] for name in FROM_PROJECT} | HUB_METADATA | definition
@@ -158,12 +160,6 @@ def _yaml(content: dict[str, Any], *, sort_keys: bool = False) -> str:
 def _attributes_table() -> str:
     rows = ["| attribute | id | type | |", "| --- | --- | --- | --- |"]
     rows += [f"| {row.name} | `{row.id}` | {row.type} | {row.description} |" for row in ATTRIBUTE_TYPES]
-    return "\n".join(rows) + "\n"
-
-
-def _faults_table() -> str:
-    rows = ["| what happens when … | what the connector does | what you see in its log |", "| --- | --- | --- |"]
-    rows += [f"| {row.happens} | {row.does} | `{row.seen}` |" for row in SCENARIOS.values()]
     return "\n".join(rows) + "\n"
 
 
