@@ -34,7 +34,7 @@ Contract Type contractType string
 
 
 def test_the_attributes_are_those_specified() -> None:
-    """20 attributes, in their order, with the names that an administrator sees."""
+    """All attributes, in their order, with the names that an administrator sees."""
     rows = [tuple(row.strip().rsplit(" ", 2)) for row in re.sub(r"\s+", " ", SPECIFIED).split(",")]
     assert [(row.name, row.id, row.type) for row in ATTRIBUTE_TYPES] == rows
 
@@ -51,28 +51,34 @@ def test_the_vendors_client_reads_the_export_file() -> None:
     """The form is that of the vendor's own domain graph schema."""
     schema = decode_domain_graph_schema(cast("DomainGraphSchemaDict", MODEL))
     assert [entity_type.id for entity_type in schema.entity_types] == ["employee"]
-    assert len(schema.attribute_types) == 20
+    assert len(schema.attribute_types) == len(ATTRIBUTE_TYPES)
     assert schema.relationship_attribute_types == []
+
+
+def attribute(model: dict[str, Any], identifier: str) -> dict[str, Any]:
+    """Return an attribute of a data model."""
+    (found,) = (row for row in model["entityAttributeTypes"] if row["id"] == identifier)
+    return cast("dict[str, Any]", found)
 
 
 def without_attribute(model: dict[str, Any]) -> None:
     """Delete the login."""
-    del model["entityAttributeTypes"][0]
+    model["entityAttributeTypes"].remove(attribute(model, "login"))
 
 
 def of_wrong_type(model: dict[str, Any]) -> None:
     """Make the end date a string."""
-    model["entityAttributeTypes"][14]["type"] = "string"
+    attribute(model, "endDate")["type"] = "string"
 
 
 def archived(model: dict[str, Any]) -> None:
     """Archive the status."""
-    model["entityAttributeTypes"][16]["archived"] = True
+    attribute(model, "status")["archived"] = True
 
 
 def of_other_entity_type(model: dict[str, Any]) -> None:
     """Give the mail address to another entity type."""
-    model["entityAttributeTypes"][1]["entityTypeId"] = "contractor"
+    attribute(model, "email")["entityTypeId"] = "contractor"
 
 
 def without_entity_type(model: dict[str, Any]) -> None:
@@ -102,6 +108,6 @@ def test_all_differences_are_named_at_once_and_additions_are_none() -> None:
     model = copy.deepcopy(MODEL)
     for change in (archived, of_wrong_type, without_attribute):
         change(model)
-    model["entityAttributeTypes"].append({**MODEL["entityAttributeTypes"][0], "id": "costCentre", "type": "number"})
+    model["entityAttributeTypes"].append({**MODEL["entityAttributeTypes"][0], "id": "theirOwn", "type": "number"})
     assert len(differences(convert(model, DataModel))) == 3
     assert differences(convert(MODEL, DataModel)) == []

@@ -72,7 +72,7 @@ def contract(start: str | None, end: str | None = None, **more: Any) -> dict[str
 
 
 def test_the_example_person() -> None:
-    """All 20 attributes of the documentation's example."""
+    """All attributes of the documentation's example."""
     assert employee(contract("2021-01-01", type={"id": 1, "name": "CDI"}, typeId=1)) == Employee(
         id="416",
         name="John Doe",

@@ -112,7 +112,7 @@ def figures(page: Page) -> dict[str, str]:
 
 
 def test_everything_but_the_search_works_without_javascript(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
-    """Counts, charts, findings, and a table with all 20 attributes of everybody, as they are in the snapshot."""
+    """Counts, charts, findings, and a table with all attributes of everybody, as they are in the snapshot."""
     report = dry_run(sandbox)
     page = opened(report, javascript=False)
     entities = json.loads((report.parent / "snapshot.json").read_bytes())["entities"]

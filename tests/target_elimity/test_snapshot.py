@@ -89,7 +89,7 @@ def test_plain_and_compressed_are_the_same(entities: list[Employee]) -> None:
 
 def test_it_is_written_while_it_is_encoded() -> None:
     """Employees are not gathered: bytes leave before the last one was asked for."""
-    nobody = Employee("1", "x" * 1000, *[None] * 20)  # type: ignore[arg-type] # a status does not matter here
+    nobody = Employee("1", "x" * 1000, *[None] * len(ATTRIBUTE_TYPES))  # type: ignore[arg-type] # a status does not matter here
     file = io.BytesIO()
     sizes: list[int] = []
 

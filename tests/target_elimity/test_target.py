@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from target_elimity.data_model import ATTRIBUTE_TYPES
 
 from sandbox.faults import Fault
 from tests.harness import run
@@ -399,7 +400,7 @@ def test_check(sandbox: Sandbox) -> None:
     well = sandbox.target("", "--check")
     assert well.exit_code == 0
     assert "accepts the credentials of source 1" in well.stdout
-    assert "all 20 attributes" in well.stdout
+    assert f"all {len(ATTRIBUTE_TYPES)} attributes" in well.stdout
     sandbox.target_settings = {"source_token": "wrong"}
     ill = sandbox.target("", "--check")
     assert ill.exit_code == 1
