@@ -55,7 +55,7 @@ class Bucket:
 @pytest.fixture
 def bucket(tmp_path: Path, shared: Path) -> Iterator[Bucket]:
     """Serve the protocol of S3, as a process."""
-    server = install_locked(shared, "tests/deploy/moto.lock") / "moto_server"
+    server = install_locked(shared, "tests/locks/moto.lock") / "moto_server"
     log = tmp_path / "moto.log"
     with (
         log.open("w") as output,

