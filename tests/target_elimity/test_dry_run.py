@@ -263,5 +263,5 @@ def test_what_the_safeguard_refuses_can_be_looked_at(sandbox: Sandbox) -> None:
     told = "This import has 250 employees, 750 fewer than the last one (1000): more than 20 %"
     assert told in target.log
     report = (folder / "report.html").read_text(encoding="utf-8")
-    assert "It would be refused." in report
+    assert '<p class="objection"' in report
     assert told in report

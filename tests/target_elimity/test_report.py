@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -240,7 +240,10 @@ def test_what_cannot_be_seen_is_shown_by_pictures(sandbox: Sandbox, opened: Call
     assert page.locator(".block tbody tr th").first.text_content() == "Nul␀Esc␛[31m\ufffdDel␡"
 
 
-def test_it_is_accessible(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
+def test_it_is_accessible(
+    sandbox: Sandbox, opened: Callable[..., Page], color_scheme: Literal["light", "dark"]
+) -> None:
     """No violation that axe knows of (labels, contrast, structure, keyboard); search and table are reached by Tab."""
     previous = sandbox.folder / "previous.json"
     previous.write_bytes((dry_run(sandbox).parent / "snapshot.json").read_bytes())
@@ -248,6 +251,7 @@ def test_it_is_accessible(sandbox: Sandbox, opened: Callable[..., Page]) -> None
     alter(sandbox.lucca.company.users[20], jobTitle="Astronaut")
     page = opened(dry_run(sandbox, previous_snapshot=str(previous)))
     page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true })")
+    page.emulate_media(color_scheme=color_scheme)
     results = Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
     page.locator("body").press("Tab")

@@ -24,17 +24,19 @@ class Check(NamedTuple):
 
 
 CHECKS = (
-    Check("no manager", "Nobody to ask in an access review.", "e.manager_id IS NULL"),
+    Check("no manager", "An access review has nobody to ask.", "e.manager_id IS NULL"),
     Check(
-        "manager inactive", "Reviews would go to someone who has left.", f"m.status = '{INACTIVE}' AND m.id IS NOT e.id"
+        "manager inactive",
+        "Access reviews would go to a person who left.",
+        f"m.status = '{INACTIVE}' AND m.id IS NOT e.id",
     ),
     Check("manager unknown", "The manager is not among the employees.", "e.manager_id IS NOT NULL AND m.id IS NULL"),
-    Check("no contract", "No work contract in Lucca, so no contract type.", "NOT e.has_contract"),
-    Check("no mail", "Accounts of other applications are often matched by mail.", "e.email IS NULL"),
+    Check("no contract", "Lucca has no work contract, so there is no contract type.", "NOT e.has_contract"),
+    Check("no mail", "Other applications often match accounts by mail address.", "e.email IS NULL"),
     Check("duplicate login", "Several employees have the same login.", "casefold(e.login) IN logins"),
     Check("duplicate mail", "Several employees have the same mail address.", "casefold(e.email) IN mails"),
-    Check("end before start", "The last day lies before the first one.", "e.end_date < e.contract_start_date"),
-    Check("no department code", "Departments of one name cannot be told apart.", "e.department_code IS NULL"),
+    Check("end before start", "The last day is before the first day.", "e.end_date < e.contract_start_date"),
+    Check("no department code", "Departments with the same name can't be distinguished.", "e.department_code IS NULL"),
 )
 
 
