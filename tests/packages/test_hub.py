@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from tests.harness import ROOT
+from tests.harness import PACKAGES, ROOT
 from tests.packages.support import module_of
-from tests.project import settings, shell
+from tests.project import run_page, settings, shell
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.harness import Sandbox
 
 DEFINITIONS = {"extractors": "tap-lucca", "loaders": "target-elimity"}
@@ -51,26 +53,33 @@ def test_a_definition_is_as_meltano_and_its_hub_want_it(kind: str) -> None:
     assert sensitive == secrets[kind]
 
 
+@pytest.fixture
+def repository(tmp_path: Path) -> str:
+    """Make a repository of what is published of this checkout, and return its address."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    for name in ("hub", "requirements.lock", *PACKAGES):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, folder / name)
+    identity = "-c user.name=test -c user.email=test@example.com -c commit.gpgsign=false"
+    made = shell(f"git init --quiet && git add . && git {identity} commit --quiet --message test", folder, {})
+    assert made.exit_code == 0, made.log
+    return folder.as_uri()
+
+
 @pytest.mark.slow
-def test_meltano_adds_the_plugins_by_their_definitions(dist: Path, sandbox: Sandbox) -> None:
-    """In a new project, with the wheels for what the index does not have: they install, list settings, and import."""
+def test_a_project_of_somebody_else_adds_the_plugins(sandbox: Sandbox, repository: str) -> None:
+    """As the page has it, from a repository at one commit: they install, list settings, and import."""
     project = sandbox.folder / "project"
-    environment = {
-        **settings(sandbox),
-        "UV_FIND_LINKS": str(dist),
-        "UV_CONSTRAINT": str(ROOT / "requirements.lock"),
-    }
-
-    def meltano(arguments: str, folder: Path = project) -> str:
-        done = shell(f"meltano {arguments}", folder, environment)
-        assert done.exit_code == 0, done.log
-        return done.stdout
-
-    meltano("init --no-usage-stats project", sandbox.folder)
+    environment = settings(sandbox)
+    made = shell("meltano init --no-usage-stats project", sandbox.folder, environment)
+    assert made.exit_code == 0, made.log
+    run_page("docs/meltano-project.md", project, environment, {"https://git.example/lucca-elimity.git": repository})
+    assert len(sandbox.entities) == 250
+    commit = shell("git rev-parse HEAD", Path(url2pathname(urlsplit(repository).path)), {}).stdout.strip()
     for kind, name in DEFINITIONS.items():
-        meltano(f"add --from-ref {ROOT}/hub/{kind}/{name}.yml {name}")
-        listed = meltano(f"config list --all {name}")
+        (plugin,) = yaml.safe_load((project / "meltano.yml").read_text())["plugins"][kind]
+        assert plugin["pip_url"].count(f"@{commit}#subdirectory=") == 2
+        listed = shell(f"meltano config list --all {name}", project, environment).stdout
         variables = [f"{module_of(name)}_{row['name']}".upper() for row in definition_of(kind)["settings"]]
         assert [variable for variable in variables if f"[env: {variable}]" not in listed] == []
-    meltano("run tap-lucca target-elimity")
-    assert len(sandbox.entities) == 250
