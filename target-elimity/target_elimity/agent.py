@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,21 +19,26 @@ from lucca_elimity_kit.retries import CallError
 from target_elimity.completion import Completion
 from target_elimity.data_model import ATTRIBUTE_TYPES, differences
 from target_elimity.employees import Rules
-from target_elimity.imports import Import, ImportRefusedError
+from target_elimity.imports import Import, ImportRefusedError, Verdict
 from target_elimity.insights import Insights, InsightsError
 from target_elimity.records import USERS
-from target_elimity.safeguard import Limits, Memory, objections
+from target_elimity.safeguard import Limits, Memory, Objection, lost_on_purpose, objections, rights_lost, variables
 from target_elimity.snapshot import write_compressed, write_json
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from target_elimity.employees import Employee
     from target_elimity.preview import Preview
 
 # Where the target keeps what it remembers of the last import, among the bookmarks of the tap's STATE.
 BOOKMARK = "target-elimity"
+VARIABLES = "TARGET_ELIMITY_"
+COMMAND = "meltano run tap-lucca target-elimity"
+NOTHING_COMPARED = (
+    "Nothing was compared: no earlier import is remembered (this is the first one, STATE was lost, or --full-refresh)"
+)
 # Asking for the time after each employee would take longer than making them.
 PROGRESS_EVERY = 100
 
@@ -54,6 +60,7 @@ class Agent:
         self._insights = None if "output_path" in config else _new_insights(config)
         self._preview = _new_preview(config) if "output_path" in config or "previous_snapshot" in config else None
         self._completion = Completion()
+        self._limits = Limits(**{limit.name: config[limit.name] for limit in fields(Limits)})
         self._state: dict[str, Any] = {}
         self._uploading = self._accepted = False
 
@@ -119,11 +126,13 @@ class Agent:
         with TemporaryFile() as snapshot:
             write = write_compressed if self._insights else write_json
             write(self._employees(rules), snapshot)
-            refusal = " ".join(self._objections())
+            refused = list(self._objections())
+            reasons = " ".join(objection.reason for objection in refused)
             if self._preview and not self._insights:  # the report shows what the safeguard refuses
-                self._preview.write(snapshot, self.incoming.summary, refusal or None, now)
-            if refusal:
-                raise ImportRefusedError(refusal)
+                warnings = list(self._warnings())
+                self._preview.write(snapshot, Verdict(self.incoming.summary, reasons, warnings, now))
+            if refused:
+                raise ImportRefusedError(f"{reasons} {self._what_to_do(refused)}")
             if self._insights:
                 self._uploading = True
                 self._insights.upload(snapshot)
@@ -164,13 +173,42 @@ class Agent:
                 self._preview.add(employee, has_contract=has_contract)
             yield employee
 
-    def _objections(self) -> Iterator[str]:
-        try:
-            previous = msgspec.convert(self._state.get("bookmarks", {}).get(BOOKMARK), Memory)
-        except msgspec.ValidationError:  # nothing is remembered, or nothing that can be read
+    def _objections(self) -> Iterator[Objection]:
+        previous = self._remembered
+        if previous is None:
+            self._tell("info", f"{NOTHING_COMPARED}.")
             return
-        limits = Limits(self._config["max_removed_percent"], self._config["max_deactivated_percent"])
-        yield from objections(previous, self.incoming.memory, limits)
+        yield from rights_lost(previous.fields, self.incoming.hidden_fields)
+        yield from objections(previous, self.incoming.memory, self._limits, self.incoming.deselected)
+
+    @property
+    def _remembered(self) -> Memory | None:
+        """What STATE remembers of the last import; None if that is nothing, or nothing that can be read."""
+        try:
+            return msgspec.convert(self._state.get("bookmarks", {}).get(BOOKMARK), Memory)
+        except msgspec.ValidationError:
+            return None
+
+    def _warnings(self) -> Iterator[str]:
+        previous = self._remembered
+        yield from self.incoming.warnings(is_first=previous is None)
+        if previous and (names := lost_on_purpose(previous.values, self.incoming.deselected)):
+            yield f"Everybody loses {names}: the tap's catalog no longer selects it."
+
+    def _what_to_do(self, refused: Sequence[Objection]) -> str:
+        """Return how to let an import through, if that is possible, and how to see whom it concerns."""
+        advice = ""
+        if once := variables(refused, VARIABLES):
+            advice = (
+                f"If that is right, let it through once: {once} {COMMAND} (the variables in front of the command, not "
+                "in .env). "
+            )
+        if self._preview and not self._insights:
+            return f"{advice}Open {self._preview.report_path}."
+        return (
+            f"{advice}To see the plan first, without an upload: {VARIABLES}OUTPUT_PATH=output {COMMAND} writes "
+            "output/report.html."
+        )
 
     def _tell_outcome(self) -> None:
         summary = self.incoming.summary
@@ -180,7 +218,7 @@ class Agent:
             self._tell("info", f"Dry run: nothing was uploaded. {summary}. Open {self._preview.report_path}.")
         if self._preview and (counts := self._preview.change_counts):
             self._tell("info", f"Since the previous snapshot: {counts}.")
-        for warning in self.incoming.warnings():
+        for warning in self._warnings():
             self._tell("info", f"Warning: {warning}")
 
     def _tell(self, level: Literal["info", "alert"], message: str) -> None:

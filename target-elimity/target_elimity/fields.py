@@ -1,13 +1,13 @@
-"""Which fields of users arrive. Lucca silently omits the fields that the API key has no right to see."""
+"""Which fields arrive, and which attributes need them. Lucca silently omits what the API key has no right to see."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from target_elimity.records import OBJECT_FIELDS, USER_FIELDS
+from target_elimity.records import OBJECT_FIELDS, USER_FIELDS, USERS, WORK_CONTRACTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 # Records have few shapes. A stream that invents new ones all the time must not fill the memory.
 MOST_SHAPES = 1_000
@@ -18,7 +18,7 @@ class FieldsSeen:
 
     def __init__(self) -> None:
         self._shapes: set[tuple[str, ...]] = set()
-        self._fields: set[str] = set()
+        self.seen: set[str] = set()
 
     def add(self, record: Mapping[str, object]) -> None:
         """Take note of the fields of a record."""
@@ -36,7 +36,7 @@ class FieldsSeen:
             return
         if len(self._shapes) < MOST_SHAPES:
             self._shapes.add(shape)
-        self._fields.update(known for name in record if (known := f"{prefix}{name}") in USER_FIELDS)
+        self.seen.update(known for name in record if (known := f"{prefix}{name}") in USER_FIELDS)
 
     def missing(self, announced: Iterable[str]) -> list[str]:
         """Return the announced fields that no record carried.
@@ -44,8 +44,63 @@ class FieldsSeen:
         The fields of an embedded object count only if such an object arrived: where everybody has none, nothing is
         known about them.
         """
-        return sorted(field for field in announced if field not in self._fields and self._could_be_seen(field))
+        return sorted(field for field in announced if field not in self.seen and self._could_be_seen(field))
 
     def _could_be_seen(self, field: str) -> bool:
         parent, dot, _ = field.rpartition(".")
-        return not dot or any(seen.startswith(f"{parent}.") for seen in self._fields)
+        return not dot or any(seen.startswith(f"{parent}.") for seen in self.seen)
+
+
+def attributes_without(announced: Mapping[str, Collection[str]]) -> set[str]:
+    """Return the ids of the attributes of which the schemas have no field.
+
+    Args:
+        announced: By stream: the fields that its schema has.
+    """
+    return {
+        attribute
+        for attribute, (stream, *fields) in _FIELDS_OF.items()
+        if not any(_is_announced(field, announced.get(stream, ())) for field in fields)
+    }
+
+
+def attributes_of(fields: Collection[str]) -> set[str]:
+    """Return the ids of the attributes whose values come from some fields of users, or from fields within them."""
+    return {
+        attribute
+        for attribute, (stream, field, *_) in _FIELDS_OF.items()
+        if stream == USERS and (field in fields or field.partition(".")[0] in fields)
+    }
+
+
+def _is_announced(field: str, announced: Collection[str]) -> bool:
+    """Whether a schema has a field; an object of which it names no field may have all of them."""
+    parent, dot, _ = field.rpartition(".")
+    return field in announced or (
+        bool(dot) and parent in announced and not any(name.startswith(f"{parent}.") for name in announced)
+    )
+
+
+# By attribute: the stream and the fields that its value can come from.
+_FIELDS_OF = {
+    "login": (USERS, "login"),
+    "email": (USERS, "mail"),
+    "firstName": (USERS, "firstName"),
+    "lastName": (USERS, "lastName"),
+    "jobTitle": (USERS, "jobTitle"),
+    "employeeNumber": (USERS, "employeeNumber"),
+    "department": (USERS, "department.name"),
+    "departmentCode": (USERS, "department.code"),
+    "legalEntity": (USERS, "legalEntity.name"),
+    "managerId": (USERS, "manager.id"),
+    "managerName": (USERS, "manager.name"),
+    "managerEmail": (USERS, "manager.mail"),
+    "seniorityDate": (USERS, "seniorityDate"),
+    "contractStartDate": (USERS, "dtContractStart"),
+    "endDate": (USERS, "dtContractEnd"),
+    "lastModified": (USERS, "modifiedAt"),
+    "status": (USERS, "dtContractEnd"),
+    "primaryRole": (USERS, "rolePrincipal.name"),
+    "secondaryRoles": (USERS, "habilitedRoles.name"),
+    "contractType": (WORK_CONTRACTS, "type", "typeId"),
+}

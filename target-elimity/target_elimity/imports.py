@@ -16,11 +16,13 @@ from typing_extensions import override
 from target_elimity.collection import Collection
 from target_elimity.data_model import ATTRIBUTE_TYPES
 from target_elimity.employees import ACTIVE, Employee, Rules, new_employee
+from target_elimity.fields import attributes_of, attributes_without
 from target_elimity.records import RECORD_TYPES, USERS, WORK_CONTRACTS, UnusableStreamError, check_schema
-from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT, Memory
+from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT, UNGUARDED, Memory, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
 
 class ImportRefusedError(ConnectorError):
@@ -61,13 +63,26 @@ class Summary:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of an import before it takes place."""
+
+    summary: Summary
+    refusal: str
+    """Why it would be refused; empty if it would not."""
+
+    warnings: Sequence[str]
+    moment: datetime
+    """When it was made, in the time zone that decides who is active."""
+
+
 class Import:
     """The records of one import, and the employees made of them."""
 
     def __init__(self) -> None:
         self.collection = Collection()
         self.summary = Summary()
-        self._announced: set[str] = set()
+        self._announced: dict[str, set[str]] = {}
 
     def close(self) -> None:
         """Delete what was collected."""
@@ -81,9 +96,7 @@ class Import:
         Raises:
             UnusableStreamError: Its records cannot be imported.
         """
-        known = check_schema(stream, RECORD_TYPES[stream], schema)
-        if stream == USERS:
-            self._announced = known
+        self._announced[stream] = check_schema(stream, RECORD_TYPES[stream], schema)
 
     def record_received(self, stream: str, record: Mapping[str, object]) -> None:
         """Collect a record of one of the streams of an import.
@@ -133,19 +146,37 @@ class Import:
     @property
     def hidden_fields(self) -> list[str]:
         """The fields of users that were asked for and that no record carried, not even as null."""
-        return self.collection.user_fields.missing(self._announced)
+        return self.collection.user_fields.missing(self._announced.get(USERS, ()))
+
+    @property
+    def deselected(self) -> set[str]:
+        """The ids of the attributes that cannot have a value, as the schemas have none of their fields."""
+        return attributes_without(self._announced)
 
     @property
     def memory(self) -> Memory:
         """What the next import is compared with."""
-        hidden = set(self.hidden_fields)
-        return Memory(self.summary.employees, self.summary.active, sorted(self._announced - hidden))
+        summary = self.summary
+        return Memory(summary.employees, summary.active, sorted(self.collection.user_fields.seen), summary.values)
 
-    def warnings(self) -> Iterator[str]:
-        """Yield what an administrator should look into, once all employees were made."""
+    def _empty_attributes(self, hidden: list[str]) -> set[str]:
+        """Return the attributes that nobody has, but for those that another warning explains."""
+        explained = self.deselected | attributes_of(hidden) | {UNGUARDED}
+        if self.summary.without_contract == self.summary.employees:
+            explained.add("contractType")
+        return {attribute for attribute, count in self.summary.values.items() if not count} - explained
+
+    def warnings(self, *, is_first: bool = False) -> Iterator[str]:
+        """Yield what an administrator should look into, once all employees were made.
+
+        Args:
+            is_first: Whether there was nothing to compare the import with.
+        """
         summary = self.summary
         if hidden := self.hidden_fields:
             yield f"Lucca shows no {', '.join(hidden)}: may the role of the API key see them?"
+        if is_first and (empty := self._empty_attributes(hidden)):
+            yield f"Nobody has a value of {names_of(empty)}: may the role of the API key see it?"
         if ownerless := self.collection.ownerless_contracts():
             yield f"{ownerless} work contracts belong to nobody who was imported."
         if summary.without_contract == summary.employees:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING, Any, cast
+
 import pytest
-from target_elimity.safeguard import Limits, Memory, objections
+from target_elimity.safeguard import Limits, Memory, Objection, objections, rights_lost, variables
+
+from sandbox.elimity import values_of
+
+if TYPE_CHECKING:
+    from tests.harness import Run, Sandbox
+
+ALL_20 = Limits(20, 20, 20)
 
 
 @pytest.mark.parametrize(
@@ -24,19 +34,185 @@ from target_elimity.safeguard import Limits, Memory, objections
 )
 def test_when_it_objects(previous: tuple[int, int], new: tuple[int, int], limit: int, refused: list[str]) -> None:
     """Over the percentage it objects, at it not; growth never; under 10 employees never; 100 switches it off."""
-    reasons = list(objections(Memory(*previous), Memory(*new), Limits(limit, limit)))
-    assert len(reasons) == len(refused)
-    for reason, setting in zip(reasons, refused, strict=True):
-        assert setting in reason
-        assert all(
-            str(number) in reason for number in (limit, *sorted({previous[0], new[0]} if "removed" in setting else ()))
-        )
+    found = list(objections(Memory(*previous), Memory(*new), Limits(limit, limit, limit)))
+    assert [objection.setting for objection in found] == refused
+    for reason, setting in found:
+        numbers = sorted({previous[0], new[0]}) if setting == "max_removed_percent" else ()
+        assert all(str(number) in reason for number in (limit, *numbers))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [
+        pytest.param((1000, 1000), (4000, 1000), False, id="former employees without a department become visible"),
+        pytest.param((1000, 1000), (4000, 4000), False, id="former employees with a department become visible"),
+        pytest.param((300, 300), (1300, 300), False, id="1,000 people without a number join 300"),
+        pytest.param((4000, 3900), (400, 390), False, id="a removal that was let through"),
+        pytest.param((4000, 3200), (2000, 1300), False, id="a removal that hits those with a value a little more"),
+        pytest.param((1000, 10), (1000, 7), False, id="10 secondary roles become 7"),
+        pytest.param((1000, 9), (1000, 0), False, id="a rare attribute vanishes"),
+        pytest.param((1000, 1000), (1000, 800), False, id="exactly the limit"),
+        pytest.param((1000, 1000), (1000, 799), True, id="just over the limit"),
+        pytest.param((1000, 150), (1000, 0), True, id="150 of 1,000 had it and nobody has"),
+        pytest.param((1000, 10), (1000, 0), True, id="ten had it and nobody has"),
+        pytest.param((1000, 990), (1010, 0), True, id="departments or managers vanish"),
+        pytest.param((1000, 1000), (800, 300), True, id="an allowed removal and most values of those who stay"),
+        pytest.param((1000, 1000), (4000, 700), True, id="growth does not hide a loss"),
+    ],
+)
+def test_when_an_attribute_is_emptied(before: tuple[int, int], after: tuple[int, int], refused: bool) -> None:
+    """Both the count and the share of those who have it must fall by over the limit, and at least 10 must lose it."""
+    (employees, had), (employees_now, have) = before, after
+    previous, new = (
+        Memory(employees, 0, values={"department": had, "login": employees}),
+        Memory(employees_now, 0, values={"department": have, "login": employees_now}),
+    )
+    limits = Limits(100, 100, 20)
+    found = list(objections(previous, new, limits))
+    assert [objection.setting for objection in found] == ["max_emptied_percent"] * refused
+    assert all(word in objection.reason for objection in found for word in ("Department", str(had), str(have), "20"))
+    assert list(objections(previous, new, limits, {"department"})) == []
+    assert list(objections(previous, new, Limits(100, 100, 100))) == []
+
+
+def test_the_end_date_follows_former_employees() -> None:
+    """That 3,000 of 3,200 former employees are no longer visible empties nothing."""
+    previous = Memory(4200, 1000, values={"endDate": 3200, "login": 4200})
+    assert (
+        list(objections(previous, Memory(1200, 1000, values={"endDate": 200, "login": 1200}), Limits(100, 100, 20)))
+        == []
+    )
+
+
+def test_an_attribute_that_is_not_remembered_is_not_compared() -> None:
+    """STATE of a version that remembered no values goes on working."""
+    assert list(objections(Memory(100, 80), Memory(100, 80, values={"login": 0}), ALL_20)) == []
 
 
 def test_a_field_that_lucca_no_longer_shows_is_a_lost_right() -> None:
-    """It is named if the last import had it, whatever the limits; a field that nobody remembers is no loss."""
-    before, after = Memory(5, 5, ["department", "mail"]), Memory(5, 5, ["login", "mail"])
-    (reason,) = objections(before, after, Limits(100, 100))
-    assert "department" in reason
-    assert "mail" not in reason
-    assert list(objections(Memory(5, 5), after, Limits(0, 0))) == []
+    """It is named if the last import had it; a field that nobody remembers is no loss, and no limit lets it through."""
+    (objection,) = rights_lost(["department", "mail"], ["department", "legalEntity"])
+    assert "department" in objection.reason
+    assert "legalEntity" not in objection.reason
+    assert objection.setting is None
+    assert list(rights_lost([], ["department"])) == []
+
+
+def test_the_variables_that_let_an_import_through() -> None:
+    """Those of all objections; none if one of them remains in any case."""
+    removed, emptied = Objection("…", "max_removed_percent"), Objection("…", "max_emptied_percent")
+    assert variables([removed, emptied], "X_") == "X_MAX_REMOVED_PERCENT=100 X_MAX_EMPTIED_PERCENT=100"
+    assert variables([removed, Objection("…")], "X_") == ""
+
+
+def change_everybody(sandbox: Sandbox, **fields: object) -> None:
+    """Change fields of all users in Lucca."""
+    with sandbox.lucca.changing() as company:
+        for user in company.users:
+            cast("dict[str, object]", user).update(fields)
+
+
+def import_again(sandbox: Sandbox, state: dict[str, Any] | None, *tap_arguments: Any, **settings: Any) -> Run:
+    """Run tap and target with the STATE of an earlier run, if there is one."""
+    given = () if state is None else ("--state", sandbox.file("state.json", state))
+    sandbox.target_settings = settings
+    tap, target = sandbox.pipeline(*tap_arguments, *given)
+    assert tap.exit_code == 0, tap.log
+    return target
+
+
+def state_of(target: Run) -> dict[str, Any]:
+    """Return the STATE that an accepted import emitted."""
+    assert target.exit_code == 0, target.log
+    state: dict[str, Any] = json.loads(target.stdout.splitlines()[-1])
+    return state
+
+
+def logs(sandbox: Sandbox) -> str:
+    """Return the Logs tab."""
+    return "\n".join(log.message for log in sandbox.elimity.connector_logs)
+
+
+def test_an_emptied_attribute_is_refused_and_can_be_let_through(sandbox: Sandbox) -> None:
+    """Attribute, numbers, setting and command are told, in log and Logs tab; STATE then remembers the new counts."""
+    first = import_again(sandbox, None)
+    state = state_of(first)
+    remembered = state["bookmarks"]["target-elimity"]["values"]
+    change_everybody(sandbox, department=None)
+    refused = import_again(sandbox, state)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    for text in (refused.log, sandbox.alerts[-1]):
+        assert f"Department ({remembered['department']} then, 0 now)" in text
+        assert f"Department Code ({remembered['departmentCode']} then, 0 now)" in text
+        assert "TARGET_ELIMITY_MAX_EMPTIED_PERCENT=100 meltano run" in text
+        assert "TARGET_ELIMITY_OUTPUT_PATH=output" in text
+    assert len(sandbox.elimity.snapshots) == 1
+    after = state_of(import_again(sandbox, state, max_emptied_percent=100))
+    assert after["bookmarks"]["target-elimity"]["values"] == {**remembered, "department": 0, "departmentCode": 0}
+    assert import_again(sandbox, after).exit_code == 0
+
+
+def test_several_objections_are_all_told(sandbox: Sandbox) -> None:
+    """With one command that lets all of them through."""
+    state = state_of(import_again(sandbox, None))
+    sandbox.lucca.delete_users({int(str(user["id"])) for user in sandbox.lucca.company.users[::2]})
+    change_everybody(sandbox, legalEntity=None, manager=None)
+    refused = import_again(sandbox, state)
+    assert refused.exit_code == 1
+    settings = ("MAX_REMOVED_PERCENT", "MAX_DEACTIVATED_PERCENT", "MAX_EMPTIED_PERCENT")
+    command = " ".join(f"TARGET_ELIMITY_{setting}=100" for setting in settings)
+    assert f"{command} meltano run" in refused.log
+    assert "Manager Id" in refused.log
+    through = {setting.lower(): 100 for setting in settings}
+    assert import_again(sandbox, state, **through).exit_code == 0
+
+
+def test_a_right_that_is_lost_is_refused(sandbox: Sandbox) -> None:
+    """Lucca omits what the key may not see. A limit doesn't let that through, and only the last import counts."""
+    state = state_of(import_again(sandbox, None))
+    sandbox.lucca.hidden_fields = frozenset({"department"})
+    refused = import_again(sandbox, state, max_emptied_percent=100)
+    assert refused.exit_code == 1
+    assert "Lucca no longer shows department to the API key" in refused.log
+    assert "=100" not in refused.log
+    first = import_again(sandbox, None)
+    assert "Lucca shows no department" in first.log
+    assert "Lucca shows no department" in logs(sandbox)
+    assert import_again(sandbox, state_of(first)).exit_code == 0
+
+
+def test_an_attribute_that_was_deselected_on_purpose(sandbox: Sandbox) -> None:
+    """The catalog of the tap no longer has it: that is logged, and not refused."""
+    state = state_of(import_again(sandbox, None))
+    catalog = json.loads(sandbox.tap("--discover").stdout)
+    users = next(stream for stream in catalog["streams"] if stream["tap_stream_id"] == "users")
+    for entry in users["metadata"]:
+        if "department" in entry["breadcrumb"]:
+            entry["metadata"] = {"inclusion": "available", "selected": False}
+    arguments = ("--catalog", sandbox.file("catalog.json", catalog))
+    target = import_again(sandbox, state, *arguments)
+    after = state_of(target)
+    assert "Everybody loses Department, Department Code" in target.log
+    assert all("department" not in values_of(entity) for entity in sandbox.entities)
+    assert "Everybody loses" not in import_again(sandbox, after, *arguments).log
+
+
+def test_a_first_import_names_what_nobody_has(sandbox: Sandbox) -> None:
+    """Nothing was compared, which log and Logs tab say; an attribute that nobody has may be a right that is missing."""
+    change_everybody(sandbox, legalEntity=None)
+    first = import_again(sandbox, None)
+    for text in (first.log, logs(sandbox)):
+        assert "Nobody has a value of Legal Entity: may" in text
+        assert "Nothing was compared" in text
+    second = import_again(sandbox, state_of(first))
+    assert second.exit_code == 0
+    assert "Nobody has a value of" not in second.log
+    assert "Nothing was compared" not in second.log
+
+
+def test_the_report_shows_missing_rights(sandbox: Sandbox) -> None:
+    """In a dry run, that is where they are looked for."""
+    sandbox.lucca.hidden_fields = frozenset({"department"})
+    folder = sandbox.folder / "output"
+    assert import_again(sandbox, None, output_path=str(folder)).exit_code == 0
+    assert "Lucca shows no department" in (folder / "report.html").read_text(encoding="utf-8")

@@ -12,12 +12,11 @@ from target_elimity.preview.report import Content
 from target_elimity.preview.roster import Roster
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
     from typing import BinaryIO
 
     from target_elimity.employees import Employee
-    from target_elimity.imports import Summary
+    from target_elimity.imports import Verdict
     from target_elimity.preview.changes import Counts
 
 
@@ -52,20 +51,18 @@ class Preview:
         """Add an employee of this import."""
         self._roster.add(employee, has_contract=has_contract)
 
-    def write(self, snapshot: BinaryIO, summary: Summary, refusal: str | None, moment: datetime) -> None:
+    def write(self, snapshot: BinaryIO, verdict: Verdict) -> None:
         """Write the files of a dry run.
 
         Args:
             snapshot: What an import would upload, as JSON.
-            summary: Its counts.
-            refusal: Why it would be refused, if it would.
-            moment: When it was made, in the time zone that decides who is active.
+            verdict: What is said of it.
 
         Raises:
             OSError: A file cannot be written.
         """
         if self._folder:
-            write_folder(self._folder, snapshot, Content(self._roster, summary, self._changes, refusal, moment))
+            write_folder(self._folder, snapshot, Content(self._roster, self._changes, verdict))
 
     @property
     def report_path(self) -> str:

@@ -17,9 +17,8 @@ from target_elimity.preview.findings import CHECKS, Findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
-    from target_elimity.imports import Summary
+    from target_elimity.imports import Verdict
     from target_elimity.preview.changes import Changes
     from target_elimity.preview.roster import Roster, Row
 
@@ -43,17 +42,11 @@ class Content:
     roster: Roster
     """The employees."""
 
-    summary: Summary
-    """What there is to count of them."""
-
     changes: Changes | None
     """What changed since an earlier snapshot, if there is one to compare with."""
 
-    objection: str | None
-    """Why an import of it would be refused, if it would."""
-
-    moment: datetime
-    """When they were made, in the time zone that decides who is active."""
+    verdict: Verdict
+    """What is said of the import."""
 
 
 @dataclass(frozen=True, slots=True)
