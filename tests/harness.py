@@ -98,6 +98,14 @@ class Sandbox:
             **self.target_settings,
         }
 
+    @property
+    def api_token(self) -> dict[str, Any]:
+        """Settings for the target, to compare with what the source holds."""
+        return {
+            "api_token_id": self.elimity.api_token_id,
+            "api_token_secret": self.elimity.api_token_secret,
+        }
+
     def file(self, name: str, content: object) -> Path:
         """Write a JSON file."""
         path = self.folder / name
@@ -119,9 +127,14 @@ class Sandbox:
 
     def _assert_nothing_leaks(self, output: str) -> None:
         """No key or token in any log, error, state or alert, whatever a test is about; people only at debug level."""
-        token = self.elimity.source_token
-        basic = b64encode(f"{self.elimity.source_id}:{token}".encode()).decode()
-        for secret in (self.lucca.api_key, token, basic, "Authorization"):
+        elimity = self.elimity
+        for user, secret in (
+            (elimity.source_id, elimity.source_token),
+            (elimity.api_token_id, elimity.api_token_secret),
+        ):
+            assert secret not in output
+            assert b64encode(f"{user}:{secret}".encode()).decode() not in output
+        for secret in (self.lucca.api_key, "Authorization"):
             assert secret not in output
         above_debug = "\n".join(line for line in output.splitlines() if "| DEBUG " not in line)
         assert CANARY not in above_debug

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
@@ -19,11 +20,13 @@ from lucca_elimity_kit.retries import CallError
 from target_elimity.completion import Completion
 from target_elimity.data_model import ATTRIBUTE_TYPES, differences
 from target_elimity.employees import Rules
+from target_elimity.guard import Guard
 from target_elimity.imports import Import, ImportRefusedError, Verdict
-from target_elimity.insights import Insights, InsightsError
+from target_elimity.insights import Insights, InsightsError, new_http
 from target_elimity.records import USERS
-from target_elimity.safeguard import Limits, Memory, Objection, lost_on_purpose, objections, rights_lost, variables
+from target_elimity.safeguard import Limits, Memory, Objection, variables
 from target_elimity.snapshot import write_compressed, write_json
+from target_elimity.source import Source
 
 if TYPE_CHECKING:
     import logging
@@ -36,9 +39,8 @@ if TYPE_CHECKING:
 BOOKMARK = "target-elimity"
 VARIABLES = "TARGET_ELIMITY_"
 COMMAND = "meltano run tap-lucca target-elimity"
-NOTHING_COMPARED = (
-    "Nothing was compared: no earlier import is remembered (this is the first one, STATE was lost, or --full-refresh)"
-)
+# All that a source holds may take so many times as long to arrive as any other answer.
+READING_TIMEOUTS = 10
 # Asking for the time after each employee would take longer than making them.
 PROGRESS_EVERY = 100
 
@@ -57,31 +59,38 @@ class Agent:
         self.progress = Progress(logger)
         self._config = config
         self._logger = logger
-        self._insights = None if "output_path" in config else _new_insights(config)
+        self._insights = None if "output_path" in config else Insights(config)
+        limits = Limits(**{limit.name: config[limit.name] for limit in fields(Limits)})
+        self._guard = Guard(limits, _new_source(config) if "api_token_id" in config else None)
         self._preview = _new_preview(config) if "output_path" in config or "previous_snapshot" in config else None
         self._completion = Completion()
-        self._limits = Limits(**{limit.name: config[limit.name] for limit in fields(Limits)})
         self._state: dict[str, Any] = {}
         self._uploading = self._accepted = False
 
     def close(self) -> None:
         """Delete what was collected."""
         self.incoming.close()
+        self._guard.close()
         if self._preview:
             self._preview.close()
 
     def check(self) -> Iterator[str]:
-        """Check URL, credentials and data model; yield what was found to be right.
+        """Check URL, credentials, data model and API token; yield what was found to be right.
 
         Raises:
             InsightsError: One of them is wrong.
+            SourceError: The API token is, or it may not read the source.
         """
-        if self._insights is None:
+        source_id = self._config.get("source_id")
+        if self._insights:
+            self._check_data_model(self._insights)
+            yield f"Elimity Insights at {self._config['url']} accepts the credentials of source {source_id}."
+            yield f"The data model of the source fits: Employee, with all {len(ATTRIBUTE_TYPES)} attributes."
+        if self._guard.comparison:
+            self._guard.check()
+            yield f"The API token may read source {source_id}."
+        elif not self._insights:
             yield "Dry run ('output_path' is set): there is nothing to check at Elimity Insights."
-            return
-        self._check_data_model(self._insights)
-        yield f"Elimity Insights at {self._config['url']} accepts the credentials of source {self._source}."
-        yield f"The data model of the source fits: Employee, with all {len(ATTRIBUTE_TYPES)} attributes."
 
     def start(self) -> None:
         """Check everything that can be known to be wrong before the first record arrives.
@@ -89,11 +98,18 @@ class Agent:
         Raises:
             InsightsError: URL, credentials or data model are wrong.
             SettingsError: The previous snapshot cannot be read.
+            SourceError: What the source holds cannot be read back.
         """
         if self._preview:
             self._preview.read_previous()
         if self._insights:
             self._check_data_model(self._insights)
+        self._guard.check()
+        held = self._guard.read_back(values=self._preview is not None)
+        if self._preview:
+            self._preview.add_previous({"id": each.id, "name": each.name, **each.values} for each in held)
+        deque(held, maxlen=0)
+        if self._insights:
             self._tell("info", f"Import from Lucca started (target-elimity {version('target-elimity')}).")
 
     def state_received(self, state: dict[str, Any]) -> None:
@@ -126,10 +142,13 @@ class Agent:
         with TemporaryFile() as snapshot:
             write = write_compressed if self._insights else write_json
             write(self._employees(rules), snapshot)
-            refused = list(self._objections())
+            previous = self._remembered
+            if nothing_compared := self._guard.nothing_compared(previous):
+                self._tell("info", nothing_compared)
+            refused = list(self._guard.objections(self.incoming, previous))
+            warnings = list(self._guard.warnings(self.incoming, previous))
             reasons = " ".join(objection.reason for objection in refused)
             if self._preview and not self._insights:  # the report shows what the safeguard refuses
-                warnings = list(self._warnings())
                 self._preview.write(snapshot, Verdict(self.incoming.summary, reasons, warnings, now))
             if refused:
                 raise ImportRefusedError(f"{reasons} {self._what_to_do(refused)}")
@@ -137,7 +156,7 @@ class Agent:
                 self._uploading = True
                 self._insights.upload(snapshot)
                 self._accepted = True
-        self._tell_outcome()
+        self._tell_outcome(warnings)
         if self._insights is None:  # nothing was imported, so there is nothing to remember
             return None
         memory = msgspec.to_builtins(self.incoming.memory)
@@ -171,15 +190,8 @@ class Agent:
                 self.progress.tell("employees", number, total)
             if self._preview:
                 self._preview.add(employee, has_contract=has_contract)
+            self._guard.add(employee)
             yield employee
-
-    def _objections(self) -> Iterator[Objection]:
-        previous = self._remembered
-        if previous is None:
-            self._tell("info", f"{NOTHING_COMPARED}.")
-            return
-        yield from rights_lost(previous.fields, self.incoming.hidden_fields)
-        yield from objections(previous, self.incoming.memory, self._limits, self.incoming.deselected)
 
     @property
     def _remembered(self) -> Memory | None:
@@ -188,12 +200,6 @@ class Agent:
             return msgspec.convert(self._state.get("bookmarks", {}).get(BOOKMARK), Memory)
         except msgspec.ValidationError:
             return None
-
-    def _warnings(self) -> Iterator[str]:
-        previous = self._remembered
-        yield from self.incoming.warnings(is_first=previous is None)
-        if previous and (names := lost_on_purpose(previous.values, self.incoming.deselected)):
-            yield f"Everybody loses {names}: the tap's catalog no longer selects it."
 
     def _what_to_do(self, refused: Sequence[Objection]) -> str:
         """Return how to let an import through, if that is possible, and how to see whom it concerns."""
@@ -210,15 +216,19 @@ class Agent:
             "output/report.html."
         )
 
-    def _tell_outcome(self) -> None:
+    def _tell_outcome(self, warnings: Sequence[str]) -> None:
         summary = self.incoming.summary
         if self._insights:
             self._tell("info", f"Import complete. {summary}.")
         elif self._preview:
             self._tell("info", f"Dry run: nothing was uploaded. {summary}. Open {self._preview.report_path}.")
-        if self._preview and (counts := self._preview.change_counts):
+        counts = self._preview and self._preview.change_counts
+        if comparison := self._guard.comparison:
+            moved = f", {counts.moved} moved" if counts else ""
+            self._tell("info", f"Compared with what the source held: {comparison}{moved}.")
+        elif counts:
             self._tell("info", f"Since the previous snapshot: {counts}.")
-        for warning in self._warnings():
+        for warning in warnings:
             self._tell("info", f"Warning: {warning}")
 
     def _tell(self, level: Literal["info", "alert"], message: str) -> None:
@@ -226,35 +236,25 @@ class Agent:
         if self._insights:
             self._insights.log(level, message)
 
-    @property
-    def _source(self) -> str:
-        return str(self._config["source_id"])
-
     def _check_data_model(self, insights: Insights) -> None:
         found = differences(insights.data_model())
         if found:
             raise InsightsError(
-                f"The data model of source {self._source} does not fit: {'; '.join(found)}. "
+                f"The data model of source {self._config['source_id']} does not fit: {'; '.join(found)}. "
                 "Correct it in Elimity Insights under Data model, or make a new custom source from the export file "
                 "that `target-elimity --data-model` prints."
             )
 
 
-def _new_insights(config: Mapping[str, Any]) -> Insights:
-    return Insights(
-        config["url"].rstrip("/"),
-        str(config["source_id"]),
-        config["source_token"],
-        timeout=config["request_timeout"],
-        max_retry_seconds=config["max_retry_seconds"],
-        client_certificate=config.get("client_certificate"),
-        client_private_key=config.get("client_private_key"),
-        ca_bundle=config.get("ca_bundle"),
-    )
+def _new_source(config: Mapping[str, Any]) -> Source:
+    http = new_http(config, config["api_token_id"], config["api_token_secret"])
+    seconds = READING_TIMEOUTS * config["request_timeout"]
+    return Source(http, config["url"].rstrip("/"), int(config["source_id"]), seconds)
 
 
 def _new_preview(config: Mapping[str, Any]) -> Preview:
     from target_elimity.preview import Preview  # noqa: PLC0415 - an import without a preview needs no template engine
 
     path, previous = config.get("output_path"), config.get("previous_snapshot")
-    return Preview(path and Path(path), previous and Path(previous))
+    live = "api_token_id" in config
+    return Preview(path and Path(path), previous and Path(previous), compares_with_source=live)

@@ -25,7 +25,7 @@ from lucca_elimity_kit.transport import BoundedAdapter
 from target_elimity.data_model import DataModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 # Seconds to connect, and as many to answer: a line must hold up neither an import nor the end of an interrupted one.
 LOG_TIMEOUT = 2.5
@@ -51,52 +51,18 @@ _DATA_MODEL = msgspec.json.Decoder(DataModel)
 class Insights:
     """One custom source of an Elimity Insights server."""
 
-    def __init__(  # noqa: PLR0913 - one for each setting
-        self,
-        url: str,
-        source_id: str,
-        source_token: str,
-        *,
-        timeout: float,
-        max_retry_seconds: int,
-        client_certificate: str | None = None,
-        client_private_key: str | None = None,
-        ca_bundle: str | None = None,
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any]) -> None:
         """Address a source.
 
         Args:
-            url: URL of the server, without a slash at its end.
-            source_id: Id of the custom source.
-            source_token: Its token.
-            timeout: Seconds to wait for the connection, and for a whole answer.
-            max_retry_seconds: Seconds for which a call that fails in passing is tried again.
-            client_certificate: File with the client certificate, for mutual TLS.
-            client_private_key: File with its key, unless the certificate's file has it too.
-            ca_bundle: File with the certificates of private authorities.
+            config: The checked settings of the target.
 
         Raises:
-            SettingsError: One of the files cannot be used.
+            SettingsError: A TLS file cannot be used.
         """
-        self._url = f"{url}/api/sources/{quote(source_id, safe='')}"
-        session = requests.Session()
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, BoundedAdapter())
-        session.auth = (source_id, source_token)
-        session.headers["User-Agent"] = f"target-elimity/{version('target-elimity')}"
-        self._http = Http(
-            session,
-            Retries("Elimity Insights", max_retry_seconds, logger),
-            timeout,
-            tls=load_tls(
-                ca_bundle=ca_bundle,
-                client_certificate=client_certificate,
-                client_private_key=client_private_key,
-                environment=os.environ,
-            ),
-            secrets=(source_token, f"{source_id}:{source_token}"),
-            advice=_advice,
-        )
+        source_id = str(config["source_id"])
+        self._url = f"{config['url'].rstrip('/')}/api/sources/{quote(source_id, safe='')}"
+        self._http = new_http(config, source_id, config["source_token"])
         self._log_http = replace(self._http, retries=replace(self._http.retries, max_seconds=0), timeout=LOG_TIMEOUT)
 
     def data_model(self) -> DataModel:
@@ -132,6 +98,32 @@ class Insights:
 
     def _call(self, method: str, path: str, what: str, check: Callable[[Answer], None], **content: Any) -> Answer:  # noqa: ANN401 - requests' own
         return self._http.call(method, f"{self._url}/{path}", what=what, check=check, **content)
+
+
+def new_http(config: Mapping[str, Any], user: str, password: str) -> Http:
+    """Return what calls Elimity Insights, as the settings say, with credentials.
+
+    Raises:
+        SettingsError: A TLS file cannot be used.
+    """
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, BoundedAdapter())
+    session.auth = (user, password)
+    session.headers["User-Agent"] = f"target-elimity/{version('target-elimity')}"
+    return Http(
+        session,
+        Retries("Elimity Insights", config["max_retry_seconds"], logger),
+        config["request_timeout"],
+        tls=load_tls(
+            ca_bundle=config.get("ca_bundle"),
+            client_certificate=config.get("client_certificate"),
+            client_private_key=config.get("client_private_key"),
+            environment=os.environ,
+        ),
+        secrets=(password, f"{user}:{password}"),
+        advice=_advice,
+    )
 
 
 def _advice(status: int) -> str | None:

@@ -76,7 +76,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         default=20,
         title="Maximum removed",
         description=(
-            "Refuse an import with over this percentage fewer employees, 0 to 100; 100 lets everything through"
+            "Refuse an import that removes over this percentage of the employees, 0 to 100; 100 lets everything through"
         ),
     ),
     th.Property(
@@ -85,7 +85,8 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         default=20,
         title="Maximum deactivated",
         description=(
-            "Refuse an import with over this percentage fewer active employees, 0 to 100; 100 lets everything through"
+            "Refuse an import that turns over this percentage of the active employees inactive, 0 to 100; "
+            "100 lets everything through"
         ),
     ),
     th.Property(
@@ -143,7 +144,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=3600),
         default=60,
         title="Request timeout",
-        description="Seconds to wait for an answer, 1 to 3600",
+        description="Seconds to wait for an answer, 1 to 3600; for what the source holds, ten times as long",
     ),
     th.Property(
         "max_retry_seconds",
@@ -162,7 +163,7 @@ SCHEMA |= {
         "api_token_secret": ["api_token_id"],
         "client_private_key": ["client_certificate"],
     },
-    "dependentSchemas": {"api_token_id": {"properties": {"source_id": {"pattern": "^[0-9]+$"}}}},
+    "dependentSchemas": {"api_token_id": {"properties": {"source_id": {"pattern": "^[0-9]{1,18}$"}}}},
 }
 
 
@@ -173,5 +174,10 @@ def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
             parse_url(settings["url"], path_allowed=True)
         except ValueError as error:
             yield f"The setting 'url' is not the URL of an Elimity Insights server: {error}."
+    if {"previous_snapshot", "api_token_id"} <= settings.keys():
+        yield (
+            "The settings 'previous_snapshot' and 'api_token_id' are both set: with an API token, an import is "
+            "compared with what the source holds. Remove one of them."
+        )
     if "previous_snapshot" in settings and not Path(settings["previous_snapshot"]).is_file():
         yield "The setting 'previous_snapshot' names a file that does not exist."

@@ -12,6 +12,7 @@ from target_elimity.preview.report import Content
 from target_elimity.preview.roster import Roster
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 class Preview:
     """The employees of an import, for people to look at."""
 
-    def __init__(self, folder: Path | None, previous_snapshot: Path | None) -> None:
+    def __init__(self, folder: Path | None, previous_snapshot: Path | None, *, compares_with_source: bool) -> None:
         """Prepare a preview.
 
         Args:
             folder: Where the files of a dry run go, if it is one.
             previous_snapshot: The snapshot to compare with, if there is one.
+            compares_with_source: Whether what the source holds is added, to compare with it instead.
         """
+        self._compares_with_source = compares_with_source
         self._folder = folder
         self._previous_snapshot = previous_snapshot
         self._roster = Roster()
@@ -47,6 +50,10 @@ class Preview:
         if self._previous_snapshot:
             self._roster.add_previous(read_employees(self._previous_snapshot))
 
+    def add_previous(self, employees: Iterable[Mapping[str, str]]) -> None:
+        """Add the employees to compare with, as `Roster.add_previous` takes them."""
+        self._roster.add_previous(employees)
+
     def add(self, employee: Employee, *, has_contract: bool) -> None:
         """Add an employee of this import."""
         self._roster.add(employee, has_contract=has_contract)
@@ -62,7 +69,8 @@ class Preview:
             OSError: A file cannot be written.
         """
         if self._folder:
-            write_folder(self._folder, snapshot, Content(self._roster, self._changes, verdict))
+            since = "what the source holds" if self._compares_with_source else "the previous snapshot"
+            write_folder(self._folder, snapshot, Content(self._roster, self._changes, since, verdict))
 
     @property
     def report_path(self) -> str:
@@ -71,10 +79,10 @@ class Preview:
 
     @property
     def change_counts(self) -> Counts | None:
-        """How many joined, left and moved, if there is a snapshot to compare with."""
+        """How many joined, left and moved, if there is something to compare with."""
         return self._changes.counts if self._changes else None
 
     @cached_property
     def _changes(self) -> Changes | None:
-        """The changes since the previous snapshot; asked for once all employees were added."""
-        return Changes(self._roster) if self._previous_snapshot else None
+        """The changes; asked for once all employees were added."""
+        return Changes(self._roster) if self._previous_snapshot or self._compares_with_source else None

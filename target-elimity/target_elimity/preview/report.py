@@ -45,6 +45,9 @@ class Content:
     changes: Changes | None
     """What changed since an earlier snapshot, if there is one to compare with."""
 
+    since: str
+    """What there is to compare with."""
+
     verdict: Verdict
     """What is said of the import."""
 

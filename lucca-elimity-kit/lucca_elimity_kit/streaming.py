@@ -1,0 +1,140 @@
+"""JSON of another system that is too large for memory, taken piece by piece.
+
+Not ijson: the memory it needs grows with the square of the nesting, which the other system chooses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from codecs import getincrementaldecoder
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHUNK = 64 * 1024
+# Characters: the most that one value may have.
+LONGEST_VALUE = 512 * 1024
+
+_AFTER_A_VALUE = frozenset(",:]} \t\n\r")
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+class Readable(Protocol):
+    """What can be read in pieces."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to so many bytes, none at the end."""
+
+
+class MalformedJsonError(ValueError):
+    """What was read is not JSON, or not of the expected form."""
+
+
+class JsonStream:
+    """A JSON text to walk through: arrays and objects step by step, everything in them as whole values."""
+
+    def __init__(self, file: Readable) -> None:
+        self._file = file
+        self._decode = getincrementaldecoder("utf-8-sig")().decode
+        self._text = ""
+        self._position = 0
+        self._ended = False
+
+    def items(self) -> Iterator[None]:
+        """Step into an array; yield before each item, which has to be taken then.
+
+        Raises:
+            MalformedJsonError: There is no array.
+        """
+        return (None for _ in self._steps("[", "]"))
+
+    def members(self) -> Iterator[str]:
+        """Step into an object; yield each key, whose value has to be taken then.
+
+        Raises:
+            MalformedJsonError: There is no object.
+        """
+        for _ in self._steps("{", "}"):
+            key = self.value()
+            if not isinstance(key, str):
+                raise MalformedJsonError
+            self._take(":")
+            yield key
+
+    def value(self) -> object:
+        """Take a whole value.
+
+        Raises:
+            MalformedJsonError: There is none, or it is too long or nested too deeply.
+        """
+        while True:
+            self._next()
+            try:
+                value: object
+                value, end = _decoder.raw_decode(self._text, self._position)
+            except RecursionError:
+                raise MalformedJsonError from None
+            except ValueError:
+                whole = False  # the rest may still come
+            else:
+                whole = self._ended or self._text[end : end + 1] in _AFTER_A_VALUE  # more of a number may come
+            if whole:
+                self._position = end
+                return value
+            self._read()
+
+    def end(self) -> None:
+        """Make sure that nothing follows.
+
+        Raises:
+            MalformedJsonError: Something does.
+        """
+        if self._next():
+            raise MalformedJsonError
+
+    def _steps(self, begin: str, end: str) -> Iterator[None]:
+        self._take(begin)
+        if self._next() == end:
+            self._take(end)
+            return
+        while True:
+            yield
+            if self._take(f",{end}") == end:
+                return
+
+    def _take(self, expected: str) -> str:
+        character = self._next()
+        if not character or character not in expected:
+            raise MalformedJsonError
+        self._position += 1
+        return character
+
+    def _next(self) -> str:
+        """Return the next character that is no white space; none at the end."""
+        while True:
+            space = _SPACE.match(self._text, self._position)
+            self._position = space.end() if space else self._position
+            if self._position < len(self._text) or self._ended:
+                return self._text[self._position : self._position + 1]
+            self._read()
+
+    def _read(self) -> None:
+        left = self._text[self._position :]
+        if self._ended or len(left) > LONGEST_VALUE:
+            raise MalformedJsonError
+        chunk = self._file.read(CHUNK)
+        self._ended = not chunk
+        try:
+            self._text = left + self._decode(chunk, self._ended)
+        except UnicodeDecodeError:
+            raise MalformedJsonError from None
+        self._position = 0
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)

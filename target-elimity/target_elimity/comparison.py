@@ -1,0 +1,134 @@
+"""What an import would take away from what the source holds, person by person. Without Singer and without HTTP."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.database import TemporaryDatabase
+from target_elimity.employees import ACTIVE
+from target_elimity.safeguard import (
+    FEWEST_EMPTIED,
+    SMALLEST_GUARDED_IMPORT,
+    Objection,
+    emptied_objection,
+    exceeds,
+    guarded,
+)
+from target_elimity.source import malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from target_elimity.employees import Employee
+    from target_elimity.safeguard import Limits
+    from target_elimity.source import Held
+
+
+class Comparison(TemporaryDatabase):
+    """The employees that a source holds, on disk, and what becomes of them.
+
+    First exhaust `reading`, then `add` each employee of the import once, then ask for counts and objections.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("CREATE TABLE held (id TEXT PRIMARY KEY, active INTEGER, assigned INTEGER) WITHOUT ROWID")
+        self.held = self.held_active = 0
+        """How many employees the source holds, and how many of them are active there."""
+        self.new = self.stay = self.deactivated = self.returned = 0
+        """Of this import: who is new, who stays, and of those who stay: who turns inactive or active."""
+        self._losses: Counter[tuple[int, int]] = Counter()
+        """By the attributes that those who stay had, and those of them that they lose: how many."""
+
+    def reading(self, employees: Iterable[Held]) -> Iterator[Held]:
+        """Take note of the employees that the source holds; yield them.
+
+        Raises:
+            SourceError: An employee comes twice.
+        """
+        for employee in employees:
+            try:
+                self.execute("INSERT INTO held VALUES (?, ?, ?)", (employee.id, employee.active, employee.assigned))
+            except sqlite3.IntegrityError:
+                raise malformed() from None
+            self.held += 1
+            self.held_active += employee.active
+            yield employee
+
+    def add(self, employee: Employee) -> None:
+        """Compare an employee of the import."""
+        is_active = employee.status == ACTIVE
+        for was_active, had in self.select("SELECT active, assigned FROM held WHERE id = ?", (employee.id,)):
+            self.stay += 1
+            self.deactivated += was_active and not is_active
+            self.returned += is_active and not was_active
+            has = sum((value is not None) << position for position, value in enumerate(_values(employee)))
+            self._losses[had, had & ~has] += 1
+            return
+        self.new += 1
+
+    @property
+    def removed(self) -> int:
+        """How many employees of the source are not in the import."""
+        return self.held - self.stay
+
+    @override
+    def __str__(self) -> str:
+        """Return the counts for the people who read logs."""
+        left = self.deactivated + self.removed
+        return f"{self.new + self.returned} joined, {left} left, {self.removed} of them removed"
+
+    def objections(self, limits: Limits, deselected: Collection[str] = ()) -> Iterator[Objection]:
+        """Yield why the import is refused; nothing if it stays within the limits.
+
+        Args:
+            limits: The limits.
+            deselected: The ids of attributes that nobody asked Lucca for; they may be emptied.
+        """
+        if self.held >= SMALLEST_GUARDED_IMPORT:
+            for lost, of, limit, setting, reason in (
+                (
+                    self.removed,
+                    self.held,
+                    limits.max_removed_percent,
+                    "max_removed_percent",
+                    "This import would remove {} of the {} employees that the source holds",
+                ),
+                (
+                    self.deactivated,
+                    self.held_active,
+                    limits.max_deactivated_percent,
+                    "max_deactivated_percent",
+                    "This import would turn {} of the {} employees who are active in the source inactive",
+                ),
+            ):
+                if exceeds(lost, of, limit):
+                    yield Objection(f"{reason.format(lost, of)}: more than {limit} %.", setting)
+        limit = limits.max_emptied_percent
+        losses = self._count(lost=True)
+        emptied = {
+            attribute: f"{losses[attribute]} of {had}"
+            for attribute, had in guarded(self.values, deselected)
+            if losses[attribute] >= FEWEST_EMPTIED and exceeds(losses[attribute], had, limit)
+        }
+        yield from emptied_objection("Employees who stay would lose a value that the source holds", emptied, limit)
+
+    @property
+    def values(self) -> dict[str, int]:
+        """By attribute id: how many of those who stay had a value."""
+        return self._count(lost=False)
+
+    def _count(self, *, lost: bool) -> dict[str, int]:
+        counts = {attribute.id: 0 for attribute in ATTRIBUTE_TYPES}
+        for masks, employees in self._losses.items():
+            for position, attribute in enumerate(counts):
+                counts[attribute] += employees * (masks[lost] >> position & 1)
+        return counts
+
+
+_values = attrgetter(*(attribute.field for attribute in ATTRIBUTE_TYPES))

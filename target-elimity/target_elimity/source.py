@@ -1,0 +1,230 @@
+"""What a source of Elimity Insights holds, read back with an API token. Without Singer: the gateway uses it, too.
+
+The answer is as untrusted as any: it is read in pieces, strictly, and nothing of it is logged.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from lucca_elimity_kit.decoding import decode
+from lucca_elimity_kit.errors import ConnectorError
+from lucca_elimity_kit.retries import CallError
+from lucca_elimity_kit.streaming import JsonStream, MalformedJsonError
+
+from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
+from target_elimity.employees import ACTIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from lucca_elimity_kit.http import Http
+
+# The limit that the vendor's own client asks for.
+MOST_EMPLOYEES = 999_999
+WITHOUT_COMPARISON = (
+    "Nothing is imported without the comparison that the API token is for. To import without it, remove "
+    "'api_token_id' and 'api_token_secret'."
+)
+_MALFORMED = "Elimity Insights does not answer with what the source holds, or not with all of it, each employee once"
+_STATUS = "status"
+
+
+class SourceError(ConnectorError):
+    """It cannot be found out what the source holds; the message says what to do."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem} {WITHOUT_COMPARISON}")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An employee that the source holds."""
+
+    id: str
+    name: str
+    active: bool
+    assigned: int
+    """A bit for each attribute that has a value, in the order of the data model."""
+    values: Mapping[str, str]
+    """By field of an `Employee`: the values, as far as they were asked for."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source as an API token sees it.
+
+    Attributes:
+        http: Calls Elimity Insights with the API token.
+        url: URL of the server, without a slash at its end.
+        id: The number of the source.
+        seconds: The time in which all that it holds must arrive.
+    """
+
+    http: Http
+    url: str
+    id: int
+    seconds: float
+
+    def check(self) -> None:
+        """Make sure that the API token may read the source.
+
+        Raises:
+            SourceError: It may not, or that cannot be found out.
+        """
+        with _explained():
+            answer = self.http.call(
+                "GET",
+                f"{self.url}/api/agent/sources",
+                what="Asking which sources the API token may read",
+                advice=advice,
+            )
+            listed = decode(_SOURCES, answer.body)
+        if not any(source.id == self.id and not source.archived for source in listed):
+            raise SourceError(
+                f"The API token may not read source {self.id}, or the source is archived: the owner of the token "
+                "(api_token_id) must be allowed to see the source."
+            )
+
+    def employees(self, *, values: bool) -> Iterator[Held]:
+        """Yield every employee that the source holds, in no order; all in one page, as pages have no stable order.
+
+        Args:
+            values: Whether to ask for the values of all attributes, not only for that of the status.
+
+        Raises:
+            SourceError: They cannot be read, or are not all there.
+        """
+        asked = [
+            (position, attribute.field, kind, attribute.type if kind == "attribute" else "boolean")
+            for position, attribute in enumerate(ATTRIBUTE_TYPES)
+            for kind in ("assigned", "attribute")
+            if kind == "assigned" or values or attribute.id == _STATUS
+        ]
+        include = [
+            {
+                "expr": {"attributeType": ATTRIBUTE_TYPES[position].id, "reference": "", "type": kind},
+                "type": value_type,
+            }
+            for position, _, kind, value_type in asked
+        ]
+        with (
+            _explained(),
+            self.http.stream(
+                "POST",
+                f"{self.url}/api/agent/query",
+                what="Reading what the source holds",
+                seconds=self.seconds,
+                advice=advice,
+                json=[{**_QUERY, "include": include, "sourceId": self.id}],
+            ) as body,
+        ):
+            yield from (_held(result, asked) for result in _results(JsonStream(body)))
+
+
+def advice(status: int) -> str | None:
+    """Return what to do about a status that answers an API token."""
+    return _ADVICE.get(status)
+
+
+def malformed() -> SourceError:
+    """Return the error for an answer that is not what it should be."""
+    return SourceError(f"{_MALFORMED}: check the setting 'url'.")
+
+
+class _Listed(msgspec.Struct):
+    id: int
+    archived: bool
+
+
+class _Entity(msgspec.Struct):
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    name: str
+
+
+class _Inclusion(msgspec.Struct):
+    type: str
+    value: str | None
+
+
+class _Result(msgspec.Struct):
+    entity: _Entity
+    inclusions: list[_Inclusion]
+
+
+def _results(answer: JsonStream) -> Iterator[_Result]:
+    """Yield the results of the one page; raises MalformedJsonError unless there are as many as it counts."""
+    read = 0
+    counts: list[object] = []
+    keys: list[str] = []
+    for _ in answer.items():
+        for key in answer.members():
+            keys += [key] * (key in _PAGE)
+            if key != "results":
+                value = answer.value()
+                counts += [value] * (key == "count")
+                continue
+            for _ in answer.items():
+                read += 1
+                if read > MOST_EMPLOYEES:
+                    raise MalformedJsonError
+                yield msgspec.convert(answer.value(), _Result)
+    answer.end()
+    if sorted(keys) != _PAGE or counts != [read] or type(counts[0]) is not int:
+        raise MalformedJsonError
+
+
+def _held(result: _Result, asked: Sequence[tuple[int, str, str, str]]) -> Held:
+    if len(result.inclusions) != len(asked):
+        raise MalformedJsonError
+    assigned = 0
+    values: dict[str, str] = {}
+    for (position, field, kind, value_type), inclusion in zip(asked, result.inclusions, strict=True):
+        value = inclusion.value
+        if inclusion.type != value_type or (kind == "assigned" and value not in _BOOLEANS):
+            raise MalformedJsonError
+        if kind == "assigned":
+            assigned |= (value == "true") << position
+        elif assigned >> position & 1:  # what an unassigned attribute has as its value is unstated
+            if value is None:
+                raise MalformedJsonError
+            values[field] = value
+    "".join((result.entity.id, result.entity.name, *values.values())).encode()  # fails on half a surrogate pair
+    return Held(result.entity.id, result.entity.name, values.get(_STATUS) == ACTIVE, assigned, values)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except CallError as error:
+        raise SourceError(str(error)) from None
+    except (MalformedJsonError, UnicodeEncodeError, msgspec.DecodeError):  # a ValidationError is one
+        raise malformed() from None
+
+
+_ADVICE: dict[int, str] = {
+    HTTPStatus.BAD_REQUEST: "it does not understand the query; reading back needs Elimity Insights 3.16 or later",
+    HTTPStatus.UNAUTHORIZED: "'api_token_id' or 'api_token_secret' is wrong, or the token was revoked",
+    HTTPStatus.FORBIDDEN: "the owner of the API token must be allowed to see the source",
+    HTTPStatus.NOT_FOUND: "reading back needs Elimity Insights 3.16 or later; check 'url', too",
+}
+_PAGE = ["count", "results"]
+_BOOLEANS = ("true", "false")
+_SOURCES = msgspec.json.Decoder(list[_Listed])
+_QUERY: dict[str, Any] = {
+    "alias": "",
+    "condition": {"boolean": True, "type": "literal"},
+    "directLinkGroupByQueries": [],
+    "directLinkQueries": [],
+    "entityType": ENTITY_TYPE,
+    "limit": MOST_EMPLOYEES,
+    "linkGroupByQueries": [],
+    "linkQueries": [],
+    "offset": 0,
+    "orderBy": [],
+}

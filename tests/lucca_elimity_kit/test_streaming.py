@@ -1,0 +1,125 @@
+"""JSON that is taken piece by piece."""
+
+from __future__ import annotations
+
+import io
+import json
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lucca_elimity_kit.streaming import LONGEST_VALUE, JsonStream, MalformedJsonError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+class Drip:
+    """A file that gives out a few bytes at a time."""
+
+    def __init__(self, content: bytes, size: int) -> None:
+        self._file = io.BytesIO(content)
+        self._size = size
+
+    def read(self: Self, size: int, /) -> bytes:
+        """Return up to so many bytes."""
+        return self._file.read(min(self._size, size))
+
+
+def walk(content: bytes, size: int = 1 << 16) -> list[dict[str, object]]:
+    """Return an array of objects, walked through."""
+    stream = JsonStream(Drip(content, size))
+    found: list[dict[str, object]] = []
+    for _ in stream.items():
+        found.append({})
+        for key in stream.members():
+            found[-1][key] = stream.value()
+    stream.end()
+    return found
+
+
+@given(st.lists(st.dictionaries(st.text(), VALUES)), st.integers(1, 9), st.booleans(), st.sampled_from([None, 1]))
+def test_it_reads_what_json_reads(values: list[dict[str, object]], size: int, ascii_: bool, indent: int | None) -> None:
+    """However the bytes are cut."""
+    content = json.dumps(values, ensure_ascii=ascii_, indent=indent).encode(errors="surrogatepass")
+    assert walk(b"\xef\xbb\xbf " + content + b" \n", size) == values
+
+
+@pytest.mark.parametrize("size", [1, 1 << 16])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[",
+        b"[{",
+        b"{}",
+        b"[1]",
+        b'[{"a":1}',
+        b'[{"a":1}] x',
+        b'[{"a":1}][]',
+        b'[{"a" 1}]',
+        b'[{"a":1,}]',
+        b'[{"a":1},]',
+        b"[{1:1}]",
+        b'[{"a":NaN}]',
+        b'[{"a":tru}]',
+        b'[{"a":"\xff"}]',
+        b'[{"a":"\xe2\x82',
+        b'[{"a":"x',
+        b'[{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}]",
+        b'[{"a":' + b"9" * 10_000 + b"}]",
+        b"<html>",
+    ],
+    ids=lambda content: ascii(content)[:20] if isinstance(content, bytes) else str(content),
+)
+def test_what_is_malformed(content: bytes, size: int) -> None:
+    """It is told as such, and never read as something else."""
+    if len(content) > 1000 and size == 1:
+        pytest.skip("takes long, and shows nothing more")
+    with pytest.raises(MalformedJsonError):
+        walk(content, size)
+
+
+def count_items(stream: JsonStream) -> int:
+    """Return how many items of an array can be taken before it is malformed."""
+    read = 0
+    try:
+        for _ in stream.items():
+            stream.value()
+            read += 1
+    except MalformedJsonError:
+        return read
+    raise AssertionError("it ends well")
+
+
+def test_memory_stays_flat() -> None:
+    """Neither the number of items nor a value without end fills it."""
+
+    class Endless:
+        def __init__(self, begin: bytes, rest: bytes, times: int) -> None:
+            self.left = times
+            self._begin, self._rest = begin, rest
+
+        def read(self, _: int, /) -> bytes:
+            self.left -= 1
+            begin, self._begin = self._begin, b""
+            return begin or (self._rest if self.left else b"")
+
+    tracemalloc.start()
+    endless = Endless(b'["', b"x" * 10_000, 10**9)
+    stream = JsonStream(endless)
+    assert count_items(stream) == 0
+    assert endless.left > 10**9 - 2 * LONGEST_VALUE // 10_000
+    many = JsonStream(Endless(b"[0", b',{"name":"somebody"}' * 1000, 200))
+    read = count_items(many)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert read > 100_000
+    assert peak < 8 * LONGEST_VALUE
