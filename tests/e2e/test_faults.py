@@ -1,4 +1,4 @@
-"""The real processes, run through every scenario of the README's table at debug level."""
+"""The real processes, run through every scenario, at debug level."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def ids_of(users: list[User]) -> set[str]:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario(sandbox: Sandbox, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the table promises comes about: whole or not at all, in these words, and nobody lost."""
+    """The import is whole or doesn't happen, in these words, and nobody is lost."""
     monkeypatch.setenv("LOGLEVEL", "DEBUG")
     scenario = SCENARIOS[name]
     sandbox.lucca.faults.add(*scenario.lucca)
