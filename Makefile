@@ -16,10 +16,17 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo demo-report demo-gateway install test test-all check format generate bench dist lock clean browser
 
-## Carry a made-up company from a sandboxed Lucca into a sandboxed Elimity Insights, through Meltano.
+# What a second import would change, then that import: without Meltano, which takes longer to start.
+AGAIN := export PATH="$$PWD/$(BIN):$$PATH"; echo "The plan:"; \
+	tap-lucca --config=ENV 2> /dev/null | TARGET_ELIMITY_OUTPUT_PATH=output target-elimity --config=ENV && \
+	cat output/changes.json && echo "The second import:" && \
+	tap-lucca --config=ENV 2> /dev/null | target-elimity --config=ENV > /dev/null
+
+## Carry a made-up company from a sandboxed Lucca into a sandboxed Elimity Insights, through Meltano; then plan and import
+## a few changes.
 demo: .meltano/ready
 	@echo "Importing a made-up company of 250 from a sandboxed Lucca into a sandboxed Elimity Insights …"
-	@$(BIN)/python -m sandbox --employees 250 --seed 1 -- \
+	@$(BIN)/python -m sandbox --employees 250 --seed 1 --api-token --then '$(AGAIN)' -- \
 		$(BIN)/meltano --environment=sandbox run --full-refresh tap-lucca target-elimity
 
 ## Make a dry run on the same company, and leave its report and what goes with it in the folder output.

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from random import Random
 
-from sandbox.arrivals import summarize
-from sandbox.company import generate_company
+from sandbox.arrivals import printable, summarize
+from sandbox.company import DEPARTMENTS, generate_company
 from sandbox.elimity import Elimity
 from sandbox.lucca import Lucca
 from sandbox.server import serve
@@ -55,7 +56,13 @@ def main(arguments: list[str]) -> int:
             options.env_file.write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
         try:
             if command:
-                return _run(command, environment, elimity)
+                code = _run(command, environment)
+                if options.then and code == 0:
+                    print(f"\n{change(lucca)}", flush=True)
+                    code = _run(["sh", "-c", options.then], environment)
+                if code != EXIT_NOT_FOUND:
+                    print(f"\n{summarize(elimity)}", flush=True)
+                return code
             _welcome(environment, options.employees)
             threading.Event().wait()
         except KeyboardInterrupt:
@@ -87,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--api-token", action="store_true", help="also give out the API token, which reads back what the source holds"
     )
+    parser.add_argument(
+        "--then", metavar="SCRIPT", help="after the COMMAND, change a few people in Lucca and run this shell script"
+    )
     return parser
 
 
@@ -116,13 +126,25 @@ def _welcome(environment: dict[str, str], employees: int) -> None:
     )
 
 
-def _run(command: list[str], environment: dict[str, str], elimity: Elimity) -> int:
+def change(lucca: Lucca) -> str:
+    """Let a few people join, leave, move and be deleted; return what happened."""
+    (joiner,) = lucca.hire(1, Random(1))
+    yesterday = f"{lucca.company.today - timedelta(days=1)}T00:00:00"
+    with lucca.changing() as company:
+        leaver, mover, gone = [user for user in company.users if user["dtContractEnd"] is None and user["name"]][1:4]
+        leaver["dtContractEnd"] = yesterday
+        mover["department"] = next(one for one in DEPARTMENTS if one != mover["department"])
+    lucca.delete_users({gone["id"]})
+    happened = ((joiner, "joins"), (leaver, "left yesterday"), (mover, "moves"), (gone, "is deleted"))
+    return "Lucca changes: " + ", ".join(f"{printable(str(user['name']))} {what}" for user, what in happened) + "."
+
+
+def _run(command: list[str], environment: dict[str, str]) -> int:
     try:
         code = subprocess.run(command, env={**os.environ, **environment}, check=False).returncode  # noqa: S603 - asked for
     except OSError as error:
         print(f"Cannot run {command[0]}: {error.strerror}", file=sys.stderr)
         return EXIT_NOT_FOUND
-    print(f"\n{summarize(elimity)}", flush=True)
     return code if code >= 0 else EXIT_SIGNAL - code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -80,6 +81,26 @@ print(requests.get(url + "/api/agent/sources", auth=auth, timeout=10).status_cod
 """
     assert _run("--", sys.executable, "-c", listing).stdout.startswith("401\n")
     assert _run("--api-token", "--", sys.executable, "-c", listing).stdout.startswith("200\n")
+
+
+def test_a_script_after_a_few_changes() -> None:
+    """It runs once the command succeeded, against a Lucca in which people came and went."""
+    count = """
+import os, requests
+host, key = os.environ["TAP_LUCCA_HOST"], os.environ["TAP_LUCCA_API_KEY"]
+query = {"formerEmployees": "true", "paging": "0,100", "fields": "id"}
+headers = {"Authorization": "lucca application=" + key}
+users = requests.get(host + "/api/v3/users", headers=headers, params=query, timeout=10).json()["data"]["items"]
+print("ids", sorted(user["id"] for user in users), flush=True)
+"""
+    script = f"{sys.executable} -c '{count}'; exit 4"
+    finished = _run("--then", script, "--", sys.executable, "-c", count)
+    assert finished.returncode == 4
+    before, after = (set(json.loads(line[4:])) for line in finished.stdout.splitlines() if line.startswith("ids "))
+    assert (len(before - after), len(after - before)) == (1, 1)
+    failed = _run("--then", "echo then", "--", sys.executable, "-c", "exit(2)")
+    assert failed.returncode == 2
+    assert "then" not in failed.stdout
 
 
 def test_a_mistaken_option_is_refused() -> None:
