@@ -40,7 +40,7 @@ def test_target_elimity_refuses_incremental_users(sandbox: Sandbox) -> None:
 
 
 def test_meltano_asks_for_incremental_users(sandbox: Sandbox) -> None:
-    """`metadata:` of the plugin, as the README has it, reaches the tap; nothing is uploaded."""
+    """`metadata:` of the plugin, as its README has it, reaches the tap; nothing is uploaded."""
     project = new_project(sandbox.folder)
     (metadata,) = re.findall(r"```yaml\n(metadata:\n.*?)```", (ROOT / "tap-lucca/README.md").read_text(), re.DOTALL)
     definition = (project / "meltano.yml").read_text()

@@ -74,7 +74,7 @@ def test_what_a_catalog_deselects(
 
 
 def test_what_is_deselected_in_meltano(sandbox: Sandbox) -> None:
-    """The variable of the README, in `.env`: Meltano makes the same catalog of it."""
+    """The variable of the documentation, in `.env`: Meltano makes the same catalog of it."""
     project = new_project(sandbox.folder)
     (project / ".env").write_text('TAP_LUCCA__SELECT=["*.*", "!users.mail", "!users.manager"]\n')
     run = shell("meltano --environment=sandbox run tap-lucca target-elimity", project, settings(sandbox))
