@@ -136,6 +136,24 @@ class Bench:
         self.elimity.snapshots.clear()
         return usage
 
+    def comparing(self) -> Usage:
+        """Run target-elimity on a source that holds the same people, comparing with it."""
+        config = self._file(
+            "comparing.json",
+            url=self.elimity_url,
+            source_id=self.elimity.source_id,
+            source_token=self.elimity.source_token,
+            api_token_id=self.elimity.api_token_id,
+            api_token_secret=self.elimity.api_token_secret,
+        )
+        command = (SCRIPTS / "target-elimity", "--config", config)
+        if not self.elimity.snapshots:
+            run(*command, read=self.messages)
+        usage = run(*command, read=self.messages)
+        assert len(self.elimity.snapshots) > 1
+        del self.elimity.snapshots[1:]
+        return usage
+
     def dry_run(self) -> Usage:
         """Run target-elimity for its report and what goes with it, comparing with its own snapshot."""
         output = self.folder / "output"
@@ -199,16 +217,25 @@ def measure(folder: Path, sizes: Mapping[int, tuple[float, float] | None]) -> It
     taps: dict[int, Usage] = {}
     targets: dict[int, Usage] = {}
     dry_runs: dict[int, Usage] = {}
+    comparing: dict[int, Usage] = {}
     for employees, bars in sizes.items():
         with company_of(employees, folder) as bench:
             bench.floor_tap()  # the sandbox sorts its rows once
             rounds = [
-                (bench.tap(), bench.floor_tap(), bench.target(), bench.floor_target(), bench.dry_run())
+                (
+                    bench.tap(),
+                    bench.floor_tap(),
+                    bench.target(),
+                    bench.floor_target(),
+                    bench.dry_run(),
+                    bench.comparing(),
+                )
                 for _ in range(PAIRS)
             ]
             taps[employees] = middle([row[0] for row in rounds])
             targets[employees] = middle([row[2] for row in rounds])
             dry_runs[employees] = middle([row[4] for row in rounds])
+            comparing[employees] = middle([row[5] for row in rounds])
             if bars:
                 tap_bar, target_bar = bars
                 of = f"{employees:,} employees"
@@ -231,6 +258,7 @@ def measure(folder: Path, sizes: Mapping[int, tuple[float, float] | None]) -> It
         ("`tap-lucca`", taps, 1.1),
         ("`target-elimity`", targets, 1.3),
         ("dry run", dry_runs, 1.3),
+        ("import compared with the source", comparing, 1.3),
     ):
         small, large = usages[largest // 4], usages[largest]
         yield Row(

@@ -223,7 +223,7 @@ class Agent:
         elif self._preview:
             self._tell("info", f"Dry run: nothing was uploaded. {summary}. Open {self._preview.report_path}.")
         counts = self._preview and self._preview.change_counts
-        if comparison := self._guard.comparison:
+        if (comparison := self._guard.comparison) and comparison.held:
             moved = f", {counts.moved} moved" if counts else ""
             self._tell("info", f"Compared with what the source held: {comparison}{moved}.")
         elif counts:
