@@ -109,7 +109,7 @@ def test_a_whole_import_is_uploaded_once(sandbox: Sandbox) -> None:
     assert emitted["bookmarks"]["users"] == WHOLE[-1]["value"]["bookmarks"]["users"]
     logs = [(log.level, log.message) for log in sandbox.elimity.connector_logs]
     assert logs[0][1].startswith("Import from Lucca started")
-    assert logs[1] == ("info", "Import complete. 2 employees: 1 active, 1 inactive, 1 without contract.")
+    assert ("info", "Import complete. 2 employees: 1 active, 1 inactive, 1 without contract.") in logs
     assert not sandbox.alerts
 
 
