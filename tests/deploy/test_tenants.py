@@ -45,6 +45,7 @@ def test_tenants_at_the_same_time_keep_to_themselves(tmp_path: Path, acme: Sandb
     assert [len(tenant.elimity.snapshots) for tenant in (acme, beta)] == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("package", "check"), [("tap_lucca", "--test"), ("target_elimity", "--check")])
 def test_variables_win_over_a_file_that_lies_around(tmp_path: Path, acme: Sandbox, package: str, check: str) -> None:
     """A key in some `.env` is not that of the tenant in the environment, and must not be sent to the tenant's host."""
@@ -54,6 +55,7 @@ def test_variables_win_over_a_file_that_lies_around(tmp_path: Path, acme: Sandbo
     assert run.exit_code == 0, run.log
 
 
+@pytest.mark.slow
 def test_a_secret_that_is_not_set_is_nobody_elses(tmp_path: Path, acme: Sandbox, beta: Sandbox) -> None:
     """The run ends before anything is sent, with the variable's name; a plain variable does not step in."""
     project = new_project(tmp_path)
@@ -65,6 +67,7 @@ def test_a_secret_that_is_not_set_is_nobody_elses(tmp_path: Path, acme: Sandbox,
     assert not any(tenant.lucca.requests or tenant.elimity.requests for tenant in (acme, beta))
 
 
+@pytest.mark.slow
 def test_meltano_hides_the_secrets_of_a_tenant(tmp_path: Path, acme: Sandbox) -> None:
     """`meltano config list` shows whose variable is used, not what it holds."""
     project = new_project(tmp_path)

@@ -67,6 +67,7 @@ def test_setup(sandbox: Sandbox, project: Path) -> None:
     assert re.findall(r"^\| `(TA\w+)` \|", text_of(SETUP), re.MULTILINE) == example
 
 
+@pytest.mark.slow
 def test_after_the_setup(sandbox: Sandbox, project: Path) -> None:
     """The pages on settings, data, dry runs and imports, in one project."""
     environment = settings(sandbox)

@@ -142,6 +142,7 @@ def test_nobody_else_is_spoken_to(company: Sandbox) -> None:
             proxy.accept()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dropped", "emitted"), [("null", True), ('"__NULL__"', False)])
 def test_what_drops_a_property_in_the_project_file(company: Sandbox, dropped: str, emitted: bool) -> None:
     """Meltano removes a null before the tap starts, as the documentation says; the text arrives."""

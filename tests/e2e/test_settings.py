@@ -40,6 +40,7 @@ def meltano(sandbox: Sandbox, *arguments: str, **environment: str) -> Run:
     return shell(command, sandbox.folder, {**settings(sandbox), **environment})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plugin", "name", "value"),
     [
