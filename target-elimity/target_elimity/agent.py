@@ -223,10 +223,11 @@ class Agent:
         elif self._preview:
             self._tell("info", f"Dry run: nothing was uploaded. {summary}. Open {self._preview.report_path}.")
         counts = self._preview and self._preview.change_counts
-        if (comparison := self._guard.comparison) and comparison.held:
+        comparison = self._guard.comparison
+        if comparison and comparison.held:
             moved = f", {counts.moved} moved" if counts else ""
             self._tell("info", f"Compared with what the source held: {comparison}{moved}.")
-        elif counts:
+        elif counts and not comparison:
             self._tell("info", f"Since the previous snapshot: {counts}.")
         for warning in warnings:
             self._tell("info", f"Warning: {warning}")
