@@ -108,7 +108,7 @@ class Comparison(TemporaryDatabase):
                 ),
             ):
                 if exceeds(lost, of, limit):
-                    yield Objection(f"{reason.format(lost, of)}: more than {limit} %.", setting)
+                    yield Objection(f"{reason.format(lost, of)}: more than {limit} % ({setting}).", setting)
         limit = limits.max_emptied_percent
         losses = self._count(lost=True)
         emptied = {

@@ -82,7 +82,7 @@ def objections(previous: Memory, new: Memory, limits: Limits, deselected: Collec
             if exceeds(before - after, before, limit):
                 yield Objection(
                     f"This import has {after} {what}, {before - after} fewer than the last one ({before}): more than "
-                    f"{limit} %.",
+                    f"{limit} % ({setting}).",
                     setting,
                 )
     limit = limits.max_emptied_percent
@@ -116,9 +116,10 @@ def guarded(values: Mapping[str, int], deselected: Collection[str]) -> Iterator[
 
 def emptied_objection(what: str, emptied: Mapping[str, str], limit: int) -> Iterator[Objection]:
     """Yield an objection that names the emptied attributes, each with its numbers; nothing if there are none."""
+    setting = "max_emptied_percent"
     if emptied:
         named = (f"{name} ({emptied[identifier]})" for identifier, name in _NAMES.items() if identifier in emptied)
-        yield Objection(f"{what}: {', '.join(named)}. That is over {limit} %.", "max_emptied_percent")
+        yield Objection(f"{what}: {', '.join(named)}: more than {limit} % ({setting}).", setting)
 
 
 def names_of(attributes: Collection[str]) -> str:
