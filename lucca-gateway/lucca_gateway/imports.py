@@ -26,19 +26,23 @@ from tap_lucca.tap import TapLucca
 from target_elimity.database import DiskError
 from target_elimity.employees import Employee, Rules
 from target_elimity.imports import Import
+from target_elimity.source import SourceError
 
 from lucca_gateway.addresses import HostError
+from lucca_gateway.guard import API_TOKEN, new_guard, refuse_losses, what_was_compared
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from tap_lucca.stream import LuccaStream
+    from target_elimity.guard import Guard
 
     from lucca_gateway.settings import Settings
     from lucca_gateway.stopping import Stop
     from lucca_gateway.tenants import Tenants
 
-CONFIGURATION_VALUES = ("host", "api_key")
+LUCCA = ("host", "api_key")
+CONFIGURATION_VALUES = (*LUCCA, *API_TOKEN)
 # An import logs its progress about this often: for people, and for proxies that close silent connections.
 PROGRESS_SECONDS = 10.0
 EMPLOYEES_AT_ONCE = 200
@@ -59,10 +63,10 @@ class Reason(Enum):
     """Why an import failed."""
 
     CONFIGURATION = auto()  # a configuration value is missing or malformed
-    CREDENTIALS = auto()  # Lucca does not know the key
-    RIGHTS = auto()  # the key lacks a right
-    DATA = auto()  # Lucca's data is not a whole import
-    UNAVAILABLE = auto()  # Lucca, the network or the gateway's disk fails at the moment
+    CREDENTIALS = auto()  # Lucca does not know the key, or Elimity Insights the API token
+    RIGHTS = auto()  # one of them lacks a right
+    DATA = auto()  # Lucca's data is not a whole import, or takes away too much
+    UNAVAILABLE = auto()  # Lucca, Elimity Insights, the network or the gateway's disk fails at the moment
 
 
 class ImportFailedError(Exception):
@@ -74,18 +78,37 @@ class ImportFailedError(Exception):
 
 
 def perform_import(
-    configuration: Mapping[str, object], settings: Settings, tenants: Tenants, stop: Stop
+    configuration: Mapping[str, object],
+    settings: Settings,
+    tenants: Tenants,
+    stop: Stop,
+    source_id: str | None = None,
 ) -> Generator[Sequence[Item], None, None]:
     """Yield the log lines and employees of an import, several at once; nothing before Lucca has accepted the key.
+
+    Args:
+        configuration: The configuration values of the import.
+        settings: The settings.
+        tenants: The tenants in use.
+        stop: Tells the import to stop.
+        source_id: The source id of the request's token, if it has one that was validated.
 
     Raises:
         ImportFailedError: The import failed; what was yielded must be dropped.
         StoppedError: The import was told to stop.
     """
     with _as_import_error():
-        tap = _new_tap(configuration, settings)
+        # A value that is copied from an email or a table often ends with a blank.
+        values = {name: value.strip() if isinstance(value, str) else value for name, value in configuration.items()}
+        tap = _Tap(config={**{name: values[name] for name in LUCCA if name in values}, **settings.tap})
         tenants.check(tap.instance_url)
-        with tenants.session(tap.instance_url, tap.config["api_key"], stop) as session:
+        with (
+            closing(new_guard(values, settings, source_id, stop)) as guard,
+            tenants.session(tap.instance_url, tap.config["api_key"], stop) as session,
+        ):
+            guard.check()
+            for _ in guard.read_back():
+                stop.check()
             tap.client = LuccaClient(
                 tap.instance_url,
                 tap.config["api_key"],
@@ -99,29 +122,25 @@ def perform_import(
                 for stream in tap.streams.values():
                     incoming.schema_received(stream.name, stream.schema)
                     yield from _collect(cast("LuccaStream", stream), incoming, stop)
-                yield from _deliver(incoming, settings, stop)
+                yield from _deliver(incoming, guard, settings, stop)
 
 
-def _deliver(incoming: Import, settings: Settings, stop: Stop) -> Iterator[Sequence[Item]]:
+def _deliver(incoming: Import, guard: Guard, settings: Settings, stop: Stop) -> Iterator[Sequence[Item]]:
     incoming.check_records()
     rules = Rules(datetime.now(settings.timezone).date(), settings.timezone, settings.contract_type_names)
     # The first pass yields nothing: if an employee cannot be made, none has been sent yet.
-    for _ in incoming.employees(rules):
+    for employee, _ in incoming.employees(rules):
         stop.check()
+        guard.add(employee)
+    yield [Log("info", what_was_compared(guard))]
+    refuse_losses(guard, incoming)
     yield [Log("info", f"Importing {incoming.summary}.")]
-    yield [Log("info", f"Warning: {warning}") for warning in incoming.warnings()]
+    yield [Log("info", f"Warning: {warning}") for warning in guard.warnings(incoming, None)]
     employees = (employee for employee, _ in incoming.employees(rules))
     while several := list(islice(employees, EMPLOYEES_AT_ONCE)):
         stop.check()
         yield several
     yield [Log("info", f"Import complete. {incoming.summary}.")]
-
-
-def _new_tap(configuration: Mapping[str, object], settings: Settings) -> _Tap:
-    values = {name: configuration[name] for name in CONFIGURATION_VALUES if name in configuration}
-    # A value that is copied from an email or a table often ends with a blank.
-    values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
-    return _Tap(config={**values, **settings.tap})
 
 
 def _collect(stream: LuccaStream, incoming: Import, stop: Stop) -> Iterator[list[Log]]:
@@ -152,7 +171,7 @@ def _as_import_error() -> Iterator[None]:
         ) from None
     except SettingsError as error:
         raise ImportFailedError(Reason.CONFIGURATION, str(error)) from None
-    except LuccaError as error:
+    except (LuccaError, SourceError) as error:
         raise ImportFailedError(_reason(error.status), str(error)) from None
     except (DiskError, sqlite3.Error):
         raise ImportFailedError(

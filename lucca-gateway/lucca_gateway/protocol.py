@@ -30,6 +30,7 @@ from lucca_gateway import logs
 from lucca_gateway.encoding import encode, log_v1alpha1, log_v1alpha2
 from lucca_gateway.imports import CONFIGURATION_VALUES, ImportFailedError, Reason, perform_import
 from lucca_gateway.stopping import Stop, StoppedError
+from lucca_gateway.tokens import SOURCE_ID
 from lucca_gateway.workers import Workers
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call, with generated applications of its own."""
-        call = _Call(self._settings, self._tenants, self._workers)
+        call = _Call(self._settings, self._tenants, self._workers, scope.get(SOURCE_ID))
         services: tuple[MountedApp, ...] = (
             v1alpha1.ServiceASGIApplication(_V1Alpha1(call), read_max_bytes=MOST_BYTES_OF_A_REQUEST),
             v1alpha2.ServiceASGIApplication(_V1Alpha2(call), read_max_bytes=MOST_BYTES_OF_A_REQUEST),
@@ -111,7 +112,7 @@ class Gateway:
 class _Call:
     """One call and its import."""
 
-    def __init__(self, settings: Settings, tenants: Tenants, workers: Workers) -> None:
+    def __init__(self, settings: Settings, tenants: Tenants, workers: Workers, source_id: str | None) -> None:
         self.is_request_valid = False
         """Whether the generated application could decode the request."""
         self.complete = False
@@ -120,6 +121,7 @@ class _Call:
         self._settings = settings
         self._tenants = tenants
         self._workers = workers
+        self._source_id = source_id
         self._stop = Stop()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Mark the exception as retrieved, in case nobody waits for it.
@@ -140,7 +142,7 @@ class _Call:
             ConnectError: The import failed; the message says why.
         """
         configuration = {
-            # The tap refuses a value that is not text, such as False, and names it.
+            # A value that is not text, such as False, is refused by its name.
             name: value.string_value if value.HasField("string_value") else False
             for name, value in fields.items()
             if name in CONFIGURATION_VALUES
@@ -152,7 +154,9 @@ class _Call:
         def encoded() -> Generator[list[Response], None, None]:
             with (
                 _bugs_as_internal_errors(),
-                closing(perform_import(configuration, self._settings, self._tenants, self._stop)) as items,
+                closing(
+                    perform_import(configuration, self._settings, self._tenants, self._stop, self._source_id)
+                ) as items,
             ):
                 for several in items:
                     yield [encode(item, response, log) for item in several]

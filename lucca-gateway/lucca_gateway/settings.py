@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from lucca_elimity_kit.settings import SettingsSchema
 from lucca_elimity_kit.tls import TlsFiles, load_tls
 from lucca_elimity_kit.urls import parse_url
 from tap_lucca.settings import SCHEMA as TAP_SCHEMA
+from target_elimity.safeguard import Limits
 from target_elimity.settings import SCHEMA as TARGET_SCHEMA
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 PREFIX = "LUCCA_GATEWAY_"
 # Settings of the tap and the target that the gateway has too, with the same defaults and limits.
-TARGET_SETTINGS = ("timezone", "contract_type_names")
+LIMITS = tuple(limit.name for limit in fields(Limits))
+TARGET_SETTINGS = ("timezone", "contract_type_names", *LIMITS)
 TAP_SETTINGS = ("page_size", "requests_per_minute", "request_timeout", "max_retry_seconds")
 _TOKEN_URLS = ["jwt_validation_base_url", "jwt_validation_gateway_url"]
 
@@ -117,6 +119,7 @@ class Settings:
     tap: Mapping[str, int]
     timezone: ZoneInfo
     contract_type_names: Mapping[str, str]
+    limits: Limits
     max_imports: int
     shutdown_seconds: int
     tls: TlsFiles
@@ -137,6 +140,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         tap={name: settings[name] for name in TAP_SETTINGS},
         timezone=ZoneInfo(settings["timezone"]),
         contract_type_names=settings.get("contract_type_names", {}),
+        limits=Limits(**{name: settings[name] for name in LIMITS}),
         max_imports=settings["max_imports"],
         shutdown_seconds=settings["shutdown_seconds"],
         tls=load_tls(environment=environment),

@@ -35,10 +35,15 @@ _STATUS = "status"
 
 
 class SourceError(ConnectorError):
-    """It cannot be found out what the source holds; the message says what to do."""
+    """It cannot be found out what the source holds; the message says what to do.
 
-    def __init__(self, problem: str) -> None:
+    Attributes:
+        status: The status of the answer that says so, if it is that.
+    """
+
+    def __init__(self, problem: str, status: int | None = None) -> None:
         super().__init__(f"{problem} {WITHOUT_COMPARISON}")
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,8 @@ class Source:
         if not any(source.id == self.id and not source.archived for source in listed):
             raise SourceError(
                 f"The API token may not read source {self.id}, or the source is archived: the owner of the token "
-                "(api_token_id) must be allowed to see the source."
+                "(api_token_id) must be allowed to see the source.",
+                HTTPStatus.FORBIDDEN,
             )
 
     def employees(self, *, values: bool) -> Iterator[Held]:
@@ -133,7 +139,7 @@ def advice(status: int) -> str | None:
 
 def malformed() -> SourceError:
     """Return the error for an answer that is not what it should be."""
-    return SourceError(f"{_MALFORMED}: check the setting 'url'.")
+    return SourceError(f"{_MALFORMED}: check the URL of the server.")
 
 
 class _Listed(msgspec.Struct):
@@ -202,7 +208,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except CallError as error:
-        raise SourceError(str(error)) from None
+        raise SourceError(str(error), error.status) from None
     except (MalformedJsonError, UnicodeEncodeError, msgspec.DecodeError):  # a ValidationError is one
         raise malformed() from None
 
@@ -211,7 +217,7 @@ _ADVICE: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "it does not understand the query; reading back needs Elimity Insights 3.16 or later",
     HTTPStatus.UNAUTHORIZED: "'api_token_id' or 'api_token_secret' is wrong, or the token was revoked",
     HTTPStatus.FORBIDDEN: "the owner of the API token must be allowed to see the source",
-    HTTPStatus.NOT_FOUND: "reading back needs Elimity Insights 3.16 or later; check 'url', too",
+    HTTPStatus.NOT_FOUND: "reading back needs Elimity Insights 3.16 or later; check the URL of the server, too",
 }
 _PAGE = ["count", "results"]
 _BOOLEANS = ("true", "false")

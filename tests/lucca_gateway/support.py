@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sandbox.pulling import GatewayProcess, Generation, Response
     from tests.harness import Sandbox
 
+SERVICE = "/elimity.insights.customgateway.v1alpha2.Service"
 # Nothing waits for the rate limit, or long for a Lucca that is down, unless a test wants it to.
 ENVIRONMENT = {
     "LUCCA_GATEWAY_ALLOWED_HOSTS": "127.0.0.1",

@@ -17,8 +17,8 @@ from lucca_gateway.keys import FETCH_SECONDS, IssuerKeys, KeysUnavailableError
 
 from sandbox.pulling import running_gateway
 from tests.lucca_elimity_kit.wire import answering, drip, ok, reset, silence
-from tests.lucca_gateway.support import wait_until
-from tests.lucca_gateway.test_tokens import SERVICE, Issuer, settings_of
+from tests.lucca_gateway.issuer import Issuer, settings_of
+from tests.lucca_gateway.support import SERVICE, wait_until
 
 if TYPE_CHECKING:
     from sandbox.pulling import GatewayProcess

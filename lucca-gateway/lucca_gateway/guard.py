@@ -1,0 +1,141 @@
+"""The safeguard of an import: what it is compared with, and what is said of that.
+
+A request brings the API token, and nothing else of that: the URL is the operator's, the source that of a validated
+token.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import requests
+from lucca_elimity_kit.errors import SettingsError
+from lucca_elimity_kit.http import Http
+from lucca_elimity_kit.retries import Retries
+from lucca_elimity_kit.settings import SettingsSchema
+from lucca_elimity_kit.transport import BoundedAdapter
+from lucca_elimity_kit.urls import parse_url
+from target_elimity.guard import Guard
+from target_elimity.imports import ImportRefusedError
+from target_elimity.safeguard import variables
+from target_elimity.settings import SCHEMA as TARGET_SCHEMA
+from target_elimity.source import Source
+
+from lucca_gateway.settings import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from urllib.parse import SplitResult
+
+    from target_elimity.imports import Import
+
+    from lucca_gateway.settings import Settings
+    from lucca_gateway.stopping import Stop
+
+API_TOKEN = ("api_token_id", "api_token_secret")
+# Whether a server answers while it waits for its gateway is unknown: it is not given the time that Lucca has. Together
+# less than the six minutes for which platforms are told to keep a silent connection.
+ANSWER_SECONDS = 30.0
+READING_SECONDS = 240.0
+MOST_RETRY_SECONDS = 30
+
+_SCHEMA = SettingsSchema(
+    {
+        "properties": {
+            "api_token_id": {
+                **TARGET_SCHEMA["properties"]["api_token_id"],
+                "description": (
+                    "Id of an API token of Elimity Insights, to compare an import with what the source holds; goes "
+                    "with `api_token_secret`"
+                ),
+            },
+            "api_token_secret": TARGET_SCHEMA["properties"]["api_token_secret"],
+        },
+        "dependentRequired": {name: list(API_TOKEN) for name in API_TOKEN},
+    }
+)
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_BASE_URL = f"{PREFIX}JWT_VALIDATION_BASE_URL"
+_UNUSABLE = "The configuration values 'api_token_id' and 'api_token_secret' cannot be used:"
+
+_logger = logging.getLogger("lucca_gateway")
+
+
+def new_guard(values: Mapping[str, object], settings: Settings, source_id: str | None, stop: Stop) -> Guard:
+    """Return the safeguard of an import.
+
+    Args:
+        values: The configuration values of the import.
+        settings: The settings.
+        source_id: The source id of the validated token, if there is one.
+        stop: Interrupts pauses between tries.
+
+    Raises:
+        SettingsError: The import has an API token that cannot be used.
+    """
+    token = _SCHEMA.parse({name: values[name] for name in API_TOKEN if name in values})
+    if not token:
+        return Guard(settings.limits, None)
+    if settings.tokens is None or source_id is None:
+        raise SettingsError(
+            f"{_UNUSABLE} the gateway knows the source only from a validated token, and this request has none. Ask "
+            f"the operator of the gateway to set {_BASE_URL} and {PREFIX}JWT_VALIDATION_GATEWAY_URL, or remove both "
+            "values."
+        )
+    if not _NUMBER.fullmatch(source_id):
+        raise SettingsError(f"{_UNUSABLE} the source id of the request's token is not a number. Remove both values.")
+    parts = _parts(settings.tokens.base_url)
+    user, password = (token[name] for name in API_TOKEN)
+    session = requests.Session()
+    # Over http, which is for loopback, a proxy would see the secret.
+    session.trust_env = parts.scheme == "https"
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, BoundedAdapter())
+    session.auth = (user, password)
+    session.headers["User-Agent"] = f"lucca-gateway/{version('lucca-gateway')}"
+    retry_seconds = min(settings.tap["max_retry_seconds"], MOST_RETRY_SECONDS)
+    http = Http(
+        session,
+        Retries("Elimity Insights", retry_seconds, _logger, sleep=stop.pause),
+        ANSWER_SECONDS,
+        settings.tls,
+        secrets=(password, f"{user}:{password}"),
+    )
+    return Guard(settings.limits, Source(http, parts.geturl().rstrip("/"), int(source_id), READING_SECONDS))
+
+
+def what_was_compared(guard: Guard) -> str:
+    """Return a line for the Logs tab about the comparison, once all employees were added."""
+    if not guard.comparison:
+        return (
+            "Nothing was compared with what the source holds: there are no configuration values 'api_token_id' and "
+            "'api_token_secret'."
+        )
+    return guard.nothing_compared(None) or f"Compared with what the source holds: {guard.comparison}."
+
+
+def refuse_losses(guard: Guard, incoming: Import) -> None:
+    """Check that an import, all of whose employees were added, stays within the limits.
+
+    Raises:
+        ImportRefusedError: It takes away too much.
+    """
+    if refused := list(guard.objections(incoming, None)):
+        reasons = " ".join(objection.reason for objection in refused)
+        raise ImportRefusedError(
+            f"{reasons} If that is right, ask the operator of the gateway to let it through once: with "
+            f"{variables(refused, PREFIX)}, until it is imported."
+        )
+
+
+def _parts(base_url: str) -> SplitResult:
+    try:
+        return parse_url(base_url, path_allowed=True)
+    except ValueError as flaw:
+        raise SettingsError(
+            f"{_UNUSABLE} the gateway must not call the URL in the setting {_BASE_URL}: {flaw}. Ask its operator to "
+            "correct it, or remove both values."
+        ) from None

@@ -1,0 +1,348 @@
+"""The safeguard of the gateway: an import against what the source holds, in the sandbox's Elimity Insights."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import product
+from threading import Timer
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from lucca_gateway import guard
+from lucca_gateway.imports import ImportFailedError, Log, Reason, perform_import
+from lucca_gateway.settings import read_settings
+from lucca_gateway.stopping import Stop, StoppedError
+from lucca_gateway.tenants import Tenants
+
+from sandbox.elimity import Elimity
+from sandbox.faults import Fault
+from sandbox.pulling import GENERATIONS, GatewayProcess, Generation, pull, running_gateway
+from sandbox.server import serve
+from tests.harness import CANARY, PATIENCE
+from tests.lucca_gateway.issuer import Issuer, serve_issuer, settings_of
+from tests.lucca_gateway.support import ENVIRONMENT, Failure, configuration, failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.harness import Sandbox
+
+SOURCES, QUERY = "/api/agent/sources", "/api/agent/query"
+PREFIX = "LUCCA_GATEWAY_"
+GONE = {"dtContractEnd": "2020-01-31T00:00:00"}
+
+
+@dataclass
+class Guarded:
+    """A gateway that wants the tokens of the sandbox's Elimity Insights, and imports through it."""
+
+    sandbox: Sandbox
+    issuer: Issuer
+    gateway: GatewayProcess
+    heard: list[str] = field(default_factory=list)
+
+    def values(self, **changes: Any) -> dict[str, Any]:
+        """Return configuration values with an API token, changed; None leaves one out."""
+        return configuration(self.sandbox, **{**self.sandbox.api_token, **changes})
+
+    def token(self, **changes: Any) -> str:
+        """Return the token that comes with a request of the source."""
+        elimity = self.sandbox.elimity
+        return self.issuer.token(**{"base_url": self.sandbox.elimity_url, "source_id": elimity.source_id, **changes})
+
+    def pull(self, generation: Generation = "v1alpha2", **changes: Any) -> str:
+        """Import, and return the lines of the Logs tab."""
+        logs = self.sandbox.elimity.connector_logs
+        before = len(logs)
+        pull(self.sandbox.elimity, self.gateway.url, generation, self.values(**changes), self.token())
+        told = "\n".join(log.message for log in logs[before:])
+        self.heard.append(told)
+        return told
+
+    def refused(self, token: str | None = "", generation: Generation = "v1alpha2", **changes: Any) -> Failure:
+        """Ask for an import that has to fail without an employee; without an argument, with the source's token."""
+        given = self.token() if token == "" else token
+        failed = failure(self.gateway.url, generation, self.values(**changes), given)
+        assert not any(response.HasField("entity") for response in failed.streamed)
+        self.heard += [failed.message, *map(str, failed.streamed)]
+        return failed
+
+    def refused_at_start(self, **changes: Any) -> Failure:
+        """Ask for an import that has to fail before Lucca is called."""
+        before = len(self.sandbox.lucca.requests)
+        failed = self.refused(**changes)
+        assert failed.streamed == []
+        assert len(self.sandbox.lucca.requests) == before
+        return failed
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    """Serve the keys of an issuer."""
+    with ExitStack() as stack:
+        yield serve_issuer(stack)
+
+
+@contextmanager
+def run_guarded(sandbox: Sandbox, issuer: Issuer, **settings: str) -> Iterator[Guarded]:
+    """Run a gateway, and make sure that no secret and no person gets out, whatever a test is about."""
+    environment = settings_of(issuer, **{f"{PREFIX}JWT_VALIDATION_BASE_URL": sandbox.elimity_url, **settings})
+    elimity = sandbox.elimity
+    secrets = (sandbox.lucca.api_key, elimity.api_token_secret)
+    encoded = b64encode(f"{elimity.api_token_id}:{elimity.api_token_secret}".encode()).decode()
+    with running_gateway(environment) as gateway:
+        guarded = Guarded(sandbox, issuer, gateway)
+        yield guarded
+    output = gateway.log_text + "\n".join(guarded.heard)
+    for secret in (*secrets, encoded, "wrong-secret", "Authorization", CANARY):
+        assert secret not in output
+
+
+@pytest.fixture
+def guarded(sandbox: Sandbox, issuer: Issuer) -> Iterator[Guarded]:
+    """Run a gateway with the limits that are the defaults."""
+    with run_guarded(sandbox, issuer) as gateway:
+        yield gateway
+
+
+def change(sandbox: Sandbox, positions: slice, **fields: object) -> None:
+    """Change fields of some users in Lucca."""
+    with sandbox.lucca.changing() as company:
+        for user in company.users[positions]:
+            cast("dict[str, object]", user).update(fields)
+
+
+def remove(sandbox: Sandbox, count: int) -> None:
+    """Remove the first users of Lucca."""
+    sandbox.lucca.delete_users({int(str(user["id"])) for user in sandbox.lucca.company.users[:count]})
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_an_import_within_the_limits(guarded: Guarded, generation: Generation) -> None:
+    """It is compared before Lucca is read, and the counts are logged; a first import has nothing to compare with."""
+    assert "Nothing was compared" in guarded.pull(generation)
+    remove(guarded.sandbox, 3)
+    guarded.sandbox.elimity.requests.clear()
+    told = guarded.pull(generation)
+    assert "Nothing was compared" not in told
+    assert "0 joined, 3 left, 3 of them removed" in told
+    assert [request.path for request in guarded.sandbox.elimity.requests] == [SOURCES, QUERY]
+    assert len(guarded.sandbox.entities) == 247
+
+
+def test_people_who_would_be_removed(guarded: Guarded, issuer: Issuer) -> None:
+    """They are counted and the variable is named that lets the import through, which it then does."""
+    guarded.pull()
+    remove(guarded.sandbox, 60)
+    failed = guarded.refused()
+    assert failed.code == "failed_precondition"
+    assert "60 of the 250 employees" in failed.message
+    assert f"{PREFIX}MAX_REMOVED_PERCENT=100" in failed.message
+    assert "TARGET_ELIMITY" not in failed.message
+    with run_guarded(guarded.sandbox, issuer, LUCCA_GATEWAY_MAX_REMOVED_PERCENT="100") as lenient:
+        lenient.pull()
+    assert len(guarded.sandbox.entities) == 190
+    guarded.pull()
+
+
+def test_people_who_would_turn_inactive(guarded: Guarded) -> None:
+    """The limit of active people has a variable of its own."""
+    change(guarded.sandbox, slice(None), dtContractEnd=None)
+    guarded.pull()
+    change(guarded.sandbox, slice(0, 60), **GONE)
+    failed = guarded.refused()
+    assert "60 of the 250 employees who are active" in failed.message
+    assert f"{PREFIX}MAX_DEACTIVATED_PERCENT=100" in failed.message
+    assert f"{PREFIX}MAX_REMOVED_PERCENT" not in failed.message
+
+
+def test_an_attribute_that_would_be_emptied(guarded: Guarded, issuer: Issuer) -> None:
+    """It is named, and its limit has a variable of its own."""
+    guarded.pull()
+    change(guarded.sandbox, slice(None), department=None)
+    failed = guarded.refused(generation="v1alpha1")
+    assert "Department (" in failed.message
+    assert f"{PREFIX}MAX_EMPTIED_PERCENT=100" in failed.message
+    with run_guarded(guarded.sandbox, issuer, LUCCA_GATEWAY_MAX_EMPTIED_PERCENT="100") as lenient:
+        lenient.pull()
+
+
+def test_without_an_api_token_a_line_says_that_nothing_was_compared(guarded: Guarded) -> None:
+    """Blank values are none; Elimity Insights is not called."""
+    guarded.pull()
+    guarded.sandbox.elimity.requests.clear()
+    remove(guarded.sandbox, 200)
+    for value in (None, "", " "):
+        told = guarded.pull(api_token_id=value, api_token_secret=value)
+        assert "Nothing was compared" in told
+        assert "'api_token_id'" in told
+    assert guarded.sandbox.elimity.requests == []
+    assert len(guarded.sandbox.entities) == 50
+
+
+def test_an_api_token_that_is_malformed(guarded: Guarded) -> None:
+    """One of the two values alone, or none that can be sent: it is named before anything is called."""
+    flaws: tuple[tuple[str, Any], ...] = (
+        ("api_token_id", None),
+        ("api_token_secret", None),
+        ("api_token_secret", " "),
+        ("api_token_id", 7),
+        ("api_token_secret", True),
+        ("api_token_id", "two\nlines"),
+        ("api_token_secret", "wrong-secret é"),
+    )
+    for name, value in flaws:
+        failed = guarded.refused_at_start(**{name: value})
+        assert failed.code == "invalid_argument"
+        assert f"'{name}'" in failed.message
+    assert guarded.sandbox.elimity.requests == []
+
+
+def test_blanks_around_the_values_do_not_matter(guarded: Guarded) -> None:
+    """As with the values for Lucca."""
+    elimity = guarded.sandbox.elimity
+    guarded.pull(api_token_id=f" {elimity.api_token_id}", api_token_secret=f"{elimity.api_token_secret}\n")
+    assert SOURCES in {request.path for request in elimity.requests}
+
+
+def test_a_wrong_api_token(guarded: Guarded) -> None:
+    """It is not Lucca's key that is wrong."""
+    failed = guarded.refused_at_start(api_token_secret="wrong-secret")
+    assert failed.code == "unauthenticated"
+    assert "'api_token_secret'" in failed.message
+
+
+@pytest.mark.parametrize("flaw", ["listed", "archived"])
+def test_a_source_that_the_api_token_may_not_read(guarded: Guarded, flaw: str) -> None:
+    """Another source than that of the request's token is not read instead."""
+    setattr(guarded.sandbox.elimity, flaw, flaw == "archived")
+    assert guarded.refused_at_start().code == "permission_denied"
+    assert guarded.sandbox.elimity.queries == []
+
+
+def test_the_source_is_that_of_the_token(guarded: Guarded) -> None:
+    """Whatever else a request says; one that is not a number cannot be read back."""
+    for source_id, code in (("77", "permission_denied"), ("a1", "invalid_argument"), ("\u0661", "invalid_argument")):
+        assert guarded.refused_at_start(token=guarded.token(source_id=source_id), source_id="1").code == code
+    assert guarded.sandbox.elimity.queries == []
+
+
+@pytest.mark.parametrize("path", [SOURCES, QUERY])
+def test_no_redirect_is_followed(guarded: Guarded, path: str) -> None:
+    """Where it leads, nobody is called, and certainly not with the API token."""
+    elsewhere = Elimity()
+    with serve(elsewhere.app) as url:
+        guarded.sandbox.elimity.faults.add(Fault(path, "redirect", count=None, location=f"{url}{path}"))
+        assert guarded.refused_at_start().code == "invalid_argument"
+    assert elsewhere.requests == []
+
+
+def test_what_cannot_be_read_back_is_refused(guarded: Guarded) -> None:
+    """Lucca isn't called; the values to remove are named."""
+    guarded.pull()
+    kinds: tuple[Any, ...] = (400, 500, "reset", "truncate", "cut", "html")
+    for kind, path in product(kinds, (SOURCES, QUERY)):
+        guarded.sandbox.elimity.faults.clear()
+        guarded.sandbox.elimity.faults.add(Fault(path, kind, count=None))
+        failed = guarded.refused_at_start()
+        assert (failed.code, kind) == ("unavailable", kind)
+        assert "'api_token_id' and 'api_token_secret'" in failed.message
+
+
+def test_an_answer_is_not_quoted(guarded: Guarded) -> None:
+    """Whatever Elimity Insights answers."""
+    body = f'[{{"count": 1, "results": [{{"entity": {{"id": 5, "name": "{CANARY}"}}}}]}}]'
+    guarded.sandbox.elimity.faults.add(Fault(QUERY, "answer", count=None, body=body))
+    assert guarded.refused_at_start().code == "unavailable"
+
+
+@pytest.mark.parametrize("is_optional", [True, False])
+def test_without_a_validated_token_the_source_is_unknown(sandbox: Sandbox, issuer: Issuer, is_optional: bool) -> None:
+    """Tokens are optional and there is none, or none is validated: nothing is called."""
+    settings = {f"{PREFIX}JWT_VALIDATION_OPTIONAL": "true"}
+    if not is_optional:
+        settings = {f"{PREFIX}JWT_VALIDATION_{name}": "" for name in ("BASE_URL", "GATEWAY_URL", "ISSUER")}
+    with run_guarded(sandbox, issuer, **settings) as guarded:
+        failed = guarded.refused_at_start(token=None)
+        assert failed.code == "invalid_argument"
+        assert f"{PREFIX}JWT_VALIDATION_BASE_URL" in failed.message
+        assert sandbox.elimity.requests == []
+        if is_optional:
+            guarded.pull()
+            assert SOURCES in {request.path for request in sandbox.elimity.requests}
+
+
+def import_here(
+    sandbox: Sandbox, stop: Stop, base_url: str | None = None, source_id: str = "1", **more: str
+) -> list[Any]:
+    """Import in this process, as a gateway with this server's URL does, and return what it yields."""
+    settings = read_settings(
+        {
+            **ENVIRONMENT,
+            f"{PREFIX}JWT_VALIDATION_BASE_URL": base_url or sandbox.elimity_url,
+            f"{PREFIX}JWT_VALIDATION_GATEWAY_URL": "https://gateway.acme.example",
+            **more,
+        }
+    )
+    values = configuration(sandbox, **sandbox.api_token)
+    imported = perform_import(values, settings, Tenants(settings.allowed_hosts, 10_000), stop, source_id)
+    return [item for several in imported for item in several]
+
+
+def test_the_secret_is_not_sent_unencrypted(sandbox: Sandbox) -> None:
+    """A URL that is good enough to be compared with a claim is not called, unless it is https or loopback."""
+    with pytest.raises(ImportFailedError) as caught:
+        import_here(sandbox, Stop(), sandbox.elimity_url.replace("127.0.0.1", "insights.internal"))
+    assert caught.value.reason is Reason.CONFIGURATION
+    assert f"{PREFIX}JWT_VALIDATION_BASE_URL" in str(caught.value)
+    assert "insights.internal" not in str(caught.value)
+    assert sandbox.lucca.requests == []
+
+
+def test_a_proxy_does_not_see_the_secret(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is used for https, through which it only sees where a connection leads, and not for loopback."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert len(import_here(sandbox, Stop(), f"{sandbox.elimity_url}/")) > 250
+    with pytest.raises(ImportFailedError, match="through the proxy of https_proxy") as caught:
+        import_here(sandbox, Stop(), "https://insights.internal")
+    assert caught.value.reason is Reason.UNAVAILABLE
+
+
+def test_the_server_is_not_waited_for_as_long_as_lucca(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may not answer at all while it waits for its gateway."""
+    assert len(import_here(sandbox, Stop())) > 250
+    sandbox.lucca.requests.clear()
+    monkeypatch.setattr(guard, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(guard, "READING_SECONDS", 0.6)
+    start = time.monotonic()
+    for path, kind in ((SOURCES, "hang"), (QUERY, "hang"), (QUERY, "drip")):
+        sandbox.elimity.faults.clear()
+        sandbox.elimity.faults.add(Fault(path, cast("Any", kind), count=None, seconds=3))
+        with pytest.raises(ImportFailedError) as caught:
+            import_here(sandbox, Stop())
+        assert caught.value.reason is Reason.UNAVAILABLE
+    assert time.monotonic() - start < PATIENCE
+    assert sandbox.lucca.requests == []
+
+
+def test_it_is_tried_again_and_can_be_stopped_meanwhile(sandbox: Sandbox) -> None:
+    """A server that fails in passing fails no import; a pause between two tries ends with the import."""
+    more = {f"{PREFIX}MAX_RETRY_SECONDS": "300"}
+    sandbox.elimity.faults.add(Fault(SOURCES, 503))
+    assert any(isinstance(item, Log) for item in import_here(sandbox, Stop(), **more))
+    sandbox.lucca.requests.clear()
+    sandbox.elimity.faults.add(Fault(QUERY, 503, count=None, headers={"Retry-After": "20"}))
+    stop = Stop()
+    timer = Timer(1, stop.set)
+    timer.start()
+    start = time.monotonic()
+    with pytest.raises(StoppedError):
+        import_here(sandbox, stop, **more)
+    assert time.monotonic() - start < 15
+    assert sandbox.lucca.requests == []
