@@ -83,10 +83,10 @@ def test_a_failed_import_fails_the_job(dagster: Path, home: Path, project: Path,
     acme.lucca.api_key = "another-api-key"
     run = execute(dagster, "acme", project, environment)
     assert run.exit_code != 0
-    assert re.search(r"Failure: .*\[critical \] tap-lucca +Lucca answers 401 for 'users'", run.log)
+    assert re.search(r"Failure: .*\[critical \] tap-lucca +.*'users'.* Lucca answers 401", run.log)
     assert acme.elimity.snapshots == []
     written = b"".join(file.read_bytes() for file in home.rglob("*") if file.is_file()) + run.log.encode()
-    assert written.count(b"Lucca answers 401 for 'users'") > 1
+    assert written.count(b"Lucca answers 401") > 1
     for secret in ("ACME_LUCCA_API_KEY", "ACME_ELIMITY_SOURCE_TOKEN"):
         assert environment[secret].encode() not in written
 

@@ -213,7 +213,7 @@ def test_rename_drop_and_filter(checkout: Sandbox) -> None:
 def test_under_meltano(checkout: Sandbox, database: dict[str, str]) -> None:
     """The plugin definitions of the page: a mapping before target-jsonl, and target-postgres with its settings."""
     install(checkout, "JSON lines", "Rename, drop, filter", "PostgreSQL")
-    (definitions,) = re.findall(r"^```yaml\n(.*?)^```$", text_of(PAGE, "Under Meltano"), re.DOTALL | re.MULTILINE)
+    definitions, *_ = re.findall(r"^```yaml\n(.*?)^```$", text_of(PAGE, "Under Meltano"), re.DOTALL | re.MULTILINE)
     definitions = definitions.replace(*next(iter(LEGAL_ENTITY.items())))
     (checkout.folder / "other-targets.meltano.yml").write_text(definitions)
     run_page(PAGE, checkout.folder, connect(checkout, database), section="Under Meltano")

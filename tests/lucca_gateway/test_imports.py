@@ -82,14 +82,15 @@ def test_the_logs_tell_start_progress_and_counts(
     streamed = list(responses(gateway.url, generation, configuration(sandbox)))
     logs = [response.log for response in streamed if response.HasField("log")]
     assert all(log.level.HasField("info") for log in logs)
-    start, users, contracts, importing, complete = [log.message for log in logs]
+    start, users, contracts, compared, importing, complete = [log.message for log in logs]
     assert start.startswith("Import from Lucca started (lucca-gateway ")
     assert users == "Read 250 of 250 users."
     assert contracts == f"Read {len(sandbox.contracts)} of {len(sandbox.contracts)} work contracts."
+    assert compared.startswith("Nothing was compared")
     assert importing.startswith("Importing 250 employees: ")
     assert complete == importing.replace("Importing", "Import complete.")
     entities = [response.HasField("entity") for response in streamed]
-    assert entities == [False] * 4 + [True] * 250 + [False]
+    assert entities == [False] * 5 + [True] * 250 + [False]
 
 
 def test_blanks_around_the_values_do_no_harm(sandbox: Sandbox, gateway: GatewayProcess) -> None:
