@@ -57,6 +57,8 @@ class StrictPlugin(PluginBase):
         flaws = [*self.flaws(settings)]
         if not all(map(_is_expression, _expressions(settings.get("stream_maps") or {}))):
             flaws.append(schema.sentence("stream_maps", "has an expression that is not valid Python"))
+        if (settings.get("stream_maps") or {}).get("__else__") not in (None, "__NULL__"):
+            flaws.append(schema.sentence("stream_maps", "has an '__else__' that is not \"__NULL__\""))
         if flaws:
             raise SettingsError(" ".join(flaws))
         super().__init__(config=settings, parse_env_config=False, validate_config=False, **kwargs)

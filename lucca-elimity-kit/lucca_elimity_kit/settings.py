@@ -6,6 +6,7 @@ setting and its variable, and never quotes the value.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -63,6 +64,10 @@ def _is_time_zone(value: object) -> bool:
     return not isinstance(value, str) or bool(ZoneInfo(value))
 
 
+class _RepeatedNameError(Exception):
+    """An object of a file holds a name twice. Which of the two values counts would be a guess."""
+
+
 class _MalformedError(Exception):
     """A value is not of the kind its setting must be."""
 
@@ -83,8 +88,12 @@ def read_file(path: str | PurePath, what: str = "file of settings") -> dict[str,
         reason = "was not found" if isinstance(error, FileNotFoundError) else "can't be read"
         raise SettingsError(f"The {what} {reason}. Check its path and who may read it.") from None
     try:
-        values = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        content = content.removeprefix(b"\xef\xbb\xbf")
+        values = msgspec.json.decode(content)
+        json.loads(content, object_pairs_hook=_refuse_repetition)
+    except _RepeatedNameError:
+        raise SettingsError(f"The {what} holds a name twice. Remove one of the two.") from None
+    except (msgspec.DecodeError, ValueError, RecursionError):
         raise SettingsError(f"The {what} is not valid JSON in UTF-8. Correct it, or save it as UTF-8.") from None
     if not isinstance(values, dict):
         raise SettingsError(f"The {what} is JSON, but not an object in braces: it must be of the form {{…}}.")
@@ -164,9 +173,12 @@ class SettingsSchema:
         for name, value in values.items():
             if value not in (None, ""):
                 try:
-                    settings[name] = _convert(value, self._properties[name])
+                    converted = _convert(value, self._properties[name])
                 except _MalformedError:
                     malformed.add(name)
+                else:
+                    if converted is not None:  # the text `null`
+                        settings[name] = converted
         return settings, malformed
 
     def sentence(self, name: str, flaw: str) -> str:
@@ -207,6 +219,11 @@ class SettingsSchema:
             (known for known in self._properties if _distance(name, known) <= (1 if len(known) <= _SHORT_NAME else 2)),
             None,
         )
+
+
+def _refuse_repetition(pairs: list[tuple[str, object]]) -> None:
+    if len(dict(pairs)) < len(pairs):
+        raise _RepeatedNameError
 
 
 def _types(schema: Mapping[str, Any]) -> list[str]:

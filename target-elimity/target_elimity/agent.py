@@ -118,7 +118,7 @@ class Agent:
         Raises:
             InvalidStateError: It is not of the form that tap-lucca gives it.
         """
-        self._state = state
+        self._state = {**state, "bookmarks": state.get("bookmarks") or {}}
         self._completion.state_received(state, self.incoming.collection.rows)
 
     def finish(self) -> dict[str, Any] | None:

@@ -58,7 +58,12 @@ class Completion:
         for stream, bookmark in found.items():
             mark = bookmark and bookmark.completion
             # Each STATE repeats the marks before it.
-            if mark and mark != self._marks.get(stream, (None,))[0]:
+            known = self._marks.get(stream, (None,))[0]
+            if mark and known and mark.run_id == known.run_id and mark.records != known.records:
+                raise InvalidStateError(
+                    f"The stream '{stream}' has two completion marks of one run that differ: run both streams again."
+                )
+            if mark and mark != known:
                 self._marks[stream] = mark, rows(stream)
 
     def problems(self, rows: Callable[[str], int], *, accept_filtered: bool) -> list[str]:

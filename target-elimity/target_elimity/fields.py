@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 # Records have few shapes. A stream that invents new ones all the time must not fill the memory.
+MOST_NAMES = 200
 MOST_SHAPES = 1_000
 
 
@@ -34,7 +35,7 @@ class FieldsSeen:
         shape = (prefix, *record)
         if shape in self._shapes:
             return
-        if len(self._shapes) < MOST_SHAPES:
+        if len(self._shapes) < MOST_SHAPES and len(shape) <= MOST_NAMES:
             self._shapes.add(shape)
         self.seen.update(known for name in record if (known := f"{prefix}{name}") in USER_FIELDS)
 

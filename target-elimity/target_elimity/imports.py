@@ -96,7 +96,8 @@ class Import:
         Raises:
             UnusableStreamError: Its records cannot be imported.
         """
-        self._announced[stream] = check_schema(stream, RECORD_TYPES[stream], schema)
+        # A later schema takes nothing back: the records before it were read by the earlier one.
+        self._announced.setdefault(stream, set()).update(check_schema(stream, RECORD_TYPES[stream], schema))
 
     def record_received(self, stream: str, record: Mapping[str, object]) -> None:
         """Collect a record of one of the streams of an import.
@@ -114,6 +115,11 @@ class Import:
         Raises:
             ImportRefusedError: They cannot.
         """
+        if absent := [stream for stream in RECORD_TYPES if stream not in self._announced]:
+            raise ImportRefusedError(
+                f"The stream '{absent[0]}' never came: select it in the tap's catalog, or remove the stream map or "
+                "mapper that drops it."
+            )
         if not self.collection.rows(USERS):
             raise ImportRefusedError("Lucca shows no user to this API key: check the rights of its role.")
         problems = [

@@ -110,7 +110,7 @@ def check_schema(stream: str, record_type: type[User | WorkContract], schema: Ma
             f"The stream '{stream}' lacks {', '.join(absent)}, which an import needs: select it in the tap's catalog."
         )
     objects = [name.casefold() for name, expected in fields.items() if isinstance(expected, StructType | ListType)]
-    flattened = [name for name in properties if name not in fields and name.casefold().startswith(tuple(objects))]
+    flattened = [name for name in properties if name not in fields and _letters(name).startswith(tuple(objects))]
     if flattened:
         raise UnusableStreamError(
             f"The stream '{stream}' is flattened ({ascii(min(flattened))[:60]}): an import needs the objects "
@@ -142,6 +142,11 @@ def _differences(
                 inner, embedded = expected.item_type, schema.get("items")
             if isinstance(inner, StructType) and isinstance(embedded, dict):
                 yield from _differences(_fields(inner.cls), embedded.get("properties"), known, f"{path}.")
+
+
+def _letters(name: str) -> str:
+    """Return a name without separators and case: some mappers write `legal_entity__name`."""
+    return "".join(filter(str.isalnum, name)).casefold()
 
 
 def _types(schema: object) -> set[str]:

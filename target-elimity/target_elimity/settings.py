@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any
 
 from lucca_elimity_kit.urls import parse_url
@@ -179,5 +179,5 @@ def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
             "The settings 'previous_snapshot' and 'api_token_id' are both set: with an API token, an import is "
             "compared with what the source holds. Remove one of them."
         )
-    if "previous_snapshot" in settings and not Path(settings["previous_snapshot"]).is_file():
+    if "previous_snapshot" in settings and not os.path.isfile(settings["previous_snapshot"]):  # noqa: PTH113 - Path.is_file fails on some paths
         yield "The setting 'previous_snapshot' names a file that does not exist."

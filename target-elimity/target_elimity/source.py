@@ -17,7 +17,7 @@ from lucca_elimity_kit.retries import CallError
 from lucca_elimity_kit.streaming import JsonStream, MalformedJsonError
 
 from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
-from target_elimity.employees import ACTIVE
+from target_elimity.employees import INACTIVE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -200,7 +200,7 @@ def _held(result: _Result, asked: Sequence[tuple[int, str, str, str]]) -> Held:
                 raise MalformedJsonError
             values[field] = value
     "".join((result.entity.id, result.entity.name, *values.values())).encode()  # fails on half a surrogate pair
-    return Held(result.entity.id, result.entity.name, values.get(_STATUS) == ACTIVE, assigned, values)
+    return Held(result.entity.id, result.entity.name, values.get(_STATUS) != INACTIVE, assigned, values)
 
 
 @contextmanager

@@ -305,6 +305,7 @@ def test_absent_is_not_null(sandbox: Sandbox, stream: str, field: str, lacking: 
         ({"department": {"type": "object", "properties": {"name": {"type": "integer"}}}}, "'department.name'"),
         ({"department__name": {"type": ["string", "null"]}}, "department__name"),
         ({"legalEntity.name": {"type": ["string", "null"]}}, "legalEntity.name"),
+        ({"legal_entity__name": {"type": ["string", "null"]}}, "legal_entity__name"),
         ({"managerxid": {"type": ["integer", "null"]}}, "managerxid"),
     ],
 )
@@ -505,3 +506,28 @@ def test_settings_from_the_environment(sandbox: Sandbox) -> None:
     )
     assert target.exit_code == 0
     assert sandbox.entities[0]["attributeAssignments"][-1]["value"]["value"] == "CDI"
+
+
+def test_a_stream_that_never_came_is_refused(sandbox: Sandbox) -> None:
+    """A mark of 0 records does not stand for a stream: its attributes would be emptied."""
+    refused(sandbox, lines([*WHOLE[:3], state(users=2, work_contracts=0)]), "'work_contracts'")
+
+
+def test_two_marks_of_one_run_that_differ_are_refused(sandbox: Sandbox) -> None:
+    """One of them is not the tap's."""
+    refused(sandbox, lines([*WHOLE[:3], state(users=100), *WHOLE[3:]]), "'users'")
+
+
+def test_a_state_without_bookmarks_at_the_end_does_no_harm(sandbox: Sandbox) -> None:
+    """Nothing is remembered of an earlier import, and the marks came before."""
+    target = sandbox.target(lines([*WHOLE, {"type": "STATE", "value": {"bookmarks": None}}]))
+    assert target.exit_code == 0
+    assert "target-elimity" in target.messages[-1]["bookmarks"]
+
+
+def test_a_narrower_schema_takes_nothing_back(sandbox: Sandbox) -> None:
+    """A field that the first SCHEMA announced, and that an earlier import had, is still a lost right."""
+    wider = schema("users", {**USERS, "jobTitle": {"type": ["string", "null"]}})
+    remembered = {"employees": 2, "active": 1, "fields": ["jobTitle"]}
+    messages = [wider, *WHOLE[1:3], *WHOLE[:1], *WHOLE[3:-1], state(bookmark=remembered, users=2, work_contracts=1)]
+    refused(sandbox, lines(messages), "jobTitle")
