@@ -45,7 +45,7 @@ install: .meltano/ready
 
 ## The checks, and the tests but for the slow ones: what to run before a commit.
 test: check .meltano/ready browser
-	@echo "Running the tests, without the slow ones: up to four minutes on two cores …"
+	@echo "Running the tests, without the slow ones: six minutes on two cores …"
 	@$(BIN)/pytest -m "not slow"
 
 ## All that CI runs: the checks and all tests, each program started afresh.
@@ -72,7 +72,7 @@ generate: .venv/ready
 
 ## Measure time, memory and requests against their floors, on the sandbox; FULL=1 measures larger companies, more often.
 bench: .venv/ready
-	@echo "Measuring: $(if $(FULL),about a quarter of an hour,up to three minutes) on two cores …"
+	@echo "Measuring: $(if $(FULL),about a quarter of an hour,about six minutes) on two cores …"
 	@$(BIN)/python -m bench $(if $(FULL),--full)
 
 ## Build the wheels and sdists of the packages into dist; each wheel from its sdist.
