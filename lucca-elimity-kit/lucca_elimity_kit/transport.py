@@ -8,9 +8,11 @@ import time
 from functools import cache
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
-from requests.adapters import HTTPAdapter
+import requests
+from requests.adapters import BaseAdapter, HTTPAdapter
 from typing_extensions import override
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
@@ -22,6 +24,21 @@ if TYPE_CHECKING:
     from urllib3 import HTTPConnectionPool
 
 MOST_INTERIM_ANSWERS = 32
+
+
+def new_session(program: str, adapter: BaseAdapter | None = None) -> requests.Session:
+    """Return a session that sends all requests through one adapter, and names the program to the server.
+
+    Args:
+        program: The name of the program's distribution, such as `tap-lucca`.
+        adapter: The adapter; a `BoundedAdapter` by default.
+    """
+    session = requests.Session()
+    session.headers["User-Agent"] = f"{program}/{version(program)}"
+    adapter = adapter or BoundedAdapter()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, adapter)
+    return session
 
 
 class BoundedAdapter(HTTPAdapter):

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import logging
 import re
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import requests
 from lucca_elimity_kit.errors import SettingsError
 from lucca_elimity_kit.http import Http
 from lucca_elimity_kit.retries import Retries
 from lucca_elimity_kit.settings import SettingsSchema
-from lucca_elimity_kit.transport import BoundedAdapter
+from lucca_elimity_kit.transport import new_session
 from lucca_elimity_kit.urls import parse_url
 from target_elimity.guard import Guard
 from target_elimity.imports import ImportRefusedError
@@ -89,13 +87,10 @@ def new_guard(values: Mapping[str, object], settings: Settings, source_id: str |
         raise SettingsError(f"{_UNUSABLE} the source id of the request's token is not a number. Remove both values.")
     parts = _parts(settings.tokens.base_url)
     user, password = (token[name] for name in API_TOKEN)
-    session = requests.Session()
+    session = new_session("lucca-gateway")
     # Over http, which is for loopback, a proxy would see the secret.
     session.trust_env = parts.scheme == "https"
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, BoundedAdapter())
     session.auth = (user, password)
-    session.headers["User-Agent"] = f"lucca-gateway/{version('lucca-gateway')}"
     retry_seconds = min(settings.tap["max_retry_seconds"], MOST_RETRY_SECONDS)
     http = Http(
         session,

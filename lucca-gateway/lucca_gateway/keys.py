@@ -9,13 +9,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import requests
 from jwt import PyJWK
 from lucca_elimity_kit.decoding import decode
 from lucca_elimity_kit.errors import ConnectorError
 from lucca_elimity_kit.http import Http
 from lucca_elimity_kit.retries import Retries
-from lucca_elimity_kit.transport import BoundedAdapter
+from lucca_elimity_kit.transport import new_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,9 +40,7 @@ class IssuerKeys:
 
     def __init__(self, jwks_url: str, tls: TlsFiles) -> None:
         self._url = jwks_url
-        session = requests.Session()
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, BoundedAdapter())
+        session = new_session("lucca-gateway")
         self._http = Http(session, Retries("the issuer", 0, _logger), FETCH_SECONDS, tls, max_bytes=MOST_BYTES)
         self._keys: Mapping[str | None, PyJWK] = {}
         self._fetched = self._tried = 0.0

@@ -6,14 +6,12 @@ import re
 import socket
 import time
 from contextlib import contextmanager
-from importlib.metadata import version
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-import requests
 from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
-from lucca_elimity_kit.transport import BoundedAdapter
+from lucca_elimity_kit.transport import BoundedAdapter, new_session
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
 from requests.adapters import BaseAdapter
 from typing_extensions import override
@@ -22,6 +20,8 @@ from lucca_gateway.addresses import HostError, PublicAdapter, public_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import requests
 
     from lucca_gateway.settings import ListedHost
     from lucca_gateway.stopping import Stop
@@ -86,14 +86,11 @@ class Tenants:
                 tenant = self._tenants[key] = _Tenant(adapter, self._requests_per_minute)
             tenant.imports += 1
         try:
-            with requests.Session() as session:
+            with new_session("lucca-gateway", _TenantAdapter(tenant, stop)) as session:
                 # No proxy and no .netrc from the environment: a proxy would resolve the host name itself.
                 session.trust_env = False
                 session.verify = self._tls.verify
-                session.headers["User-Agent"] = f"lucca-gateway/{version('lucca-gateway')}"
                 session.headers["Authorization"] = f"lucca application={api_key}"
-                for scheme in ("https://", "http://"):
-                    session.mount(scheme, _TenantAdapter(tenant, stop))
                 yield session
         finally:
             with self._lock:

@@ -8,21 +8,21 @@ from __future__ import annotations
 import logging
 import time
 from http import HTTPStatus
-from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
-import requests
+from lucca_elimity_kit import transport
 from lucca_elimity_kit.http import Answer, Http
 from lucca_elimity_kit.retries import CallError, FailedTryError, Retries
 from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
-from lucca_elimity_kit.transport import BoundedAdapter
 from requests.auth import AuthBase
 from requests_ratelimiter import InMemoryBucket, Limiter, LimiterAdapter, Rate
 from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import requests
 
 T = TypeVar("T")
 
@@ -123,18 +123,14 @@ class LuccaClient:
 
 def new_session(api_key: str, requests_per_minute: int, window: float = RATE_LIMIT_WINDOW) -> requests.Session:
     """Return a session that sends the API key and keeps to the budget. Only tests change the window (in seconds)."""
-    session = requests.Session()
-    session.auth = _LuccaAuth(api_key)
-    session.headers["User-Agent"] = f"tap-lucca/{version('tap-lucca')}"
     limiter = Limiter(InMemoryBucket([Rate(requests_per_minute, round(window * 1000))]))
     # The retry policy waits after a 429. The adapter must not fill its own window, too.
-    adapter = _Adapter(limiter=limiter, per_host=False, limit_statuses=())
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, adapter)
+    session = transport.new_session("tap-lucca", _Adapter(limiter=limiter, per_host=False, limit_statuses=()))
+    session.auth = _LuccaAuth(api_key)
     return session
 
 
-class _Adapter(LimiterAdapter, BoundedAdapter):  # type: ignore[misc] # `send` of LimiterMixin takes any keywords
+class _Adapter(LimiterAdapter, transport.BoundedAdapter):  # type: ignore[misc] # `send` of LimiterMixin takes any keywords
     """Waits for the budget, then bounds the answer."""
 
 

@@ -10,17 +10,15 @@ import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from http import HTTPStatus
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from urllib.parse import quote
 
 import msgspec
-import requests
 from lucca_elimity_kit.decoding import BYTE_ORDER_MARK, decode
 from lucca_elimity_kit.http import Answer, Http
 from lucca_elimity_kit.retries import CallError, FailedTryError, Retries
 from lucca_elimity_kit.tls import load_tls
-from lucca_elimity_kit.transport import BoundedAdapter
+from lucca_elimity_kit.transport import new_session
 
 from target_elimity.data_model import DataModel
 
@@ -106,11 +104,8 @@ def new_http(config: Mapping[str, Any], user: str, password: str) -> Http:
     Raises:
         SettingsError: A TLS file cannot be used.
     """
-    session = requests.Session()
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, BoundedAdapter())
+    session = new_session("target-elimity")
     session.auth = (user, password)
-    session.headers["User-Agent"] = f"target-elimity/{version('target-elimity')}"
     return Http(
         session,
         Retries("Elimity Insights", config["max_retry_seconds"], logger),

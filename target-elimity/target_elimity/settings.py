@@ -24,6 +24,12 @@ class _TimeZoneType(th.StringType):
     string_format = "time-zone"
 
 
+def _limit(name: str, title: str, refused: str) -> th.Property[int]:
+    """Return a limit of the safeguard, in percent."""
+    description = f"Refuse an import that {refused}, 0 to 100; 100 lets everything through"
+    return th.Property(name, th.IntegerType(minimum=0, maximum=100), default=20, title=title, description=description)
+
+
 SCHEMA: dict[str, Any] = th.PropertiesList(
     th.Property(
         "url",
@@ -70,34 +76,16 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         title="Time zone",
         description="IANA time zone that decides what day it is today, and that of timestamps which name none",
     ),
-    th.Property(
-        "max_removed_percent",
-        th.IntegerType(minimum=0, maximum=100),
-        default=20,
-        title="Maximum removed",
-        description=(
-            "Refuse an import that removes over this percentage of the employees, 0 to 100; 100 lets everything through"
-        ),
-    ),
-    th.Property(
+    _limit("max_removed_percent", "Maximum removed", "removes over this percentage of the employees"),
+    _limit(
         "max_deactivated_percent",
-        th.IntegerType(minimum=0, maximum=100),
-        default=20,
-        title="Maximum deactivated",
-        description=(
-            "Refuse an import that turns over this percentage of the active employees inactive, 0 to 100; "
-            "100 lets everything through"
-        ),
+        "Maximum deactivated",
+        "turns over this percentage of the active employees inactive",
     ),
-    th.Property(
+    _limit(
         "max_emptied_percent",
-        th.IntegerType(minimum=0, maximum=100),
-        default=20,
-        title="Maximum emptied",
-        description=(
-            "Refuse an import that empties an attribute of over this percentage of the employees who had it, 0 to 100; "
-            "100 lets everything through"
-        ),
+        "Maximum emptied",
+        "empties an attribute of over this percentage of the employees who had it",
     ),
     th.Property(
         "contract_type_names",

@@ -236,11 +236,11 @@ def test_a_redirect_is_not_followed(location: str, host: str | None) -> None:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520])
 def test_what_may_pass_is_tried_again(status: int) -> None:
-    """With growing pauses; on a busy machine, a try more may fail."""
+    """With growing pauses."""
     with answering(*[ok(status=f"{status} x")] * 3, ok(b"[]")) as wire:
-        caller = Caller(100)
+        caller = Caller(100, timeout=60)  # a busy machine answers late
         assert caller.get(wire).body == b"[]"
-    assert [int(pause) for pause in caller.pauses[:3]] == [1, 2, 4]
+    assert [int(pause) for pause in caller.pauses] == [1, 2, 4]
 
 
 def test_patience_ends() -> None:
