@@ -57,8 +57,6 @@ class StrictPlugin(PluginBase):
         flaws = [*self.flaws(settings)]
         if not all(map(_is_expression, _expressions(settings.get("stream_maps") or {}))):
             flaws.append(schema.sentence("stream_maps", "has an expression that is not valid Python"))
-        if (settings.get("stream_maps") or {}).get("__else__") not in (None, "__NULL__"):
-            flaws.append(schema.sentence("stream_maps", "has an '__else__' that is not \"__NULL__\""))
         if flaws:
             raise SettingsError(" ".join(flaws))
         super().__init__(config=settings, parse_env_config=False, validate_config=False, **kwargs)
@@ -73,7 +71,7 @@ class StrictPlugin(PluginBase):
         """Return what the settings must be, with the SDK's own for what the plugin can do."""
         schema = deepcopy(cls.config_jsonschema)
         cls.append_builtin_config(schema)
-        return SettingsSchema(schema, cls.variables)
+        return SettingsSchema(_without_type_names(schema), cls.variables)
 
     @classmethod
     def read_settings(cls, sources: Sequence[PurePath | str]) -> dict[str, Any]:
@@ -127,6 +125,22 @@ def as_connector_error(error: SingerSDKError) -> ConnectorError:
     if isinstance(error, MappingError):  # quotes the expression
         return ConnectorError("The setting 'stream_maps' can't be used with these streams: check its expressions.")
     return ConnectorError(str(error))
+
+
+def _without_type_names(schema: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return a schema whose `anyOf` lists hold only schemas.
+
+    The SDK (0.54) adds the text "null" to the lists of its own settings, which makes validating a value of them fail
+    with a traceback.
+    """
+    if isinstance(schema, list):
+        return [_without_type_names(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _without_type_names([branch for branch in value if isinstance(branch, dict)] if key == "anyOf" else value)
+        for key, value in schema.items()
+    }
 
 
 def _expressions(stream_maps: Mapping[str, Any]) -> Iterator[str]:

@@ -29,7 +29,14 @@ WRONG: list[tuple[str, str, Any]] = [
     ("tap-lucca", "flattening_max_depth", "x"),
     *(
         ("tap-lucca", "stream_maps", value)
-        for value in ("abc", '{"users": 5}', '{"users": {"x": 5}}', '{"users": {"x": "1 +"}}')
+        for value in (
+            "abc",
+            '{"users": 5}',
+            '{"users": {"x": 5}}',
+            '{"users": {"x": "1 +"}}',
+            '{"__else__": "x"}',
+            '{"users": {"__else__": 5}}',
+        )
     ),
     ("tap-lucca", "batch_config", "{}"),
     ("tap-lucca", "user_agent", "x"),
