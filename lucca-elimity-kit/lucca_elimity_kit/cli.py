@@ -1,12 +1,12 @@
-"""Runs a program: an error that was foreseen is one line on the standard error and an exit code."""
+"""Runs a program. An expected error becomes one line on standard error and an exit code."""
 
 # ruff: noqa: E402
 from __future__ import annotations
 
 import signal
 
-# Until the program sets its own handler: Ctrl-C while modules are loaded, which takes its time, is no traceback.
-# Only what starts a program imports this module, and before any other.
+# Loading the modules takes a while. Until the program sets its own handler, Ctrl-C must not print a traceback.
+# Only the entry points import this module, and they import it first.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import errno
@@ -28,18 +28,18 @@ STANDARD_STREAMS = (0, 1, 2)
 
 
 def run(program: str, start: Callable[[], int], *, wrong_settings: int = 1) -> NoReturn:
-    """Run a program to its end.
+    """Run a program and exit with its exit code.
 
     Args:
         program: Its name.
-        start: Imports what the program needs, runs it, and returns its exit code.
+        start: Imports the program's modules, runs it and returns its exit code.
         wrong_settings: The exit code if a setting is wrong.
     """
     _keep_standard_streams()
     try:
         exit_code = _run(program, start, wrong_settings)
     finally:
-        _abandon_broken_streams()
+        _discard_unwritable_output()
     sys.exit(exit_code)
 
 
@@ -53,32 +53,32 @@ def _run(program: str, start: Callable[[], int], wrong_settings: int) -> int | s
             exit_code = ended.code
         sys.stdout.flush()
     except SettingsError as error:
-        _tell(program, str(error))
+        _report(program, str(error))
         return wrong_settings
     except ConnectorError as error:
-        _tell(program, str(error))
+        _report(program, str(error))
     except OSError as error:
-        _tell(program, f"{_reason(error)}. Check disk, temporary folder, network and where the output goes.")
+        _report(program, f"{_reason(error)}. Check the disk, the temporary folder, the network and the destination of the output.")
     except sqlite3.Error:
-        _tell(program, "The temporary database can't be used. Check the space in the temporary folder (TMPDIR).")
-    except Exception as error:  # noqa: BLE001 - a mistake of ours: told as such, but without what it may quote
-        _tell_of_bug(program, error)
+        _report(program, "The temporary database can't be used. Check the space in the temporary folder (TMPDIR).")
+    except Exception as error:  # noqa: BLE001 - a bug; the report leaves out the error's text
+        _report_bug(program, error)
     else:
         return exit_code
     return 1
 
 
 def _keep_standard_streams() -> None:
-    """Put the null device where a standard stream is closed, so that no file or socket takes its number."""
-    while (number := os.open(os.devnull, os.O_RDWR)) in STANDARD_STREAMS:  # it takes the lowest that is free
+    """Open the null device for each closed standard stream. Otherwise a file or socket would get its number."""
+    while (number := os.open(os.devnull, os.O_RDWR)) in STANDARD_STREAMS:  # open() takes the lowest free number
         pass
     os.close(number)
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - as long as the program runs
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - stays open until the program ends
 
 
-def _abandon_broken_streams() -> None:
-    """Let what can't be written any more go, or Python would tell of it when the program ends."""
+def _discard_unwritable_output() -> None:
+    """Discard output that can no longer be written. Otherwise Python prints an error when the program ends."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and not _can_flush(stream):
             null = os.open(os.devnull, os.O_WRONLY)
@@ -94,22 +94,22 @@ def _can_flush(stream: TextIO) -> bool:
     return True
 
 
-def _tell(program: str, message: str) -> None:
+def _report(program: str, message: str) -> None:
     if logging.getLogger().handlers:
         logging.getLogger(program).critical("%s", message)
     else:
-        with suppress(OSError):  # the exit code tells, too
+        with suppress(OSError):  # the exit code reports the failure, too
             sys.stderr.write(f"{program}: {message}\n")
 
 
-def _tell_of_bug(program: str, error: Exception) -> None:
-    """Show where an error comes from, and its type; what it says may quote secrets or people."""
+def _report_bug(program: str, error: Exception) -> None:
+    """Report the traceback and the type of an error, but not its text, which may quote secrets or personal data."""
     trace = "".join(traceback.format_tb(error.__traceback__))
-    _tell(program, f"This is a bug, please report it.\nTraceback (most recent call last):\n{trace}{_name(error)}")
+    _report(program, f"This is a bug, please report it.\nTraceback (most recent call last):\n{trace}{_name(error)}")
 
 
 def _reason(error: OSError) -> str:
-    """Return why the system refused something, in its own words; those of libraries may quote anything."""
+    """Return the system's text for its error number. The text of a library may quote anything."""
     if error.errno is not None and error.errno in errno.errorcode:
         return f"The system refused to read or write: {os.strerror(error.errno)}"
     return f"The system or the network failed ({_name(error)})"

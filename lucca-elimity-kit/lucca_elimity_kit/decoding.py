@@ -1,4 +1,4 @@
-"""JSON of another system, as the types we expect."""
+"""Decodes the JSON of another system into the types we expect."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Decode a body. Half a surrogate pair in a text becomes U+FFFD, and a byte order mark is skipped.
+    """Decode a body. Half a surrogate pair becomes U+FFFD. A byte order mark is skipped.
 
     Raises:
-        msgspec.ValidationError: The body is JSON, but not of the expected form.
+        msgspec.ValidationError: The body is JSON, but doesn't have the expected form.
         msgspec.DecodeError: The body is not JSON, or it is nested too deeply.
     """
     body = body.removeprefix(BYTE_ORDER_MARK)
@@ -27,7 +27,7 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError):
-        pass  # perhaps half a surrogate pair, which msgspec refuses, and the json module takes
+        pass  # msgspec refuses half a surrogate pair, the json module accepts it
     except RecursionError:
         raise msgspec.DecodeError("The JSON is nested too deeply.") from None
     return _decode_tolerantly(decoder, body)

@@ -1,4 +1,4 @@
-"""The errors that a user or an administrator can do something about."""
+"""The errors that a user or an administrator can fix."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What we say about another system's answer, or about a library's error: our own words, never theirs.
+"""Describes the answers of other systems and the errors of libraries in our own words.
 
-Answers, reason phrases, header values and exception texts may hold a key that was echoed, a proxy's password, or
-somebody's data. At debug level they are shown as `scrub` leaves them. Above it, only this module speaks of them.
+Answers, reason phrases, header values and exception texts may hold an echoed API key, a proxy's password or personal
+data. They are logged at debug level only, after `scrub`. All other messages use the descriptions of this module.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 SHOWN_CHARACTERS = 500
-# What is left of a secret in base64 if it is short would also be found in texts that have nothing to do with it.
+# Shorter base64 fragments of a secret would also match unrelated text.
 SHORTEST_FRAGMENT = 6
 
 _PROXY_STATUS = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
@@ -54,7 +54,7 @@ _CERTIFICATE_FLAWS = {
 }
 _CLIENT_CERTIFICATE_ALERTS = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "UNKNOWN_CA", "CERTIFICATE_UNKNOWN")
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"}
-# The first that fits an error, or one below it, names the failure: from the most telling to the least.
+# The first entry that matches an error or one of its causes describes the failure: the most specific ones come first.
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((socket.gaierror, NameResolutionError), "its host name was not found"),
     ((ConnectionRefusedError,), "it refuses the connection"),
@@ -85,7 +85,7 @@ def status_phrase(status: int) -> str:
 
 
 def failure(error: BaseException) -> str:
-    """Return our words for the kind of failure that an error of requests, urllib3, ssl or the network stands for."""
+    """Return our description of an error of requests, urllib3, ssl or the network."""
     errors = list(chain_of(error))
     for below in errors:
         if isinstance(below, ssl.SSLError):
@@ -102,7 +102,7 @@ def failure(error: BaseException) -> str:
 
 
 def chain_of(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and those below it, as far as they are the network's or its libraries'."""
+    """Yield an error and its causes, as far as they come from the network or its libraries."""
     seen: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting:
@@ -115,13 +115,13 @@ def chain_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def proxy_status(error: BaseException) -> int | None:
-    """Return the status with which a proxy refused to open a tunnel; http.client has it in its text only."""
+    """Return the status with which a proxy refused to open a tunnel. http.client gives it only in the error's text."""
     found = _PROXY_STATUS.match(str(error)) if type(error) is OSError else None
     return int(found[1]) if found else None
 
 
 def is_untrusted(error: BaseException) -> bool:
-    """Whether one of the two sides refuses the certificate of the other."""
+    """Whether the client or the server refuses the other's certificate."""
     return any(
         isinstance(below, ssl.SSLCertVerificationError) or (isinstance(below, ssl.SSLError) and _refuses_client(below))
         for below in chain_of(error)
@@ -140,7 +140,7 @@ def was_sent(error: BaseException) -> bool:
 
 
 def redirect_host(location: str, secrets: Collection[str]) -> str | None:
-    """Return the host of a redirect, if it is nothing but a plain host name or address."""
+    """Return the host of a redirect, if it is a plain host name or address without secrets."""
     try:
         host = urlsplit(location).hostname or ""
     except ValueError:
@@ -151,11 +151,11 @@ def redirect_host(location: str, secrets: Collection[str]) -> str | None:
 
 
 def scrub(text: str, secrets: Collection[str], limit: int = SHOWN_CHARACTERS) -> str:
-    """Return foreign text fit to be shown: without the secrets, with invisible characters made visible, then cut.
+    """Remove the secrets from foreign text, make invisible characters visible, then cut it.
 
     Args:
         text: The text.
-        secrets: What must not be shown, in itself or as part of something in base64.
+        secrets: What must not be shown, as it is or inside base64.
         limit: The number of characters to keep.
     """
     hidden = {form for secret in secrets if secret for form in _forms(secret)}
@@ -166,7 +166,7 @@ def scrub(text: str, secrets: Collection[str], limit: int = SHOWN_CHARACTERS) ->
 
 
 def quiet_libraries() -> None:
-    """Keep the lines of the HTTP libraries out of the log: they hold header bytes, addresses and tracebacks."""
+    """Silence the HTTP libraries, which log header bytes, addresses and tracebacks."""
     for name in ("urllib3", "requests", "requests_ratelimiter"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
@@ -190,7 +190,7 @@ def _refuses_client(error: ssl.SSLError) -> bool:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield the forms in which a secret may come back."""
+    """Yield the forms in which a secret may appear in an answer."""
     yield secret
     yield quote(secret)
     yield quote(secret, safe="")
@@ -198,7 +198,7 @@ def _forms(secret: str) -> Iterator[str]:
     yield html.escape(secret)
     yield json.dumps(secret)[1:-1]
     content = secret.encode(errors="surrogatepass")
-    for before in range(3):  # base64 of something longer: three bytes make four characters
+    for before in range(3):  # inside a longer base64 text: three bytes make four characters
         skipped = -(-before * 4 // 3)
         kept = (before + len(content)) * 4 // 3
         for encode in (b64encode, urlsafe_b64encode):

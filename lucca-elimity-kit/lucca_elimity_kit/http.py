@@ -1,4 +1,4 @@
-"""The one way in which we call another system: bounded, with one retry policy, and errors in our own words."""
+"""Calls other systems: with size and time limits, one retry policy, and errors in our own words."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 * 1024 * 1024
 CHUNK = 64 * 1024
-# Enough of an answer that reports an error, for a line at debug level.
+# How much of an error answer is logged at debug level.
 SHOWN_BYTES = 8 * 1024
 
-# A proxy, or what stands before the server, doesn't know what became of the request.
+# A proxy or load balancer answers with these, and can't know whether the server processed the request.
 _ANSWER_LOST = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT, *range(520, 528)}
 _ENCODINGS = {"", "identity", "gzip", "x-gzip", "deflate"}
-# requests lets some errors of the libraries below it through, which let some of Python's through.
+# requests doesn't wrap all errors of urllib3, and urllib3 doesn't wrap all of Python's.
 _FAILURES = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer with a status of success."""
+    """A complete answer with a success status."""
 
     status: int
     headers: Mapping[str, str]
@@ -53,17 +53,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class Http:
-    """Calls one other system.
+    """Calls another system.
 
     Attributes:
         session: Its adapters, authentication and headers are used. Mount `BoundedAdapter`: it enforces the time limit.
-        retries: The retry policy, which also knows what messages call the other system.
-        timeout: Seconds for the connection, and for the whole of an answer once the request has been sent.
+        retries: The retry policy. It also has the name of the other system for messages.
+        timeout: Seconds to connect, and as many again for the whole answer once the request was sent.
         tls: The TLS files.
-        secrets: What must not be shown even at debug level; for Basic authentication also "user:password".
+        secrets: What must not be logged even at debug level; for Basic authentication also "user:password".
         advice: What to do about a status, or None.
-        transient: The statuses worth another try, besides all from 500 on.
-        max_bytes: The most that an answer may hold, decompressed.
+        transient: The statuses to retry, besides all from 500 on.
+        max_bytes: The largest answer to accept, decompressed.
     """
 
     session: requests.Session
@@ -85,18 +85,18 @@ class Http:
         advice: Callable[[int], str | None] | None = None,
         **content: Any,  # noqa: ANN401 - requests' own
     ) -> Answer:
-        """Return the answer to a request, trying again while that may help.
+        """Send a request, retry temporary failures, and return the answer.
 
         Args:
             method: The HTTP method.
             url: The URL.
             what: What is being done, to begin a message with: "Reading the users".
-            check: Looks at an answer of success; raises FailedTryError if it isn't one.
+            check: Checks the content of an answer; raises FailedTryError to refuse it.
             advice: What to do about a status, instead of the advice for all calls.
-            content: What else `requests.Request` takes: params, headers, json, data (a file is read from its start).
+            content: Other arguments of `requests.Request`: params, headers, json, data (a file is read from its start).
 
         Raises:
-            CallError: There was no such answer.
+            CallError: The last try failed.
         """
 
         def attempt() -> Answer:
@@ -120,10 +120,10 @@ class Http:
         advice: Callable[[int], str | None] | None = None,
         **content: Any,  # noqa: ANN401 - requests' own
     ) -> Iterator[Body]:
-        """Open the body of an answer to read it in pieces, all of them within some seconds; tries again until it opens.
+        """Open the body of an answer to read it in pieces. Only opening it is retried; `seconds` limits the whole answer.
 
         Raises:
-            CallError: There was no answer of success, or the body breaks off; reading it raises this, too.
+            CallError: The last try failed, or the body breaks off. Reading the body raises this, too.
         """
         response = self.retries.run(lambda: self._open(method, url, seconds, advice or self.advice, content), what)
         with response:
@@ -139,13 +139,13 @@ class Http:
         advice: Callable[[int], str | None],
         content: Mapping[str, Any],
     ) -> requests.Response:
-        """Send a request; return an answer of success whose body is still to be read."""
+        """Send a request and return an answer with a success status. Its body is not read yet."""
         if (body := content.get("data")) is not None and hasattr(body, "seek"):
             body.seek(0)
         proxies = self._proxies(url)
         try:
             request = self.session.prepare_request(requests.Request(method, url, **content))
-            # Not Session.send: it parses where a redirect leads even if it doesn't follow it.
+            # Not Session.send: it parses the target of a redirect even if it doesn't follow it.
             response = self.session.get_adapter(url).send(
                 request,
                 stream=True,
@@ -233,14 +233,14 @@ class Http:
 
 
 class Body:
-    """The body of an answer, to be read once: a file for whoever only calls `read`."""
+    """The body of an answer. It can be read once, like a file."""
 
     def __init__(self, read: Callable[[int], bytes], as_error: Callable[[FailedTryError], CallError]) -> None:
         self._read = read
         self._as_error = as_error
 
     def read(self, size: int = CHUNK) -> bytes:
-        """Return up to so many bytes, none at the end.
+        """Return up to `size` bytes, or none at the end.
 
         Raises:
             CallError: The body breaks off, or is not read in time.

@@ -1,4 +1,4 @@
-"""What tap and target have in common as plugins of the Singer SDK: how they get their settings, and how they end."""
+"""The base class of tap and target as plugins of the Singer SDK: it reads the settings and runs the command line."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ ENVIRONMENT = "ENV"
 
 
 class StrictPlugin(PluginBase):
-    """Checks the settings itself. The SDK coerces them, quotes them in messages, and reads a `.env` of any folder."""
+    """Checks the settings itself. The SDK would coerce them, quote them in messages and read a `.env` file."""
 
     variables: ClassVar[str]
-    """What the variables of the settings begin with; empty if they don't come from the environment."""
+    """The prefix of the variables; empty if no settings come from the environment."""
 
     def __init__(
         self,
@@ -43,10 +43,10 @@ class StrictPlugin(PluginBase):
         """Check the settings and create the plugin.
 
         Args:
-            config: Settings, or files that hold them.
+            config: Settings, or the files to read them from.
             parse_env_config: Whether to read the environment too.
-            validate_config: Whether settings that are required must be there.
-            kwargs: What else the SDK's plugin takes.
+            validate_config: Whether to require the required settings.
+            kwargs: Other arguments of the SDK's plugin.
         """
         if not isinstance(config, dict):
             config = self.read_settings([config] if isinstance(config, (str, PurePath)) else config or [])
@@ -63,19 +63,19 @@ class StrictPlugin(PluginBase):
 
     @staticmethod
     def flaws(settings: Mapping[str, Any]) -> Iterable[str]:
-        """Return sentences about settings that are wrong in a way that the JSON schema can't tell."""
+        """Return a sentence for each flaw of the settings that the JSON schema can't express."""
         raise NotImplementedError
 
     @classmethod
     def settings_schema(cls) -> SettingsSchema:
-        """Return what the settings must be, with the SDK's own for what the plugin can do."""
+        """Return the schema of the settings, including the SDK's settings for the plugin's capabilities."""
         schema = deepcopy(cls.config_jsonschema)
         cls.append_builtin_config(schema)
         return SettingsSchema(_without_type_names(schema), cls.variables)
 
     @classmethod
     def read_settings(cls, sources: Sequence[PurePath | str]) -> dict[str, Any]:
-        """Return what files hold, later ones first, and before them what the environment holds if `ENV` is named."""
+        """Read settings from files and, for `ENV`, the environment. Later files override earlier ones; the environment wins."""
         settings: dict[str, Any] = {}
         for source in sources:
             if source != ENVIRONMENT:
@@ -96,11 +96,11 @@ class StrictPlugin(PluginBase):
         """Run the command line, and return its exit code.
 
         Raises:
-            ConnectorError: What was foreseen went wrong.
+            ConnectorError: An expected error ended the run.
         """
         for variable in (f"{cls.variables}LOGLEVEL", "LOGLEVEL"):
             if (level := os.environ.get(variable)) and not isinstance(logging.getLevelName(level.upper()), int):
-                raise SettingsError(f"The variable {variable} is no level: use DEBUG, INFO, WARNING or ERROR.")
+                raise SettingsError(f"The variable {variable} is not a log level: use DEBUG, INFO, WARNING or ERROR.")
         quiet_libraries()
         try:
             exit_code = cls.cli(standalone_mode=False)
@@ -113,7 +113,7 @@ class StrictPlugin(PluginBase):
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Stop at once, and fail. The SDK would report success: https://github.com/meltano/sdk/pull/2620."""
+        """Exit at once with an error. The SDK would report success: https://github.com/meltano/sdk/pull/2620."""
         self.logger.warning("Interrupted by signal %d before the end.", signum)
         sys.exit(128 + signum)
 
@@ -159,7 +159,7 @@ def _is_expression(text: str) -> bool:
 
 
 def _merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return both; of a setting that both have, the latter's value, unless it is empty."""
+    """Return the settings, overridden by those in `more` that aren't empty."""
     return {
         **settings,
         **{name: value for name, value in more.items() if name not in settings or value not in (None, "")},

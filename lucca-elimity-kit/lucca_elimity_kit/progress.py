@@ -1,4 +1,4 @@
-"""How far a program is, told every few seconds: as one live line on a terminal, as plain lines in a log."""
+"""Logs the progress of a program: one live line on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SECONDS_BETWEEN = 3.0
-# To the beginning of the line, and erase it: whatever stands there, be it another program's.
+# Moves to the beginning of the line and erases it, even if another program wrote it.
 EMPTY_LINE = "\r\x1b[K"
 
 
 class Progress:
-    """Tells how far a program is, never more often than every few seconds; so a short run tells nothing."""
+    """Logs the progress at most every few seconds. A short run logs nothing."""
 
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
         """Start the first interval.
 
         Args:
-            logger: Writes the plain lines; its name stands before the live line, which two programs may share.
-            clock: Seconds that only grow.
+            logger: Writes the plain lines. The live line begins with its name, because two programs may share a terminal.
+            clock: Returns seconds that never decrease.
         """
         self._logger = logger
         self._clock = clock
-        self._told = clock()
+        self._reported = clock()
         self._live = sys.stderr.isatty() and logger.isEnabledFor(logging.INFO)
         if self._live:
             for handler in logging.getLogger().handlers:
                 handler.addFilter(self._make_room)
             atexit.register(self.clear)
 
-    def tell(self, what: str, done: int, total: int | None = None) -> None:
-        """Tell that this many are done, of so many if that is known: `users: 3,000 of 12,345 (24 %)`."""
+    def report(self, what: str, done: int, total: int | None = None) -> None:
+        """Log a line such as `users: 3,000 of 12,345 (24 %)`, unless the last one is too recent."""
         now = self._clock()
-        if now - self._told < SECONDS_BETWEEN:
+        if now - self._reported < SECONDS_BETWEEN:
             return
-        self._told = now
+        self._reported = now
         line = f"{what}: {done:,}"
         if total:
             line += f" of {total:,} ({min(100 * done // total, 100)} %)"
@@ -50,12 +50,12 @@ class Progress:
             self._logger.info(line)
 
     def clear(self) -> None:
-        """Take the live line away; without a terminal there is none."""
+        """Erase the live line, if there is one."""
         if self._live:
             self._write(EMPTY_LINE)
 
     def _make_room(self, _: logging.LogRecord) -> bool:
-        """Clear the line before a log line is written there; as a filter of the handlers it lets all of them pass."""
+        """Erase the live line before a log line. The handlers call this as a filter; every record passes."""
         self.clear()
         return True
 

@@ -1,4 +1,4 @@
-"""The proxy that the environment names: which variable it is, and whether its value can be one."""
+"""The proxy in the environment: which variable names it, and whether its value is valid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCHEMES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
 
 
 def proxy_variable(url: str) -> str:
-    """Return the variable that names the proxy for a URL; its value is never shown, it may hold a password."""
+    """Return the variable that names the proxy for a URL. Never show its value, which may hold a password."""
     scheme = urlsplit(url).scheme
     for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY"):
         if os.environ.get(name):
@@ -23,13 +23,13 @@ def proxy_variable(url: str) -> str:
 
 
 def is_proxy(address: str) -> bool:
-    """Whether an address is that of a proxy, with nothing that belongs to a password instead."""
+    """Whether an address is a valid proxy URL. An unescaped character in its password makes it invalid."""
     if "://" not in address:
         address = f"http://{address}"
     try:
         parts = urlsplit(address)
         port = parts.port
-        parse_url(address)  # what urllib3 makes of it
+        parse_url(address)  # urllib3 must accept it, too
     except (LocationParseError, ValueError):
         return False
     rest = parts.path.strip("/") or parts.query or parts.fragment

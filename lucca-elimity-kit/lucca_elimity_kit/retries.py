@@ -1,4 +1,4 @@
-"""The one retry policy, and the errors of calls."""
+"""The retry policy, and the errors of calls."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ LONGEST_RETRY_AFTER = 10.0**9
 
 
 class CallError(ConnectorError):
-    """A call did not succeed.
+    """A call failed.
 
     Attributes:
         status: The status of the last answer, if there was one.
-        retry_after: The seconds that the other system asks to wait, if it does.
-        answer_lost: Whether a request may have been processed although no answer says so, in any try.
+        retry_after: The seconds to wait, if the other system asks for a pause.
+        answer_lost: Whether the server may have processed the request in any of the tries, although no answer arrived.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class CallError(ConnectorError):
 class FailedTryError(Exception):
     """One try of a call failed. A caller's check of an answer may raise it, too.
 
-    Its text continues a sentence that begins with the name of the other system, such as "answers 404 (not found)".
+    Its text follows the name of the other system, such as "answers 404 (not found)".
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class FailedTryError(Exception):
 
 @dataclass(frozen=True)
 class Retries:
-    """Tries a call again while that may help.
+    """Retries the temporary failures of a call.
 
     Attributes:
-        server: What messages call the other system.
-        max_seconds: Seconds for which a call that fails in passing is tried again; 0 means one try.
+        server: The name of the other system in messages.
+        max_seconds: Seconds during which to retry a temporary failure; 0 means one try.
         logger: Where pauses are logged.
         rate_limit_pause: Seconds to wait after a 429 that doesn't say how long.
-        sleep: Waits for some seconds; what it raises ends the call.
+        sleep: Waits for some seconds. An exception that it raises ends the call.
     """
 
     server: str
@@ -83,7 +83,7 @@ class Retries:
     sleep: Callable[[float], None] = time.sleep
 
     def run(self, attempt: Callable[[], T], what: str) -> T:
-        """Return what an attempt returns.
+        """Make attempts until one succeeds, and return its result.
 
         Args:
             attempt: Makes one try; raises FailedTryError if it fails.
@@ -94,7 +94,7 @@ class Retries:
         """
         lost = False
 
-        def noting_loss() -> T:
+        def attempt_noting_loss() -> T:
             nonlocal lost
             try:
                 return attempt()
@@ -110,7 +110,7 @@ class Retries:
                 before_sleep=self._log_pause,
                 sleep=self.sleep,
                 reraise=True,
-            )(noting_loss)
+            )(attempt_noting_loss)
         except FailedTryError as error:
             raise self.as_call_error(error, what, answer_lost=lost) from None
 
@@ -130,7 +130,7 @@ class Retries:
         )
 
     def _pause(self, state: RetryCallState) -> float:
-        """Return the seconds to wait: as many as asked for, else 1, 2, 4 … up to a minute; up to a second on top."""
+        """Return the requested pause, else 1, 2, 4 … up to 60 seconds, plus up to a second at random."""
         error = _error_of(state)
         pause = min(2.0 ** min(state.attempt_number - 1, 10), LONGEST_PAUSE)
         if error.status == HTTPStatus.TOO_MANY_REQUESTS and self.rate_limit_pause is not None:
@@ -145,7 +145,7 @@ class Retries:
         return left <= 0 or (_error_of(state).retry_after or 0.0) > left
 
     def _left(self, state: RetryCallState) -> float:
-        # By the pauses, too: those of a test take no time.
+        # Pauses count in full, even in tests whose `sleep` doesn't wait.
         return self.max_seconds - max(state.seconds_since_start or 0.0, state.idle_for)
 
     def _log_pause(self, state: RetryCallState) -> None:
@@ -154,7 +154,7 @@ class Retries:
 
 
 def retry_after_of(value: str) -> float | None:
-    """Return the seconds that a Retry-After header asks to wait, given as such or as an HTTP date; None if neither."""
+    """Return the seconds to wait according to a Retry-After header: a number or an HTTP date; None if it is neither."""
     value = value.strip()
     if value.isascii() and value.isdecimal():
         return min(float(value), LONGEST_RETRY_AFTER)

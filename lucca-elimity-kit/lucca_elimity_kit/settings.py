@@ -1,7 +1,7 @@
-"""Settings from files and from the environment: one strict parser for both.
+"""A strict parser for settings from files and from the environment.
 
-A value is checked against a JSON schema, never coerced into something its author didn't write. A message names the
-setting and its variable, and never quotes the value.
+It validates each value against a JSON schema and refuses what doesn't fit. Messages name the setting and its variable,
+never the value.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 TRUE = frozenset({"true", "1", "yes", "on"})
 FALSE = frozenset({"false", "0", "no", "off"})
 
-# The Singer SDK reads these without asking for a declaration, or declares them for plugins that load tables. Where a
-# plugin doesn't declare them, they do nothing or harm.
+# Settings of the Singer SDK. It reads some even if a plugin doesn't declare them, and declares others only for targets
+# that load tables. A plugin that doesn't declare them refuses them.
 SDK_SETTINGS = frozenset(
     {
         "add_record_metadata",
@@ -51,7 +51,7 @@ SDK_SETTINGS = frozenset(
 
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _MOST = 999_999_999
-# What Kubernetes puts into the environment of every container, for each service.
+# Kubernetes adds these variables to every container, for each service.
 _KUBERNETES = re.compile(r"(.*_)?(port|port_\d+_(tcp|udp|sctp)(_.*)?|service_host|service_port(_.*)?)")
 _SHORT_NAME = 5
 
@@ -69,7 +69,7 @@ class _RepeatedNameError(Exception):
 
 
 class _MalformedError(Exception):
-    """A value is not of the kind its setting must be."""
+    """A value doesn't have the type of its setting."""
 
 
 def read_file(path: str | PurePath, what: str = "file of settings") -> dict[str, Any]:
@@ -80,13 +80,13 @@ def read_file(path: str | PurePath, what: str = "file of settings") -> dict[str,
         what: What to call it in an error message.
 
     Raises:
-        SettingsError: It can't be read, or holds something else.
+        SettingsError: It can't be read, or isn't a JSON object.
     """
     try:
         content = Path(path).expanduser().read_bytes()
     except (OSError, RuntimeError, ValueError) as error:
         reason = "was not found" if isinstance(error, FileNotFoundError) else "can't be read"
-        raise SettingsError(f"The {what} {reason}. Check its path and who may read it.") from None
+        raise SettingsError(f"The {what} {reason}. Check its path and permissions.") from None
     try:
         content = content.removeprefix(b"\xef\xbb\xbf")
         values = msgspec.json.decode(content)
@@ -96,23 +96,23 @@ def read_file(path: str | PurePath, what: str = "file of settings") -> dict[str,
     except (msgspec.DecodeError, ValueError, RecursionError):
         raise SettingsError(f"The {what} is not valid JSON in UTF-8. Correct it, or save it as UTF-8.") from None
     if not isinstance(values, dict):
-        raise SettingsError(f"The {what} is JSON, but not an object in braces: it must be of the form {{…}}.")
+        raise SettingsError(f"The {what} is JSON, but not an object: it must have the form {{…}}.")
     return values
 
 
 @dataclass(frozen=True)
 class SettingsSchema:
-    """What settings a program has, and what they are called."""
+    """The settings of a program, and the names of their variables."""
 
     schema: Mapping[str, Any]
     """A JSON schema with a description of every property. `format: path` marks a path of a file or folder,
     `format: time-zone` an IANA time zone."""
 
     prefix: str = ""
-    """What the variables begin with, such as `TAP_LUCCA_`; empty if nothing is read from the environment."""
+    """The prefix of the variables, such as `TAP_LUCCA_`; empty if none are read from the environment."""
 
     has_files: bool = True
-    """Whether settings may come from a file, where they go by their own name."""
+    """Whether settings may come from a file. If so, messages use the names that a file uses."""
 
     @property
     def _properties(self) -> Mapping[str, Mapping[str, Any]]:
@@ -120,10 +120,10 @@ class SettingsSchema:
         return properties
 
     def read_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the text of each setting that has a variable, even of those that are empty.
+        """Return the text of each setting that has a variable, including empty ones.
 
         Raises:
-            SettingsError: A variable is misspelt, or sets what this program doesn't have.
+            SettingsError: A variable is misspelled, or sets something that this program doesn't support.
         """
         values = {}
         flaws = []
@@ -135,17 +135,17 @@ class SettingsSchema:
                 values[name] = environment[variable]
             elif name in SDK_SETTINGS:
                 flaws.append(f"The variable {variable} sets something that this program doesn't support: remove it.")
-            elif meant := self._misspelt(name):
+            elif meant := self._misspelled(name):
                 flaws.append(f"The variable {variable} is unknown. Is {self._variable(meant)} meant?")
         _raise(flaws)
         return values
 
     def parse(self, values: Mapping[str, Any], *, complete: bool = True) -> dict[str, Any]:
-        """Return the settings as what they must be, with defaults for those that are not set.
+        """Return the settings with their types, and defaults for those that are not set.
 
         Args:
-            values: JSON values, or texts of the environment. Null and empty text count as not set.
-            complete: Whether settings that are required must be there.
+            values: JSON values, or texts from the environment. Null and empty text count as not set.
+            complete: Whether to require the required settings.
 
         Raises:
             SettingsError: A setting is unknown, missing, out of range or malformed.
@@ -167,7 +167,7 @@ class SettingsSchema:
         return {**defaults, **{name: self._expanded(name, value) for name, value in settings.items()}}
 
     def _converted(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
-        """Return the settings that are set, and the names of those whose value is of the wrong kind."""
+        """Return the settings that are set, and the names of those whose value has the wrong type."""
         settings = {}
         malformed = set()
         for name, value in values.items():
@@ -182,7 +182,7 @@ class SettingsSchema:
         return settings, malformed
 
     def sentence(self, name: str, flaw: str) -> str:
-        """Return a sentence about what is wrong with a setting, and one about what the setting is."""
+        """Return a sentence about a setting's flaw, and one that describes the setting."""
         description = self._properties[name].get("description", name).rstrip(".")
         if not self.has_files:
             return f"The setting {self._variable(name)} {flaw}. It is: {description}."
@@ -199,21 +199,21 @@ class SettingsSchema:
 
     def _unknown(self, name: str) -> str:
         nearest = get_close_matches(name, self._properties, n=1)
-        # A long name is no misspelling: it may be a secret that stands where a name should.
+        # A long name may be a secret in the wrong place.
         known = f"Is '{nearest[0]}' meant?" if nearest else "Remove it."
         return f"The setting {name[:60]!r} is unknown. {known}"
 
     def _variable(self, name: str) -> str:
         return f"{self.prefix}{name.upper()}"
 
-    def _misspelt(self, name: str) -> str | None:
-        """Return the setting that a variable must have been meant for; None if it may well be another program's."""
+    def _misspelled(self, name: str) -> str | None:
+        """Return the setting whose name a variable misspells; None if the variable may belong to another program."""
         if _KUBERNETES.fullmatch(name):
             return None
         for known, schema in self._properties.items():
-            if name.endswith(f"_{known}"):  # of an inherited plugin of Meltano: `tap-lucca-b` has TAP_LUCCA_B_HOST
+            if name.endswith(f"_{known}"):  # an inherited Meltano plugin: `tap-lucca-b` has TAP_LUCCA_B_HOST
                 return None
-            if name.startswith(f"{known}_") and "object" in _types(schema):  # of Meltano: an entry of the object
+            if name.startswith(f"{known}_") and "object" in _types(schema):  # Meltano's: an entry of the object
                 return None
         return next(
             (known for known in self._properties if _distance(name, known) <= (1 if len(known) <= _SHORT_NAME else 2)),
@@ -232,7 +232,7 @@ def _types(schema: Mapping[str, Any]) -> list[str]:
 
 
 def _needed(error: ValidationError, settings: Mapping[str, Any]) -> set[str]:
-    """Return what is not set, but must be according to this error."""
+    """Return the settings that this error requires and that are not set."""
     needed: set[str] = set()
     rule: Any = error.validator_value
     if error.validator == "required":
@@ -244,10 +244,10 @@ def _needed(error: ValidationError, settings: Mapping[str, Any]) -> set[str]:
 
 
 def _convert(value: object, schema: Mapping[str, Any]) -> object:
-    """Return a value of the kind that a setting must be of.
+    """Return a value with the type of its setting. The JSON schema checks its range later.
 
     Raises:
-        _MalformedError: It can't be one. Whether it is in range is for the JSON schema to say.
+        _MalformedError: It has another type.
     """
     kinds = _types(schema)
     if isinstance(value, str):
@@ -256,7 +256,7 @@ def _convert(value: object, schema: Mapping[str, Any]) -> object:
         if abs(value) > _MOST or "integer" not in kinds:
             raise _MalformedError
         return str(value) if "string" in kinds else value
-    if isinstance(value, float):  # to the JSON schema, 3.0 is an integer
+    if isinstance(value, float):  # JSON schema accepts 3.0 as an integer
         raise _MalformedError
     return value
 
@@ -281,7 +281,7 @@ def _convert_text(text: str, kinds: list[str]) -> object:
 
 
 def _distance(one: str, other: str) -> int:
-    """Return how many letters were added, left out, replaced or swapped with the next (optimal string alignment)."""
+    """Return the number of letters added, omitted, replaced or swapped with the next (optimal string alignment)."""
     before: list[int] = []
     last = list(range(len(other) + 1))
     for row, letter in enumerate(one, 1):

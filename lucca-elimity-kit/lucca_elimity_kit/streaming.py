@@ -1,6 +1,6 @@
-"""JSON of another system that is too large for memory, taken piece by piece.
+"""Parses JSON that is too large for memory, piece by piece.
 
-Not ijson: the memory it needs grows with the square of the nesting, which the other system chooses.
+Not ijson: its memory grows with the square of the nesting depth, and the other system controls the depth.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK = 64 * 1024
-# Characters: the most that one value may have.
+# The most characters that one value may have.
 LONGEST_VALUE = 512 * 1024
 
 _AFTER_A_VALUE = frozenset(",:]} \t\n\r")
@@ -22,18 +22,18 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 
 
 class Readable(Protocol):
-    """What can be read in pieces."""
+    """Something that can be read in pieces."""
 
     def read(self, size: int, /) -> bytes:
-        """Return up to so many bytes, none at the end."""
+        """Return up to `size` bytes, or none at the end."""
 
 
 class MalformedJsonError(ValueError):
-    """What was read is not JSON, or not of the expected form."""
+    """The input isn't JSON, or doesn't have the expected form."""
 
 
 class JsonStream:
-    """A JSON text to walk through: arrays and objects step by step, everything in them as whole values."""
+    """A JSON text. Callers step through its arrays and objects, and take everything else as whole values."""
 
     def __init__(self, file: Readable) -> None:
         self._file = file
@@ -43,7 +43,7 @@ class JsonStream:
         self._ended = False
 
     def items(self) -> Iterator[None]:
-        """Step into an array; yield before each item, which has to be taken then.
+        """Step into an array. Yield before each item; the caller must take it before the next.
 
         Raises:
             MalformedJsonError: There is no array.
@@ -51,7 +51,7 @@ class JsonStream:
         return (None for _ in self._steps("[", "]"))
 
     def members(self) -> Iterator[str]:
-        """Step into an object; yield each key, whose value has to be taken then.
+        """Step into an object. Yield each key; the caller must take its value before the next.
 
         Raises:
             MalformedJsonError: There is no object.
@@ -79,17 +79,17 @@ class JsonStream:
             except ValueError:
                 whole = False  # the rest may still come
             else:
-                whole = self._ended or self._text[end : end + 1] in _AFTER_A_VALUE  # more of a number may come
+                whole = self._ended or self._text[end : end + 1] in _AFTER_A_VALUE  # a number may go on
             if whole:
                 self._position = end
                 return value
             self._read()
 
     def end(self) -> None:
-        """Make sure that nothing follows.
+        """Check that nothing follows.
 
         Raises:
-            MalformedJsonError: Something does.
+            MalformedJsonError: Something follows.
         """
         if self._next():
             raise MalformedJsonError
@@ -112,7 +112,7 @@ class JsonStream:
         return character
 
     def _next(self) -> str:
-        """Return the next character that is no white space; none at the end."""
+        """Return the next character that isn't white space, or an empty string at the end."""
         while True:
             space = _SPACE.match(self._text, self._position)
             self._position = space.end() if space else self._position

@@ -1,6 +1,6 @@
-"""The TLS files in settings: read and checked once, at the start.
+"""Checks the TLS files in settings once, at the start.
 
-A file that is found to be wrong only while connecting would look like a failure of the network.
+Otherwise a wrong file would fail later, while connecting, and look like a network failure.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OTHER_KEY = {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"}
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """What requests takes as `verify` and `cert`; the files have been checked."""
+    """The arguments `verify` and `cert` of requests. The files have been checked."""
 
     verify: str | bool = True
     cert: str | tuple[str, str] | None = None
@@ -67,7 +67,7 @@ def load_tls(
     else:
         for variable in CA_BUNDLE_VARIABLES:
             if path := (environment or {}).get(variable):
-                if not Path(path).is_dir():  # requests takes a folder, too
+                if not Path(path).is_dir():  # requests accepts a folder, too
                     _check_authorities(variable, path)
                 verify = path
                 break

@@ -1,4 +1,4 @@
-"""The transport below requests: an answer as a whole has a time limit, and nothing in it is taken on trust."""
+"""The transport adapter for requests: it limits the time of a whole answer and refuses malformed ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class BoundedAdapter(HTTPAdapter):
     @override
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
         pool = cast("HTTPConnectionPool", super().get_connection_with_tls_context(*args, **kwargs))
-        # Set on the pool, whichever class it has: that of a proxy, say, or of an adapter with pools of its own.
+        # Set on the pool, because proxies and other adapters have their own pool classes.
         pool.ConnectionCls = _bounded(pool.ConnectionCls)
         return pool
 
@@ -63,7 +63,7 @@ def _bounded(connection_class: type[HTTPConnection]) -> type[HTTPConnection]:
 
 
 class _BoundedResponse(HTTPResponse):
-    """An answer whose bytes must arrive in time, and that does not end with an interim answer."""
+    """A final answer whose bytes must arrive in time."""
 
     def __init__(self, sock: socket.socket, debuglevel: int = 0, method: str | None = None) -> None:
         super().__init__(sock, debuglevel, method)
@@ -72,7 +72,7 @@ class _BoundedResponse(HTTPResponse):
 
     @override
     def begin(self) -> None:
-        # http.client skips no interim answer but 100: https://github.com/python/cpython/issues/42550
+        # http.client skips only the interim answer 100: https://github.com/python/cpython/issues/42550
         for _ in range(MOST_INTERIM_ANSWERS):
             super().begin()
             if self.status >= HTTPStatus.OK or self.status == HTTPStatus.SWITCHING_PROTOCOLS:
@@ -80,7 +80,7 @@ class _BoundedResponse(HTTPResponse):
             self.headers = self.msg = None  # type: ignore[assignment]
         else:
             raise HTTPException("no final answer")
-        # urllib3 would log the headers, and go on with those that it understands.
+        # urllib3 would log the headers and continue with those that it understands.
         assert_header_parsing(self.msg)
         lengths = {length.strip() for value in self.msg.get_all("Content-Length", []) for length in value.split(",")}
         if len(lengths) > 1:
@@ -88,7 +88,7 @@ class _BoundedResponse(HTTPResponse):
 
 
 class _BoundedConnection(HTTPConnection):
-    """A connection that gives out bounded answers, and tells a failure to connect from one after the request."""
+    """A connection with bounded answers. It distinguishes a failure to connect from a failure after the request."""
 
     response_class = _BoundedResponse
 
@@ -106,12 +106,12 @@ class _BoundedConnection(HTTPConnection):
         try:
             super().request(*args, **kwargs)
         except ssl.SSLEOFError as error:
-            # urllib3 then reads what the server said before it closed the connection: that it wants a certificate, say.
+            # urllib3 then reads what the server sent before it closed the connection, such as a demand for a certificate.
             raise BrokenPipeError from error
 
 
 class _StrictReader(io.BufferedReader):
-    """Reads as many bytes as asked for, and refuses -1 (all of them): a chunk may claim that length."""
+    """Refuses to read -1 bytes, which means all of them: a chunk may claim that length."""
 
     @override
     def read(self, size: int | None = -1, /) -> bytes:
@@ -121,7 +121,7 @@ class _StrictReader(io.BufferedReader):
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads from a socket; its time-out is the limit for everything that is read together, not for each read."""
+    """Reads from a socket. The socket's time-out limits all reads together, not each of them."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""URLs in settings: checked once, with the same rules everywhere."""
+"""Checks the URLs in settings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _HOST_NAME = re.compile(r"(?!-)[\w-]{1,63}(?<!-)(\.(?!-)[\w-]{1,63}(?<!-))*\.?")
 
 
 def parse_url(text: str, *, path_allowed: bool) -> SplitResult:
-    """Return the parts of a URL that is https, or http on this machine, and has neither credentials nor a query.
+    """Parse a URL. It must be https, or http on this machine, without credentials and without a query.
 
     Raises:
-        ValueError: It is another kind of URL. The message is a phrase such as "it must be https" and quotes nothing.
+        ValueError: The URL breaks a rule. The message is a phrase such as "it must be https" and quotes nothing.
     """
     if not text.isprintable() or " " in text or "\\" in text:
         raise ValueError("it must not contain spaces, backslashes or control characters")
@@ -41,7 +41,7 @@ def parse_url(text: str, *, path_allowed: bool) -> SplitResult:
 
 
 def is_loopback(hostname: str) -> bool:
-    """Whether a host name or address is that of this machine."""
+    """Whether a host name or address means this machine."""
     try:
         return hostname.lower() == "localhost" or ip_address(hostname).is_loopback
     except ValueError:
@@ -53,7 +53,7 @@ def is_host(hostname: str) -> bool:
     try:
         ip_address(hostname)
     except ValueError:
-        # A name that ends in a number would be taken for an address by some libraries, and by others not.
+        # Some libraries take a name that ends in a number for an address, others don't.
         numeric = hostname.rstrip(".").rpartition(".")[2].isdecimal()
         return len(hostname) <= LONGEST_HOST_NAME and not numeric and _HOST_NAME.fullmatch(hostname) is not None
     return "%" not in hostname

@@ -2,8 +2,8 @@
 
 `modifiedAt` is `2015-09-07T10:20:06.583`. It may be UTC, or local time with an hour that comes twice in autumn. So a
 bookmark is one of Lucca's own timestamps and is never converted. A time from another clock (a `start_date` with a
-zone, the start of a walk) is set back as far as Lucca's clock may be behind UTC, which is early enough in every zone.
-The price: each run reads the changes of the last half day again.
+zone, the start of a walk) is moved back by the most that Lucca's clock may be behind UTC, which is early enough in
+every zone. As a result, each run reads the changes of the last half day again.
 
 Lucca's timestamps compare as text, with fractions of any length (`…06`, `…06.12`, `…06.2`), once zeros at the end are
 removed.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # No time zone is further behind UTC.
 FURTHEST_BEHIND = timedelta(hours=12)
-# For clocks of Lucca that differ, and for an answer that is late.
+# Allows for differences between the clocks of Lucca's servers and for late answers.
 TOLERANCE = timedelta(hours=1)
 
 _DATE_OR_TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
@@ -30,7 +30,7 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?", re.ASCII)
 
 
 def on_luccas_clock(text: str) -> str:
-    """Return a date or time as a time of Lucca's clock. A time with a zone becomes one that is early enough.
+    """Convert a date or time to Lucca's clock. A time with a zone is moved back far enough.
 
     Raises:
         ValueError: The text is neither a date nor a date and time.
@@ -49,14 +49,14 @@ def on_luccas_clock(text: str) -> str:
 
 
 def latest_bookmark(start: datetime) -> str:
-    """Return the latest bookmark that a walk may leave. Changes after its start have a later `modifiedAt`."""
+    """Return the latest bookmark that a walk may write. Changes after its start have a later `modifiedAt`."""
     return _without_zone(start.astimezone(timezone.utc) - FURTHEST_BEHIND - TOLERANCE)
 
 
 def filter_since(bookmark: str) -> str | None:
-    """Return the time to send to Lucca; None to ask for everything. It's a second before the bookmark.
+    """Return the time to send to Lucca, a second before the bookmark; None to read everything.
 
-    Lucca doesn't document whether `since` includes its moment, nor whether that may have a fraction of a second.
+    Lucca doesn't document whether `since` includes the given time, or whether it accepts fractions of a second.
     """
     try:
         return _without_zone(datetime.fromisoformat(bookmark[:19]) - timedelta(seconds=1))
@@ -68,7 +68,7 @@ def changed_since(rows: Sequence[Row], key: str, bookmark: str | None) -> list[R
     """Return the rows that changed at the time of the bookmark or later.
 
     Raises:
-        ValueError: A row has a timestamp that can't be compared, or lacks the field because the key may not see it.
+        ValueError: A row's timestamp can't be compared, or the row lacks the field because the key may not see it.
     """
     for row in rows:
         if key not in row:

@@ -1,4 +1,4 @@
-"""Checks the catalog and the state, and brings the catalog into the form that the SDK reads."""
+"""Validates the catalog and the state, and converts the catalog to the form that the SDK reads."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class _Catalog(msgspec.Struct):
 
 
 class _Bookmark(msgspec.Struct):
-    """What the SDK reads of a bookmark. Other keys are passed on."""
+    """The part of a bookmark that the SDK reads. Other keys stay as they are."""
 
     partitions: list[dict[str, Any]] = []
     progress_markers: dict[str, Any] | None = None
@@ -66,10 +66,10 @@ class _State(msgspec.Struct):
 
 
 def checked_catalog(catalog: Any) -> Any:  # noqa: ANN401 - a Catalog of the SDK, or JSON
-    """Return a catalog in which the SDK finds the replication of each stream.
+    """Validate a catalog, and move each replication method to where the SDK looks for it.
 
     Raises:
-        ConnectorError: The JSON is no catalog.
+        ConnectorError: The JSON isn't a Singer catalog.
     """
     if type(catalog) is dict:
         _check(catalog, _Catalog, "catalog")
@@ -78,10 +78,10 @@ def checked_catalog(catalog: Any) -> Any:  # noqa: ANN401 - a Catalog of the SDK
 
 
 def checked_state(state: Any) -> Any:  # noqa: ANN401 - JSON, or None
-    """Return the state, once it is checked.
+    """Validate a state and return it.
 
     Raises:
-        ConnectorError: The JSON is no state.
+        ConnectorError: The JSON isn't a Singer state.
     """
     if isinstance(state, dict):
         _check(state, _State, "state")
@@ -91,10 +91,10 @@ def checked_state(state: Any) -> Any:  # noqa: ANN401 - JSON, or None
 def check_replication(
     stream: str, method: str, key: str | None, valid_keys: Sequence[str], *, is_selected: bool
 ) -> None:
-    """Check the replication method and key that a catalog asks for, and that the key is selected.
+    """Check the replication method and key that a catalog selects for a stream.
 
     Raises:
-        SettingsError: The stream can't be read like that.
+        SettingsError: The stream doesn't support them, or the key isn't selected.
     """
     if method != REPLICATION_INCREMENTAL or key not in valid_keys:
         possible = [f"{REPLICATION_INCREMENTAL} with the replication key {valid}" for valid in valid_keys]
@@ -111,14 +111,14 @@ def _check(content: dict[str, Any], form: type[msgspec.Struct], what: str) -> No
         msgspec.convert(content, form)
     except (msgspec.ValidationError, RecursionError):
         raise ConnectorError(
-            f"The {what} is JSON, but not of the form that Singer gives it. Use one that the tap wrote, or none."
+            f"The {what} is JSON, but not of the form that Singer gives it. Use one that the tap wrote, or leave the option out."
         ) from None
 
 
 def _copy_replication(catalog: dict[str, Any]) -> None:
     """Copy the replication method and key from the metadata of each stream into its entry.
 
-    Both places are Singer (https://hub.meltano.com/singer/spec), but the SDK prefers the entry and ignores a
+    Singer allows both places (https://hub.meltano.com/singer/spec), but the SDK prefers the entry and ignores a
     `replication-method` in the metadata: https://github.com/meltano/sdk/issues/2868.
     """
     for entry in catalog["streams"]:

@@ -1,4 +1,4 @@
-"""Lucca over HTTP: the API key, the budget of requests, and what to do about each status.
+"""The HTTP client of Lucca: the API key, the rate limit, and the advice for each status.
 
 Limits and status codes: https://developers.lucca.fr/docs/lucca-legacy ("limits").
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The seconds in which Lucca counts a tenant's requests, and so the pause after a 429 that doesn't say how long.
+# Lucca counts the requests of a tenant in this many seconds. It's also the pause after a 429 without Retry-After.
 RATE_LIMIT_WINDOW = 60.0
 
 _ADVICE: Mapping[int, str] = {
@@ -41,13 +41,13 @@ class LuccaError(CallError):
 
 
 class SlowPageError(LuccaError):
-    """Lucca ran out of time for a page (408). A smaller page may help."""
+    """Lucca timed out on a page (408). A smaller page may help."""
 
 
 class LuccaClient:
     """Calls one Lucca instance with one API key."""
 
-    def __init__(  # noqa: PLR0913 - the settings, and what other programs replace
+    def __init__(  # noqa: PLR0913 - the settings, and what the gateway replaces
         self,
         url: str,
         api_key: str,
@@ -63,11 +63,11 @@ class LuccaClient:
         Args:
             url: The URL of the instance, without a slash at its end.
             api_key: The API key. The session sends it; the client keeps it out of the log.
-            session: Sends the key and keeps to the budget, such as `new_session` makes it.
-            timeout: Seconds for a connection, and for a whole answer.
-            max_retry_seconds: Seconds for which a request that fails in passing is tried again.
-            sleep: Waits between two tries. What it raises ends the call.
-            tls: The certificate authorities to trust.
+            session: Sends the key and keeps to the rate limit; see `new_session`.
+            timeout: Seconds to connect, and as many again for a whole answer.
+            max_retry_seconds: Seconds during which to retry a temporary failure.
+            sleep: Waits between two tries. An exception that it raises ends the call.
+            tls: The TLS files.
         """
         self._url = url
         self._http = Http(
@@ -80,25 +80,25 @@ class LuccaClient:
         )
 
     def get(self, path: str, params: Mapping[str, str], *, what: str, right: str, read: Callable[[Answer], T]) -> T:
-        """Return what an answer holds.
+        """Send a GET request and return the decoded answer.
 
         Args:
             path: The path of the endpoint.
             params: The query.
             what: What is being done, to begin a message with: "Reading 'users'".
-            right: What the role of the API key must allow for this.
-            read: Decodes the answer. Raises an error of msgspec if it isn't what the documentation says.
+            right: The right that the role of the API key needs for this.
+            read: Decodes the answer. Raises an error of msgspec if the answer doesn't have the documented form.
 
         Raises:
-            SlowPageError: Lucca ran out of time (408).
-            LuccaError: There was no such answer.
+            SlowPageError: Lucca timed out (408).
+            LuccaError: The last try failed.
         """
         results: list[T] = []
 
         def check(answer: Answer) -> None:
             try:
                 results.append(read(answer))
-            except msgspec.ValidationError as error:  # names our own types and fields, and no value
+            except msgspec.ValidationError as error:  # its text has our types and fields, but no values
                 raise FailedTryError(f"answers in a form that is not documented: {error}") from None
             except msgspec.DecodeError:
                 raise FailedTryError(
@@ -122,20 +122,20 @@ class LuccaClient:
 
 
 def new_session(api_key: str, requests_per_minute: int, window: float = RATE_LIMIT_WINDOW) -> requests.Session:
-    """Return a session that sends the API key and keeps to the budget. Only tests change the window (in seconds)."""
+    """Return a session that sends the API key and keeps to the rate limit. Only tests change the window (in seconds)."""
     limiter = Limiter(InMemoryBucket([Rate(requests_per_minute, round(window * 1000))]))
-    # The retry policy waits after a 429. The adapter must not fill its own window, too.
+    # The retry policy handles a 429. The adapter must not count it as a full window as well.
     session = transport.new_session("tap-lucca", _Adapter(limiter=limiter, per_host=False, limit_statuses=()))
     session.auth = _LuccaAuth(api_key)
     return session
 
 
 class _Adapter(LimiterAdapter, transport.BoundedAdapter):  # type: ignore[misc] # `send` of LimiterMixin takes any keywords
-    """Waits for the budget, then bounds the answer."""
+    """Keeps to the rate limit and bounds the answer."""
 
 
 class _LuccaAuth(AuthBase):
-    """Sends the API key. Nothing here can print it."""
+    """Adds the API key to each request."""
 
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key

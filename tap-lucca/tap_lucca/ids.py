@@ -1,4 +1,4 @@
-"""The ids of the rows that were read."""
+"""A compact set for the ids of the rows that were read."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ class IdSet:
         new = {value for value in values if value not in self}
         if new:
             start, end = bisect_left(self._sorted, min(new)), bisect_left(self._sorted, max(new))
-            # Pages in the order of ids, forwards or backwards, fit between two neighbours: nothing to merge.
+            # If pages arrive in the order of ids, forwards or backwards, this slice is empty and needs no merge.
             self._sorted[start:end] = array("q", sorted([*self._sorted[start:end], *new]))
         return new

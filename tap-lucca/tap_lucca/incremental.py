@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class IncrementalStream(LuccaStream, ABC):
-    """A collection that can be read by a replication key. It's read in full unless the catalog asks for that.
+    """A collection that can be read by a replication key. It's read in full unless the catalog selects that.
 
-    The walk follows the order of ids, because that loses nobody while people change. So the bookmark is known only at
-    the end, and a run that fails leaves it as it was. The SDK handles this as an unsorted stream.
+    The walk follows the order of ids, which misses nobody while people change. So the bookmark is known only at the
+    end, and a failed run doesn't change it. The SDK handles this as an unsorted stream.
 
-    The bookmark is the latest change that was read, but never later than the start of the walk. People who change
-    after their page was read come again in the next run.
+    The bookmark is the latest change that was read, but never later than the start of the walk. The next run reads
+    people again who change after their page was read.
     """
 
     _start_is_known = False
@@ -54,7 +54,7 @@ class IncrementalStream(LuccaStream, ABC):
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        """Return none yet: Lucca's first answer says what time it is."""
+        """Return none yet. The `Date` header of Lucca's first answer sets the signpost."""
 
     @override
     def read_answer(self, answer: Answer) -> Page:
@@ -76,12 +76,12 @@ class IncrementalStream(LuccaStream, ABC):
     def _on_luccas_clock(self, value: object) -> str:
         try:
             return on_luccas_clock(str(value))
-        except ValueError as error:  # the setting 'start_date' was checked
+        except ValueError as error:  # 'start_date' has been checked, so it's the bookmark
             raise SettingsError(f"The bookmark of '{self.name}' in the state cannot be used: {error}.") from None
 
 
 def time_of(headers: Mapping[str, str]) -> datetime:
-    """Return the time of an answer. Lucca's own clock counts, because that of this machine may be wrong."""
+    """Return the time of an answer by Lucca's clock, because the clock of this machine may be wrong."""
     try:
         return parsedate_to_datetime(headers["Date"]).astimezone(timezone.utc)
     except (KeyError, ValueError, OverflowError):

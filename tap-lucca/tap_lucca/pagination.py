@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Row: TypeAlias = dict[str, object]
 
 MAXIMUM_PAGE_SIZE = 1000
-MAXIMUM_ATTEMPTS = 5  # so many requests in a row may bring nothing new, and so often a walk may start over
-MINIMUM_PAGE_SIZE = 10  # Lucca gives up after 5 seconds: if a dozen rows take that long, a smaller page doesn't help
+MAXIMUM_ATTEMPTS = 5  # for requests in a row that return nothing new, and for passes of a walk
+MINIMUM_PAGE_SIZE = 10  # if Lucca times out (5 seconds) on this few rows, a smaller page doesn't help
 
 
 class UnstableCollectionError(Exception):
@@ -40,7 +40,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What to ask for: `limit` rows from row `offset` on, counted from 0."""
+    """The rows to request: `limit` rows from row `offset` on, counted from 0."""
 
     offset: int
     limit: int
@@ -62,12 +62,12 @@ class Paginator:
 
     @property
     def finished(self) -> bool:
-        """Whether everyone was emitted."""
+        """Whether every row was emitted."""
         return self._walk.finished
 
     @property
     def limit(self) -> int:
-        """The largest page to ask for."""
+        """The largest page to request."""
         return self._walk.limit
 
     @property
@@ -130,7 +130,7 @@ class OverlappingWalk(Walk):
     front. Its rows are ignored, and the walk steps back until a page overlaps again.
     """
 
-    minimum = 2  # one row of each slice is the overlap
+    minimum = 2  # each slice overlaps the one before by one row
 
     def __init__(self, limit: int) -> None:
         super().__init__(max(limit, self.minimum))
@@ -178,7 +178,7 @@ class OverlappingWalk(Walk):
 
 
 class OverlappingPagesWalk(OverlappingWalk):
-    """Reads numbered pages forwards. It varies the page size so that each page overlaps the one before.
+    """Reads numbered pages forwards. The page size varies, because each page must overlap the one before.
 
     Proves what `OverlappingWalk` proves, on the same assumption. It makes a few per cent more requests.
     """
@@ -188,14 +188,14 @@ class OverlappingPagesWalk(OverlappingWalk):
     @property
     @override
     def next_slice(self) -> Slice:
-        # Of the pages with the row to start at, the one that reaches furthest.
+        # Of the pages that contain the first row to read, choose the one that ends last.
         limit = max(range(1, self.limit + 1), key=lambda limit: limit - self._start % limit)
         return Slice(self._start - self._start % limit, limit)
 
     @override
     def _move_on(self, asked: Slice, end: int) -> None:
         if 0 < (received := end - asked.offset) < asked.limit:
-            self.limit = received  # the server caps its pages and numbers them in its own size: ask for that size
+            self.limit = received  # the server caps its pages and numbers them by that size: request that size
         else:
             super()._move_on(asked, end)
         if self.next_slice.offset + self.next_slice.limit <= self._start + 1:
@@ -203,7 +203,7 @@ class OverlappingPagesWalk(OverlappingWalk):
 
 
 class BackwardWalk(Walk):
-    """Reads numbered pages from the last to the first, after a first request that tells how many there are.
+    """Reads numbered pages from the last to the first. A first request returns the number of rows.
 
     Proves that everyone was read, provided that rows that stay keep their order and that a new row gets the largest id.
 

@@ -1,4 +1,4 @@
-"""The selected fields of a stream: what to ask for, and the spelling of the schema for what comes."""
+"""The selected fields of a stream: which ones to request, and how the schema spells them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Projection:
-    """The selected fields of an object, and of the objects in it.
+    """The selected fields of an object and of the objects in it.
 
-    A field that the schema doesn't name is never requested and never passed on, whatever a catalog says.
+    A field that the schema doesn't have is never requested and never emitted, even if a catalog selects it.
     """
 
     def __init__(
@@ -23,13 +23,13 @@ class Projection:
         selection: Mapping[tuple[str, ...], bool],
         breadcrumb: tuple[str, ...] = (),
     ) -> None:
-        """Project onto the fields that are in both schemas and selected.
+        """Choose the fields that are in both schemas and selected.
 
         Args:
             schema: The schema of the stream, or of an object in it.
-            offered: What a catalog leaves of it.
-            selection: Which breadcrumbs a catalog selects.
-            breadcrumb: Where the object is.
+            offered: The same schema in the catalog, which may have fewer fields.
+            selection: Whether the catalog selects a breadcrumb.
+            breadcrumb: The breadcrumb of the object.
         """
         self._inner: dict[str, Projection] = {}
         self._names: dict[str, None] = {}
@@ -42,7 +42,7 @@ class Projection:
             field, field_offered = (part.get("items", part) for part in (field, field_offered))  # noqa: PLW2901
             if "properties" in field:
                 inner = Projection(field, field_offered, selection, path)
-                if not inner._names:  # `department[]` would be no field
+                if not inner._names:  # `department[]` isn't a valid field
                     continue
                 self._inner[name] = inner
             self._names[name] = None
@@ -57,7 +57,7 @@ class Projection:
         return ",".join(f"{name}[{self._inner[name].to_v3()}]" if name in self._inner else name for name in self._names)
 
     def apply(self, row: Row) -> Row:
-        """Return the row with the selected fields alone, spelled as in the schema: Lucca's case differs at times."""
+        """Return only the selected fields of a row, spelled as in the schema. Lucca sometimes changes their case."""
         if not row.keys() <= self._names.keys():
             spelling = self._spelling
             row = {spelling[key]: row[name] for name in row if (key := name.lower()) in spelling}

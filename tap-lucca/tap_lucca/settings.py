@@ -18,7 +18,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.StringType(min_length=1),
         required=True,
         title="Host",
-        description="URL of the Lucca instance; `acme.ilucca.net` is read as `https://acme.ilucca.net`",
+        description="URL of the Lucca instance; `acme.ilucca.net` means `https://acme.ilucca.net`",
     ),
     th.Property(
         "api_key",
@@ -33,7 +33,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=1000),
         default=1000,
         title="Page size",
-        description="Rows asked for in one request, 1 to 1000",
+        description="Rows per request, 1 to 1000",
     ),
     th.Property(
         "requests_per_minute",
@@ -41,8 +41,8 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         default=40,
         title="Requests per minute",
         description=(
-            "Requests a minute, 1 or more; Lucca allows a tenant 50 for all of its integrations together, "
-            "so more only for a tenant whose limit Lucca has raised"
+            "Maximum number of requests per minute, 1 or more; Lucca allows 50 for all integrations of a tenant together, "
+            "so raise it only if Lucca has raised the tenant's limit"
         ),
     ),
     th.Property(
@@ -50,15 +50,15 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.BooleanType,
         default=True,
         title="Former employees",
-        description="Whether former employees are read too",
+        description="Whether to read former employees too",
     ),
     th.Property(
         "start_date",
         th.StringType,
         title="Start date",
         description=(
-            "Date, or date and time, from which changes are read, unless STATE names a later one; "
-            "only where a catalog asks for incremental replication"
+            "Date, or date and time, from which to read changes, unless STATE has a later one; "
+            "only applies if the catalog selects incremental replication"
         ),
     ),
     th.Property(
@@ -66,20 +66,20 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=3600),
         default=30,
         title="Request timeout",
-        description="Seconds to wait for an answer, 1 to 3600; Lucca itself gives up after 5",
+        description="Seconds to wait for an answer, 1 to 3600; Lucca itself times out after 5",
     ),
     th.Property(
         "max_retry_seconds",
         th.IntegerType(minimum=0),
         default=300,
         title="Maximum retry time",
-        description="Seconds for which a request that fails in passing (429, 5xx, network) is tried again",
+        description="Seconds during which to retry a temporary failure (429, 5xx, network)",
     ),
 ).to_dict()
 
 
 def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with settings that have the right form."""
+    """Yield a sentence for each flaw that the schema can't express."""
     if "host" in settings:
         try:
             instance_url(settings["host"])
@@ -93,10 +93,10 @@ def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def instance_url(host: str) -> str:
-    """Return the URL of a Lucca instance: `acme.ilucca.net` is read as `https://acme.ilucca.net`.
+    """Return the URL of a Lucca instance. `acme.ilucca.net` means `https://acme.ilucca.net`.
 
     Raises:
-        ValueError: It is no such URL. The message is a phrase such as "it must be https" and quotes nothing.
+        ValueError: The URL breaks a rule. The message is a phrase such as "it must be https" and quotes nothing.
     """
     parts = parse_url(host if "://" in host else f"https://{host}", path_allowed=False)
     name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname

@@ -1,4 +1,4 @@
-"""How a collection of Lucca becomes a Singer stream: pages, records, and the mark that says it is complete."""
+"""Reads a collection of Lucca as a Singer stream: pages, records and the completion mark."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ COMPLETION = "completion"
 
 
 class LuccaTap(Tap, ABC):
-    """What the streams share: their tap."""
+    """The interface of the tap that the streams use."""
 
     progress: Progress | None = None
-    """Logs the progress, in a program that people watch."""
+    """Logs the progress. Only the command line sets it."""
 
     @property
     @abstractmethod
     def client(self) -> LuccaClient:
-        """The client, and so the budget of requests, of all streams."""
+        """The client of all streams. They share its rate limit."""
 
     @property
     @abstractmethod
@@ -54,7 +54,7 @@ class LuccaTap(Tap, ABC):
 
 
 class LuccaStream(Stream, ABC):
-    """A collection of Lucca, read to its end or not at all."""
+    """A collection of Lucca. If it can't be read completely, the run fails."""
 
     _tap: LuccaTap
 
@@ -62,7 +62,7 @@ class LuccaStream(Stream, ABC):
     """The path of the endpoint."""
 
     right: ClassVar[str]
-    """What the role of the API key must allow."""
+    """The right that the role of the API key needs."""
 
     decoder: ClassVar[msgspec.json.Decoder[Any]]
     """Decodes an answer."""
@@ -71,10 +71,10 @@ class LuccaStream(Stream, ABC):
     """The properties by which the stream can be read incrementally."""
 
     walk: ClassVar[type[Walk]]
-    """The way through the collection."""
+    """The walk that reads the collection."""
 
     paginator: Paginator
-    """Where the walk is, once it has begun."""
+    """The position in the walk, once it has begun."""
 
     @abstractmethod
     def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
@@ -86,11 +86,11 @@ class LuccaStream(Stream, ABC):
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Apply a catalog. Refuse one that asks for a replication that the stream doesn't have."""
+        """Apply a catalog. Refuse a replication method or key that the stream doesn't support."""
         super().apply_catalog(catalog)
         method, key = self.replication_method, self.replication_key
         if method == REPLICATION_FULL_TABLE or not self.selected:
-            self.replication_key = None  # with a key, the SDK would announce an incremental stream to the target
+            self.replication_key = None  # with a key, the SDK would declare the stream incremental
             return
         is_selected = Projection(self.schema, self.effective_schema, self.mask).has(key or "")
         check_replication(self.name, method, key, self.valid_replication_keys, is_selected=is_selected)
@@ -102,10 +102,10 @@ class LuccaStream(Stream, ABC):
         while not paginator.finished:
             rows = self._next_rows(paginator, projection)
             if self._tap.progress:
-                self._tap.progress.tell(self.name.replace("_", " "), paginator.emitted, paginator.total)
+                self._tap.progress.report(self.name.replace("_", " "), paginator.emitted, paginator.total)
             yield from self.rows_to_emit(rows)
-        if self.replication_method == REPLICATION_FULL_TABLE:  # changes alone are never the whole stream
-            # The SDK asks for more only after it wrote the last record.
+        if self.replication_method == REPLICATION_FULL_TABLE:  # a stream of changes is never complete
+            # Execution gets here only after the SDK has written the last record.
             self.stream_state[COMPLETION] = {"run_id": self._tap.run_id, "records": paginator.emitted}
 
     def read_answer(self, answer: Answer) -> Page:
@@ -117,7 +117,7 @@ class LuccaStream(Stream, ABC):
         return rows
 
     def _next_rows(self, paginator: Paginator, projection: Projection) -> Sequence[Row]:
-        """Read the next page and return its new rows, or none if Lucca needs too long for a page of this size."""
+        """Read the next page and return its new rows. If Lucca times out, halve the page size and return none."""
         try:
             return paginator.take(self._read(paginator.next_slice, projection))
         except SlowPageError:
@@ -142,15 +142,15 @@ class LuccaStream(Stream, ABC):
         if not paginator.shrink():
             problem = f"Lucca times out (408) even on a page of {limit} rows. Run it again when Lucca is less busy."
             raise SlowPageError(f"'{self.name}' could not be read: {problem}", status=408)
-        self.log("Lucca times out (408) on pages of %d rows; going on with %d.", limit, paginator.limit)
+        self.log("Lucca times out (408) on pages of %d rows; continuing with %d.", limit, paginator.limit)
 
     @override
     def generate_child_contexts(self, record: Row, context: Context | None) -> Iterable[Context | None]:
-        """Return none: there are no child streams. For each context, the SDK applies the filters once more."""
+        """Return none, because there are no child streams. The SDK would apply the filters again for each context."""
         return ()
 
-    # Private to the SDK (0.54). It looks up each property of each record in the selection, which `Projection` has done,
-    # and an expression that fails on a record ends with a traceback.
+    # Private to the SDK (0.54). Its version applies the selection to each record, which `Projection` has already done, and
+    # ends with a traceback if an expression fails on a record.
     @override
     def _write_record_message(self, record: Row) -> None:
         for stream_map in self.stream_maps:
@@ -171,14 +171,14 @@ class LuccaStream(Stream, ABC):
                 f"({type(error).__name__}): does it allow for values that are null?"
             ) from None
         if mapped is not None and stream_map.flattening_enabled:
-            # The SDK leaves an object that is null under a name that isn't in the flattened schema:
-            # https://github.com/meltano/sdk/issues/2178 (its targets only stopped warning about it).
+            # The SDK keeps the name of a null object, which the flattened schema doesn't have:
+            # https://github.com/meltano/sdk/issues/2178 (the fix there only silenced the warning of targets).
             names = stream_map.transformed_schema["properties"]
             mapped = {name: value for name, value in mapped.items() if value is not None or name in names}
         return mapped
 
     @override
     def log(self, message: str, *args: object, level: int = logging.INFO, **kwargs: Any) -> None:
-        """Log a message, except the SDK's remark that an error was unhandled: the program reports each error once."""
+        """Log a message, except the SDK's "An unhandled error …": `cli.run` already reports each error."""
         if not message.startswith("An unhandled error"):
             super().log(message, *args, level=level, **kwargs)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _reference(*properties: th.Property[Any]) -> th.ObjectType:
-    """Return the type of an object embedded in another: its id, its name, and what else is given."""
+    """Return the type of an embedded object: its id, its name and other properties."""
     return th.ObjectType(
         th.Property("id", th.IntegerType, description="Its id."),
         th.Property("name", th.StringType, description="Its name."),
@@ -93,7 +93,7 @@ class UsersStream(IncrementalStream):
 
 
 class WorkContractsStream(LuccaStream):
-    """Who is under which contract from when to when: https://developers.lucca.fr (directory v4, work contracts)."""
+    """The work contracts of the people: https://developers.lucca.fr (directory v4, work contracts)."""
 
     name = "work_contracts"
     path = "/directory/api/4.0/work-contracts"
@@ -121,7 +121,7 @@ class WorkContractsStream(LuccaStream):
 
     @override
     def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
-        # v4 has no projection: Lucca sends everything, and the tap drops what is not selected.
+        # v4 has no projection: Lucca sends all fields, and the tap drops those that are not selected.
         return {
             "page": str(page.page_number),
             "limit": str(page.limit),

@@ -1,4 +1,4 @@
-"""The tap: its command line and the list of its streams."""
+"""The tap: its command line and its list of streams."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class _Writer(MsgSpecWriter):
-    """Writes the records of a stream a buffer at a time. The SDK (0.54) flushes after each."""
+    """Buffers the records of a stream. The SDK (0.54) flushes after each record."""
 
     @override
     def write_message(self, message: Message) -> None:
@@ -73,7 +73,7 @@ class TapLucca(StrictPlugin, LuccaTap):
         command = super().get_singer_command()
         for option in command.params:
             if option.name in {"catalog", "state"}:
-                option.type = click.STRING  # the SDK would read them in the encoding of the system
+                option.type = click.STRING  # the SDK would use the system's encoding
         return command
 
     @classmethod
@@ -95,14 +95,14 @@ class TapLucca(StrictPlugin, LuccaTap):
             catalog=None if catalog is None else read_file(catalog, "catalog"),
             state=None if state is None else read_file(state, "state"),
         )
-        _ = tap.client  # a file with certificates that can't be used ends the run before the first message
+        _ = tap.client  # loads the TLS files: a wrong one must end the run before the first message
         tap.progress = Progress(tap.logger)
         tap.sync_all()
 
     @classmethod
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        """Read one record of each stream, and log what that shows."""
+        """Read one record of each stream, and log that it can be read."""
         if value != CliTestOptionValue.All.value:
             super().cb_test(ctx, param, value)
             return
@@ -122,7 +122,7 @@ class TapLucca(StrictPlugin, LuccaTap):
     @cached_property
     @override
     def client(self) -> LuccaClient:
-        """The client of all streams. Set another one to use another session, or another way to wait."""
+        """The client of all streams. Set your own to replace the session or the `sleep` function."""
         settings = self.config
         return LuccaClient(
             self.instance_url,
@@ -145,7 +145,7 @@ class TapLucca(StrictPlugin, LuccaTap):
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
-        """Load the state of an earlier run without its completion marks: the SDK emits it at once."""
+        """Load the state of an earlier run without its completion marks, because the SDK emits the state at once."""
         super().load_state(state)
         for bookmark in self.state.get("bookmarks", {}).values():
             bookmark.pop(COMPLETION, None)

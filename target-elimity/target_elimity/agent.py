@@ -1,4 +1,4 @@
-"""Carries an import out: uploads it to a source of Elimity Insights, or writes a dry run into a folder."""
+"""Runs an import: uploads it to a source of Elimity Insights, or writes the files of a dry run."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ if TYPE_CHECKING:
     from target_elimity.employees import Employee
     from target_elimity.preview import Preview
 
-# Where the target keeps what it remembers of the last import, among the bookmarks of the tap's STATE.
+# The bookmark in the tap's STATE that stores the counts of the last import.
 BOOKMARK = "target-elimity"
 VARIABLES = "TARGET_ELIMITY_"
 COMMAND = "meltano run tap-lucca target-elimity"
-# All that a source holds may take so many times as long to arrive as any other answer.
+# The time limit for reading back a source, as a multiple of the normal limit.
 READING_TIMEOUTS = 10
-# Asking for the time after each employee would take longer than making them.
+# Reading the clock for each employee would be slower than converting them.
 PROGRESS_EVERY = 100
 
 
 class Agent:
-    """One import, from the checks before the first record to what the log says at the end."""
+    """One import, from the checks before the first record to the log lines at the end."""
 
     def __init__(self, config: Mapping[str, Any], logger: logging.Logger) -> None:
         """Prepare an import.
 
         Args:
             config: The checked settings of the target.
-            logger: Where the run is logged; what administrators should see goes to the source's Logs tab too.
+            logger: Logs the run. Lines for administrators go to the source's Logs tab, too.
         """
         self.incoming = Import()
         self.progress = Progress(logger)
@@ -75,11 +75,11 @@ class Agent:
             self._preview.close()
 
     def check(self) -> Iterator[str]:
-        """Check URL, credentials, data model and API token; yield what was found to be right.
+        """Check URL, credentials, data model and API token; yield a line for each check that passed.
 
         Raises:
-            InsightsError: One of them is wrong.
-            SourceError: The API token is, or it may not read the source.
+            InsightsError: URL, credentials or data model are wrong.
+            SourceError: The API token is wrong or may not read the source.
         """
         source_id = self._config.get("source_id")
         if self._insights:
@@ -93,12 +93,12 @@ class Agent:
             yield "Dry run ('output_path' is set): there is nothing to check at Elimity Insights."
 
     def start(self) -> None:
-        """Check everything that can be known to be wrong before the first record arrives.
+        """Check everything that can be checked before the first record arrives.
 
         Raises:
             InsightsError: URL, credentials or data model are wrong.
-            SettingsError: The previous snapshot cannot be read.
-            SourceError: What the source holds cannot be read back.
+            SettingsError: The previous snapshot can't be read.
+            SourceError: What the source holds can't be read back.
         """
         if self._preview:
             self._preview.read_previous()
@@ -110,27 +110,27 @@ class Agent:
             self._preview.add_previous({"id": each.id, "name": each.name, **each.values} for each in held)
         deque(held, maxlen=0)
         if self._insights:
-            self._tell("info", f"Import from Lucca started (target-elimity {version('target-elimity')}).")
+            self._log("info", f"Import from Lucca started (target-elimity {version('target-elimity')}).")
 
     def state_received(self, state: dict[str, Any]) -> None:
-        """Keep the tap's state, which is emitted once the import was accepted.
+        """Store the tap's state. It is emitted once the import was accepted.
 
         Raises:
-            InvalidStateError: It is not of the form that tap-lucca gives it.
+            InvalidStateError: It doesn't have the form that tap-lucca gives it.
         """
         self._state = {**state, "bookmarks": state.get("bookmarks") or {}}
         self._completion.state_received(state, self.incoming.collection.rows)
 
     def finish(self) -> dict[str, Any] | None:
-        """Import what arrived, if it is whole and plausible.
+        """Import the records, if they are complete and the safeguard has no objection.
 
         Returns:
-            The state to emit: the tap's, with what is remembered of this import; None after a dry run.
+            The state to emit: the tap's state with the counts of this import; None after a dry run.
 
         Raises:
-            ImportRefusedError: It is not whole, or not plausible.
+            ImportRefusedError: The records are incomplete, or the safeguard objects.
             InsightsError: Elimity Insights did not accept it.
-            UnusableStreamError: A record cannot be imported.
+            UnusableStreamError: A record can't be imported.
         """
         rows = self.incoming.collection.rows
         if problems := self._completion.problems(rows, accept_filtered=self._config["accept_filtered"]):
@@ -144,11 +144,11 @@ class Agent:
             write(self._employees(rules), snapshot)
             previous = self._remembered
             if nothing_compared := self._guard.nothing_compared(previous):
-                self._tell("info", nothing_compared)
+                self._log("info", nothing_compared)
             refused = list(self._guard.objections(self.incoming, previous))
             warnings = list(self._guard.warnings(self.incoming, previous))
             reasons = " ".join(objection.reason for objection in refused)
-            if self._preview and not self._insights:  # the report shows what the safeguard refuses
+            if self._preview and not self._insights:  # before the refusal, because the report shows it
                 self._preview.write(snapshot, Verdict(self.incoming.summary, reasons, warnings, now))
             if refused:
                 raise ImportRefusedError(f"{reasons} {self._what_to_do(refused)}")
@@ -156,15 +156,15 @@ class Agent:
                 self._uploading = True
                 self._insights.upload(snapshot)
                 self._accepted = True
-        self._tell_outcome(warnings)
-        if self._insights is None:  # nothing was imported, so there is nothing to remember
+        self._log_outcome(warnings)
+        if self._insights is None:  # STATE describes imports only
             return None
         memory = msgspec.to_builtins(self.incoming.memory)
         return {**self._state, "bookmarks": {**self._state.get("bookmarks", {}), BOOKMARK: memory}}
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
-        """Log what became of an import that fails, and write it to the source's Logs tab."""
+        """If the import fails, log its outcome, also to the source's Logs tab."""
         try:
             yield
         except BaseException as error:
@@ -187,7 +187,7 @@ class Agent:
         total = self.incoming.collection.rows(USERS)
         for number, (employee, has_contract) in enumerate(self.incoming.employees(rules)):
             if number % PROGRESS_EVERY == 0:
-                self.progress.tell("employees", number, total)
+                self.progress.report("employees", number, total)
             if self._preview:
                 self._preview.add(employee, has_contract=has_contract)
             self._guard.add(employee)
@@ -195,14 +195,14 @@ class Agent:
 
     @property
     def _remembered(self) -> Memory | None:
-        """What STATE remembers of the last import; None if that is nothing, or nothing that can be read."""
+        """The counts of the last import in STATE; None if there are none, or if they can't be read."""
         try:
             return msgspec.convert(self._state.get("bookmarks", {}).get(BOOKMARK), Memory)
         except msgspec.ValidationError:
             return None
 
     def _what_to_do(self, refused: Sequence[Objection]) -> str:
-        """Return how to let an import through, if that is possible, and how to see whom it concerns."""
+        """Return how to let the import through, if a setting can, and how to see whom it affects."""
         advice = ""
         if once := variables(refused, VARIABLES):
             advice = (
@@ -216,23 +216,23 @@ class Agent:
             "output/report.html."
         )
 
-    def _tell_outcome(self, warnings: Sequence[str]) -> None:
+    def _log_outcome(self, warnings: Sequence[str]) -> None:
         summary = self.incoming.summary
         if self._insights:
-            self._tell("info", f"Import complete. {summary}.")
+            self._log("info", f"Import complete. {summary}.")
         elif self._preview:
-            self._tell("info", f"Dry run: nothing was uploaded. {summary}. Open {self._preview.report_path}.")
+            self._log("info", f"Dry run: nothing was uploaded. {summary}. Open {self._preview.report_path}.")
         counts = self._preview and self._preview.change_counts
         comparison = self._guard.comparison
         if comparison and comparison.held:
             moved = f", {counts.moved} moved" if counts else ""
-            self._tell("info", f"Compared with what the source held: {comparison}{moved}.")
+            self._log("info", f"Compared with what the source held: {comparison}{moved}.")
         elif counts and not comparison:
-            self._tell("info", f"Since the previous snapshot: {counts}.")
+            self._log("info", f"Since the previous snapshot: {counts}.")
         for warning in warnings:
-            self._tell("info", f"Warning: {warning}")
+            self._log("info", f"Warning: {warning}")
 
-    def _tell(self, level: Literal["info", "alert"], message: str) -> None:
+    def _log(self, level: Literal["info", "alert"], message: str) -> None:
         self._logger.info(message)
         if self._insights:
             self._insights.log(level, message)
@@ -254,7 +254,7 @@ def _new_source(config: Mapping[str, Any]) -> Source:
 
 
 def _new_preview(config: Mapping[str, Any]) -> Preview:
-    from target_elimity.preview import Preview  # noqa: PLC0415 - an import without a preview needs no template engine
+    from target_elimity.preview import Preview  # noqa: PLC0415 - without a preview, the template engine need not load
 
     path, previous = config.get("output_path"), config.get("previous_snapshot")
     live = "api_token_id" in config

@@ -1,4 +1,4 @@
-"""Keeps the two streams of an import in a temporary database rather than in memory, and joins them."""
+"""Stores the two streams of an import in a temporary database and joins them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Collection(TemporaryDatabase):
             CREATE TABLE work_contracts (id INTEGER PRIMARY KEY, owner INTEGER, record BLOB);
         """)
         self.lacking: Counter[tuple[str, str]] = Counter()
-        """By stream and field: the records without a field that an import needs, not even as null."""
+        """By stream and required field: how many records lack the field."""
         self.user_fields = FieldsSeen()
-        """The fields of users that any record carried."""
+        """The fields of all users so far."""
 
     def add(self, stream: str, record: Mapping[str, object]) -> None:
-        """Add a record of one of the two streams; a later one with the same id replaces it.
+        """Add a record. It replaces an earlier one with the same id.
 
         Raises:
             UnusableStreamError: A field has another type than expected.

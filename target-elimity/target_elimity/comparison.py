@@ -1,4 +1,4 @@
-"""What an import would take away from what the source holds, person by person. Without Singer and without HTTP."""
+"""Compares an import with the employees that the source holds, person by person."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 
 class Comparison(TemporaryDatabase):
-    """The employees that a source holds, on disk, and what becomes of them.
+    """The employees that a source holds, on disk, compared with an import.
 
-    First exhaust `reading`, then `add` each employee of the import once, then ask for counts and objections.
+    First exhaust `reading`, then `add` each employee of the import once, then read counts and objections.
     """
 
     def __init__(self) -> None:
@@ -41,15 +41,15 @@ class Comparison(TemporaryDatabase):
         self.held = self.held_active = 0
         """How many employees the source holds, and how many of them are active there."""
         self.new = self.stay = self.deactivated = self.returned = 0
-        """Of this import: who is new, who stays, and of those who stay: who turns inactive or active."""
+        """How many employees are new, how many stay, and how many of those become inactive or active again."""
         self._losses: Counter[tuple[int, int]] = Counter()
-        """By the attributes that those who stay had, and those of them that they lose: how many."""
+        """How many employees who stay had and lose these attributes, both as bit masks."""
 
     def reading(self, employees: Iterable[Held]) -> Iterator[Held]:
-        """Take note of the employees that the source holds; yield them.
+        """Store the employees that the source holds, and yield them.
 
         Raises:
-            SourceError: An employee comes twice.
+            SourceError: An employee appears twice.
         """
         for employee in employees:
             try:
@@ -79,16 +79,16 @@ class Comparison(TemporaryDatabase):
 
     @override
     def __str__(self) -> str:
-        """Return the counts for the people who read logs."""
+        """Return the counts for a log line."""
         left = self.deactivated + self.removed
         return f"{self.new + self.returned} joined, {left} left, {self.removed} of them removed"
 
     def objections(self, limits: Limits, deselected: Collection[str] = ()) -> Iterator[Objection]:
-        """Yield why the import is refused; nothing if it stays within the limits.
+        """Yield an objection for each limit that the import exceeds.
 
         Args:
             limits: The limits.
-            deselected: The ids of attributes that nobody asked Lucca for; they may be emptied.
+            deselected: The ids of attributes whose fields are deselected. These may be emptied.
         """
         if self.held >= SMALLEST_GUARDED_IMPORT:
             for lost, of, limit, setting, reason in (
@@ -120,7 +120,7 @@ class Comparison(TemporaryDatabase):
 
     @property
     def values(self) -> dict[str, int]:
-        """By attribute id: how many of those who stay had a value."""
+        """By attribute id: how many employees who stay had a value."""
         return self._count(lost=False)
 
     def _count(self, *, lost: bool) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Whether the records that arrived are a whole import.
+"""Checks that the records that arrived are a complete import.
 
 The end of the input doesn't mean the tap finished: it may have crashed. So the tap marks each stream that it read to
 its end, in STATE, under the bookmark of the stream: `{"completion": {"run_id": "…", "records": 2345}}`. `records` is
@@ -28,7 +28,7 @@ class _Bookmark(msgspec.Struct):
 
 
 class InvalidStateError(ConnectorError):
-    """A STATE message is not of the form that the target can read."""
+    """A STATE message doesn't have the form that the target expects."""
 
 
 class Completion:
@@ -39,14 +39,14 @@ class Completion:
         """The mark of each stream, and how many records had arrived when it was first seen."""
 
     def state_received(self, state: Mapping[str, object], rows: Callable[[str], int]) -> None:
-        """Take note of the completion marks in a STATE message.
+        """Store the completion marks in a STATE message.
 
         Args:
             state: The value of the message.
             rows: Returns how many distinct records of a stream have arrived so far.
 
         Raises:
-            InvalidStateError: The bookmarks are not of the expected form.
+            InvalidStateError: The bookmarks don't have the expected form.
         """
         try:
             bookmarks = msgspec.convert(state.get("bookmarks"), dict[str, object] | None) or {}
@@ -67,11 +67,11 @@ class Completion:
                 self._marks[stream] = mark, rows(stream)
 
     def problems(self, rows: Callable[[str], int], *, accept_filtered: bool) -> list[str]:
-        """Return why this is not a whole import, in a sentence each; an empty list if it is one.
+        """Return a sentence for each reason why the import is incomplete.
 
         Args:
             rows: Returns how many distinct records of a stream have arrived.
-            accept_filtered: Whether a part of a stream is enough: somebody filtered it on purpose.
+            accept_filtered: Whether to accept streams that were filtered on purpose.
         """
         problems = [
             problem for stream in RECORD_TYPES if (problem := self._problem(stream, rows(stream), accept_filtered))
@@ -102,7 +102,7 @@ class Completion:
         if rows < mark.records and not accept_filtered:
             return (
                 f"The stream '{stream}' is incomplete: the tap read {mark.records} records, but {rows} arrived. "
-                "If a stream map or mapper filters it on purpose, set 'accept_filtered': then all other people "
-                "are removed from the source."
+                "If a stream map or mapper filters it on purpose, set 'accept_filtered'. Everybody filtered out is "
+                "then removed from the source."
             )
         return None

@@ -1,6 +1,6 @@
 """The data model of the source in Elimity Insights: one entity type and its 20 attribute types.
 
-The one place that names them. The export file, the check of a source and the encoding of employees read this table.
+The export file, the check of a source and the encoding of employees all use this table.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ENTITY_TYPE = "employee"
 
 @dataclass(frozen=True, slots=True)
 class AttributeType:
-    """An attribute of an employee: what an administrator sees of it, and where its value is."""
+    """An attribute type in Elimity Insights, and the field of an `Employee` with its value."""
 
     name: str
     id: str
@@ -53,7 +53,7 @@ ATTRIBUTE_TYPES = (
 
 
 def export_file() -> str:
-    """Return the file that *Upload export file* of Elimity Insights takes; also the form `domain-graph-schema` has."""
+    """Return the export file for *Upload export file* in Elimity Insights. `domain-graph-schema` has the same form."""
     model = {
         "entityTypes": [
             {"anonymized": False, "icon": "person", "id": ENTITY_TYPE, "plural": "Employees", "singular": "Employee"}
@@ -86,14 +86,14 @@ class _AttributeType(msgspec.Struct, rename="camel"):
 
 
 class DataModel(msgspec.Struct, rename="camel"):
-    """The data model of a source, in the form of an export file, as far as it is compared."""
+    """The compared part of a source's data model, in the form of an export file."""
 
     entity_types: list[_EntityType]
     entity_attribute_types: list[_AttributeType]
 
 
 def differences(model: DataModel) -> list[str]:
-    """Return every difference between a source's data model and this table, each in a few words."""
+    """Return a phrase for each difference between a source's data model and this table."""
     if ENTITY_TYPE not in {entity_type.id for entity_type in model.entity_types}:
         return [f"the entity type Employee ({ENTITY_TYPE}) is missing"]
     actual = {

@@ -1,4 +1,4 @@
-"""Where a run keeps the people of a company, rather than in memory."""
+"""A temporary database on disk for the data of a run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class DiskError(ConnectorError):
 class TemporaryDatabase:
     """An SQLite database for one run.
 
-    SQLite keeps what does not fit into a few megabytes of memory in an unnamed temporary file. The file is gone when
-    the process ends, however it ends.
+    Data beyond a few megabytes goes to an unnamed temporary file. The system deletes the file when the process ends,
+    even after a crash.
     """
 
     def __init__(self, tables: str) -> None:
-        """Create the tables. All statements are part of one transaction, which is never committed."""
+        """Create the tables. All statements run in one transaction, which is never committed."""
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        # Whichever thread drops the last reference closes it. At the end of the process the file is gone anyway.
+        # Any thread may drop the last reference. When the process ends, the system deletes the file anyway.
         self._finalizer = weakref.finalize(self, self._database.close)
         self._finalizer.atexit = False
         self._database.executescript(f"PRAGMA journal_mode = OFF; BEGIN; {tables}")
@@ -35,7 +35,7 @@ class TemporaryDatabase:
         """Execute a statement.
 
         Raises:
-            DiskError: The temporary file cannot be written.
+            DiskError: The temporary file can't be written.
         """
         try:
             self._database.execute(statement, parameters)
@@ -46,7 +46,7 @@ class TemporaryDatabase:
         """Execute a statement once for each row.
 
         Raises:
-            DiskError: The temporary file cannot be written.
+            DiskError: The temporary file can't be written.
         """
         try:
             self._database.executemany(statement, rows)
@@ -54,13 +54,13 @@ class TemporaryDatabase:
             raise _disk_error() from None
 
     def select(self, query: str, parameters: Sequence[object] = ()) -> Iterator[Any]:
-        """Yield what a query finds, row by row.
+        """Yield the rows of a query.
 
         Raises:
-            DiskError: The temporary file cannot be read or written.
+            DiskError: The temporary file can't be read or written.
         """
         try:
-            # With `yield from`, a query that is given up would end with a complaint if the database is closed by then.
+            # With `yield from`, closing the database before an unfinished query would log an error.
             for row in self._database.execute(query, parameters):  # noqa: UP028
                 yield row
         except sqlite3.OperationalError:

@@ -1,4 +1,4 @@
-"""Makes employees of Lucca's users and work contracts: the join and the status. Pure: values in, values out."""
+"""Converts Lucca's users and work contracts to employees. Pure functions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,]\d+)?(Z|[+-]
 
 @dataclass(frozen=True, slots=True)
 class Employee:
-    """A person as Elimity Insights knows them; None is a value that Lucca does not have."""
+    """A person in Elimity Insights. None means that Lucca has no value."""
 
     id: str
     name: str
@@ -55,23 +55,23 @@ class Employee:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the transform depends on besides the records."""
+    """The inputs of the conversion besides the records."""
 
     today: date
-    """The day, in the time zone below, on which people are active or not."""
+    """Today's date in the time zone below. It decides who is active."""
 
     zone: tzinfo
-    """The zone of timestamps that name none."""
+    """The zone of timestamps without one."""
 
     contract_type_names: Mapping[str, str]
-    """Labels for contract types of which only the id is known."""
+    """Labels for contract types that Lucca sends as a bare id."""
 
 
 def new_employee(user: User, contracts: Iterable[WorkContract], rules: Rules) -> Employee:
     """Return the employee for a user and their work contracts, in any order.
 
     Raises:
-        ValueError: A date or timestamp is not one; the message names the field, not the value.
+        ValueError: A date or timestamp is invalid. The message names the field, not the value.
     """
     department, manager = user.department or _NOTHING, user.manager or _NOTHING
     first_name, last_name = _text(user.firstName), _text(user.lastName)
@@ -105,16 +105,16 @@ def new_employee(user: User, contracts: Iterable[WorkContract], rules: Rules) ->
 
 
 def applicable_contract(contracts: Iterable[WorkContract], today: date) -> WorkContract | None:
-    """Return the contract that counts: the one Lucca marks, else the ongoing, first upcoming or last past one.
+    """Return the contract that Lucca marks, else the ongoing, the first upcoming or the last past one.
 
     Raises:
-        ValueError: A date is not one.
+        ValueError: A date is invalid.
     """
     return min(contracts, key=lambda contract: _rank(contract, today), default=None)
 
 
 def _rank(contract: WorkContract, today: date) -> tuple[bool, int, int, int]:
-    """Return a key by which the contract that counts comes first; the id decides between equals."""
+    """Return a sort key that puts the applicable contract first. Ties are broken by id."""
     marked = contract.isApplicable is True
     start = _date(contract.startsOn, "startsOn") or date.min
     end = _date(contract.endsOn, "endsOn") or date.max
@@ -136,7 +136,7 @@ def _contract_type(contract: WorkContract | None, names: Mapping[str, str]) -> s
 
 
 def _text(value: str | None) -> str | None:
-    """Return the text as it stands; None if it is blank."""
+    """Return the text unchanged, or None if it is blank."""
     return value if value and not value.isspace() else None
 
 
@@ -146,7 +146,7 @@ def _names(references: Iterable[Reference] | None) -> str | None:
 
 
 def _date(value: str | UnsetType | None, field: str) -> date | None:
-    """Return the date as it stands, whatever time and zone follow it."""
+    """Return the date. A time and a zone after it are ignored."""
     if not isinstance(value, str) or not _text(value):
         return None
     try:
@@ -163,14 +163,14 @@ def _parse_date(text: str) -> date:
 
 
 def _timestamp(value: str | None, field: str, zone: tzinfo) -> datetime | None:
-    """Return the timestamp in UTC without fractions of a second; one without a zone is read in the given one."""
+    """Return the timestamp in UTC without fractions of a second. Without a zone, it is in the given one."""
     if value is None or not _text(value):
         return None
     try:
         moment = _parse_timestamp(value)
     except ValueError:
         raise ValueError(f"'{field}' is not a timestamp") from None
-    if moment.date() in {date.min, date.max}:  # they stand for "ever" and "never", which no zone shifts
+    if moment.date() in {date.min, date.max}:  # they mean "ever" and "never": don't convert them
         return moment.replace(tzinfo=timezone.utc)
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(timezone.utc)
 

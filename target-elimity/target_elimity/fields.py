@@ -1,4 +1,4 @@
-"""Which fields arrive, and which attributes need them. Lucca silently omits what the API key has no right to see."""
+"""Finds missing fields and the attributes that need them. Lucca silently omits fields that the API key may not see."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from target_elimity.records import OBJECT_FIELDS, USER_FIELDS, USERS, WORK_CONTR
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-# Records have few shapes. A stream that invents new ones all the time must not fill the memory.
+# Records have few shapes. The limit keeps a stream with many from filling the memory.
 MOST_NAMES = 200
 MOST_SHAPES = 1_000
 
 
 class FieldsSeen:
-    """The fields that any record so far carried, be it as null; those of embedded objects as `department.code`."""
+    """The fields of all records so far, including null ones. Embedded fields are named like `department.code`."""
 
     def __init__(self) -> None:
         self._shapes: set[tuple[str, ...]] = set()
         self.seen: set[str] = set()
 
     def add(self, record: Mapping[str, object]) -> None:
-        """Take note of the fields of a record."""
+        """Add the fields of a record."""
         self._add_shape("", record)
         for name in OBJECT_FIELDS:
             value = record.get(name)
@@ -40,10 +40,9 @@ class FieldsSeen:
         self.seen.update(known for name in record if (known := f"{prefix}{name}") in USER_FIELDS)
 
     def missing(self, announced: Iterable[str]) -> list[str]:
-        """Return the announced fields that no record carried.
+        """Return the fields of the schema that no record has.
 
-        The fields of an embedded object count only if such an object arrived: where everybody has none, nothing is
-        known about them.
+        Fields of an embedded object count only if at least one such object arrived.
         """
         return sorted(field for field in announced if field not in self.seen and self._could_be_seen(field))
 
@@ -53,10 +52,10 @@ class FieldsSeen:
 
 
 def attributes_without(announced: Mapping[str, Collection[str]]) -> set[str]:
-    """Return the ids of the attributes of which the schemas have no field.
+    """Return the ids of the attributes that have no field in the schemas.
 
     Args:
-        announced: By stream: the fields that its schema has.
+        announced: By stream: the fields of its schema.
     """
     return {
         attribute
@@ -66,7 +65,7 @@ def attributes_without(announced: Mapping[str, Collection[str]]) -> set[str]:
 
 
 def attributes_of(fields: Collection[str]) -> set[str]:
-    """Return the ids of the attributes whose values come from some fields of users, or from fields within them."""
+    """Return the ids of the attributes that come from these fields of users, or from fields within them."""
     return {
         attribute
         for attribute, (stream, field, *_) in _FIELDS_OF.items()
@@ -75,14 +74,14 @@ def attributes_of(fields: Collection[str]) -> set[str]:
 
 
 def _is_announced(field: str, announced: Collection[str]) -> bool:
-    """Whether a schema has a field; an object of which it names no field may have all of them."""
+    """Whether a schema has a field. An object without listed fields may have all of them."""
     parent, dot, _ = field.rpartition(".")
     return field in announced or (
         bool(dot) and parent in announced and not any(name.startswith(f"{parent}.") for name in announced)
     )
 
 
-# By attribute: the stream and the fields that its value can come from.
+# By attribute: its stream and the possible fields of its value.
 _FIELDS_OF = {
     "login": (USERS, "login"),
     "email": (USERS, "mail"),

@@ -1,11 +1,11 @@
-"""Compares an import with the best there is: the source itself, else what is remembered of the last import."""
+"""Compares an import with the source or, without an API token, with the last import."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from target_elimity.comparison import Comparison
-from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT, Objection, lost_on_purpose, objections, rights_lost
+from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT, Objection, deselected_since, objections, rights_lost
 from target_elimity.source import WITHOUT_COMPARISON
 
 if TYPE_CHECKING:
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 
 class Guard:
-    """The safeguard of one import. Without Singer: the gateway uses it, too.
+    """The safeguard of one import. The gateway uses it, too.
 
-    First `check` and `read_back`, before Lucca is read, then `add` each employee once, then ask for the rest.
+    Call `check` and `read_back` before Lucca is read, then `add` each employee once, then call the other methods.
     """
 
     def __init__(self, limits: Limits, source: Source | None) -> None:
         """Prepare a comparison.
 
         Args:
-            limits: What an import may take away.
+            limits: The largest losses that an import may cause.
             source: The source as an API token sees it, if there is a token.
         """
         self._limits = limits
         self._source = source
         self.comparison = Comparison() if source else None
-        """The import against the source, if there is an API token."""
+        """The comparison with the source, if there is an API token."""
 
     def close(self) -> None:
         """Delete what was read back."""
@@ -41,22 +41,22 @@ class Guard:
             self.comparison.close()
 
     def check(self) -> None:
-        """Make sure that the API token, if there is one, may read the source.
+        """Check that the API token, if there is one, may read the source.
 
         Raises:
-            SourceError: It may not, or that cannot be found out.
+            SourceError: It may not, or the check failed.
         """
         if self._source:
             self._source.check()
 
     def read_back(self, *, values: bool = False) -> Iterator[Held]:
-        """Read what the source holds, if there is an API token; exhaust the iterator.
+        """Read what the source holds, if there is an API token. The caller must exhaust the iterator.
 
         Args:
-            values: Whether the values of all attributes are needed.
+            values: Whether to read the values of all attributes.
 
         Raises:
-            SourceError: It cannot be read.
+            SourceError: It can't be read.
         """
         if self._source and self.comparison:
             yield from self.comparison.reading(self._source.employees(values=values))
@@ -67,11 +67,11 @@ class Guard:
             self.comparison.add(employee)
 
     def objections(self, incoming: Import, previous: Memory | None) -> Iterator[Objection]:
-        """Yield why the import is refused.
+        """Yield each reason to refuse the import.
 
         Args:
-            incoming: The import, all of whose employees were made and added.
-            previous: What is remembered of the last import, if anything is.
+            incoming: The import, after all its employees were added.
+            previous: The counts of the last import, if STATE has them.
         """
         if previous:
             yield from rights_lost(previous.fields, incoming.hidden_fields)
@@ -86,7 +86,7 @@ class Guard:
             yield from objections(previous, incoming.memory, self._limits, incoming.deselected)
 
     def nothing_compared(self, previous: Memory | None) -> str:
-        """Return why nothing was compared, as a sentence; nothing if something was."""
+        """Return a sentence that says why nothing was compared; empty if a comparison was made."""
         if self.comparison:
             return "" if self.comparison.held else "Nothing was compared: the source holds no employees yet."
         if previous:
@@ -97,8 +97,8 @@ class Guard:
         )
 
     def warnings(self, incoming: Import, previous: Memory | None) -> Iterator[str]:
-        """Yield what an administrator should look into, once all employees were made."""
+        """Yield warnings for an administrator. Call it after all employees were added."""
         yield from incoming.warnings(is_first=bool(self.nothing_compared(previous)))
         before = self.comparison.values if self.comparison else previous.values if previous else {}
-        if names := lost_on_purpose(before, incoming.deselected):
+        if names := deselected_since(before, incoming.deselected):
             yield f"Everybody loses {names}: the tap's catalog no longer selects it."

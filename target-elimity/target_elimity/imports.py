@@ -1,6 +1,6 @@
-"""One import: what arrives, whether it is whole and plausible, and the employees that come of it.
+"""One import: collects the records, checks them and makes employees of them.
 
-Without Singer and without HTTP: the target and the gateway drive it.
+It knows neither Singer nor HTTP, because both the target and the gateway use it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ImportRefusedError(ConnectorError):
-    """What arrived must not replace what the source holds; the message says why."""
+    """The import must not replace what the source holds. The message says why."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Summary:
 
     @override
     def __str__(self) -> str:
-        """Return the counts as people read them in a log."""
+        """Return the counts for a log line."""
         return (
             f"{self.employees} employees: {self.active} active, {self.employees - self.active} inactive, "
             f"{self.without_contract} without contract"
@@ -65,15 +65,15 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is said of an import before it takes place."""
+    """The result of the checks before an import."""
 
     summary: Summary
     refusal: str
-    """Why it would be refused; empty if it would not."""
+    """Why the import is refused; empty if it isn't."""
 
     warnings: Sequence[str]
     moment: datetime
-    """When it was made, in the time zone that decides who is active."""
+    """The time of the checks, in the time zone that decides who is active."""
 
 
 class Import:
@@ -88,32 +88,32 @@ class Import:
         """Delete what was collected."""
         self.collection.close()
 
-    # What arrives
+    # Input
 
     def schema_received(self, stream: str, schema: Mapping[str, Any]) -> None:
-        """Check the schema of one of the streams of an import.
+        """Check the schema of a stream.
 
         Raises:
-            UnusableStreamError: Its records cannot be imported.
+            UnusableStreamError: Its records can't be imported.
         """
         # A later schema takes nothing back: the records before it were read by the earlier one.
         self._announced.setdefault(stream, set()).update(check_schema(stream, RECORD_TYPES[stream], schema))
 
     def record_received(self, stream: str, record: Mapping[str, object]) -> None:
-        """Collect a record of one of the streams of an import.
+        """Collect a record of a stream.
 
         Raises:
-            UnusableStreamError: It cannot be imported.
+            UnusableStreamError: It can't be imported.
         """
         self.collection.add(stream, record)
 
-    # What comes of it
+    # Output
 
     def check_records(self) -> None:
-        """Make sure that status and contract of everybody can be derived from what arrived.
+        """Check that every record has the fields from which status and contract are derived.
 
         Raises:
-            ImportRefusedError: They cannot.
+            ImportRefusedError: There are no users, or records lack a field.
         """
         if absent := [stream for stream in RECORD_TYPES if stream not in self._announced]:
             raise ImportRefusedError(
@@ -131,12 +131,12 @@ class Import:
             raise ImportRefusedError(" ".join(problems))
 
     def employees(self, rules: Rules) -> Iterator[tuple[Employee, bool]]:
-        """Yield every employee, in the order of their ids, and whether they have a work contract.
+        """Yield every employee, in the order of ids, and whether they have a work contract.
 
-        The summary counts the employees of the last pass.
+        Each call restarts the summary.
 
         Raises:
-            UnusableStreamError: A date of a user or of their work contracts is not one.
+            UnusableStreamError: A date of a user or of their work contracts is invalid.
         """
         self.summary = summary = Summary()
         for user, contracts in self.collection.people():
@@ -151,29 +151,29 @@ class Import:
 
     @property
     def hidden_fields(self) -> list[str]:
-        """The fields of users that were asked for and that no record carried, not even as null."""
+        """The fields of users that are in the schema but in no record, not even as null."""
         return self.collection.user_fields.missing(self._announced.get(USERS, ()))
 
     @property
     def deselected(self) -> set[str]:
-        """The ids of the attributes that cannot have a value, as the schemas have none of their fields."""
+        """The ids of the attributes without a value, because none of their fields is in the schemas."""
         return attributes_without(self._announced)
 
     @property
     def memory(self) -> Memory:
-        """What the next import is compared with."""
+        """The counts to store in STATE. The next import is compared with them."""
         summary = self.summary
         return Memory(summary.employees, summary.active, sorted(self.collection.user_fields.seen), summary.values)
 
     def _empty_attributes(self, hidden: list[str]) -> set[str]:
-        """Return the attributes that nobody has, but for those that another warning explains."""
-        explained = self.deselected | attributes_of(hidden) | {UNGUARDED}
+        """Return the attributes that nobody has, except those that another warning covers."""
+        covered = self.deselected | attributes_of(hidden) | {UNGUARDED}
         if self.summary.without_contract == self.summary.employees:
-            explained.add("contractType")
-        return {attribute for attribute, count in self.summary.values.items() if not count} - explained
+            covered.add("contractType")
+        return {attribute for attribute, count in self.summary.values.items() if not count} - covered
 
     def warnings(self, *, is_first: bool = False) -> Iterator[str]:
-        """Yield what an administrator should look into, once all employees were made.
+        """Yield warnings for an administrator. Call it after `employees` is exhausted.
 
         Args:
             is_first: Whether there was nothing to compare the import with.

@@ -25,12 +25,12 @@ from target_elimity.data_model import DataModel
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# Seconds to connect, and as many to answer: a line must hold up neither an import nor the end of an interrupted one.
+# Seconds to connect, and as many to answer. Short, because a log line must not delay an import or its interruption.
 LOG_TIMEOUT = 2.5
 
 logger = logging.getLogger("target-elimity.insights")
 
-# Elimity Insights could not be reached or refused; the message says what to do about it.
+# Elimity Insights could not be reached, or refused the request. The message says what to do.
 InsightsError = CallError
 
 _ADVICE: dict[int, str] = {
@@ -50,7 +50,7 @@ class Insights:
     """One custom source of an Elimity Insights server."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """Address a source.
+        """Create a client for a source.
 
         Args:
             config: The checked settings of the target.
@@ -67,13 +67,13 @@ class Insights:
         """Return the data model of the source.
 
         Raises:
-            InsightsError: It could not be had.
+            InsightsError: It can't be read.
         """
         answer = self._call("GET", "domain-graph-schema", "Reading the data model of the source", _check_data_model)
         return decode(_DATA_MODEL, answer.body)
 
     def upload(self, snapshot: BinaryIO) -> None:
-        """Replace everything the source holds by a compressed snapshot, read from the file as it is sent.
+        """Replace everything the source holds by a compressed snapshot, which is streamed from the file.
 
         Raises:
             InsightsError: It was not accepted, or it is unknown whether it was (`answer_lost`).
@@ -82,11 +82,11 @@ class Insights:
         self._call("POST", "snapshots", "Uploading the snapshot", _refuse_page, data=snapshot, headers=headers)
 
     def log(self, level: Literal["info", "alert"], message: str) -> None:
-        """Write a line to the Logs tab of the source; if that fails, only the local log says so."""
+        """Write a line to the Logs tab of the source. If that fails, log a warning."""
         line = {"level": level, "message": message, "timestamp": datetime.now(timezone.utc).isoformat()}
         what = "Writing a line to the source's Logs tab"
         try:
-            # The status is enough: the body is not read.
+            # Only the status matters; the body is not read.
             with self._log_http.stream(
                 "POST", f"{self._url}/connector-logs", what=what, seconds=LOG_TIMEOUT, json=[line]
             ):
@@ -99,7 +99,7 @@ class Insights:
 
 
 def new_http(config: Mapping[str, Any], user: str, password: str) -> Http:
-    """Return what calls Elimity Insights, as the settings say, with credentials.
+    """Return an HTTP client for Elimity Insights with these credentials.
 
     Raises:
         SettingsError: A TLS file cannot be used.
@@ -131,10 +131,10 @@ def _advice(status: int) -> str | None:
 
 
 def _refuse_page(answer: Answer) -> None:
-    # By its body, not its type: an empty answer is good, whatever type a server gives it.
+    # Checks the body, not the type: an empty answer is fine, whatever its type.
     if answer.body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"<"):
         raise FailedTryError(
-            "cannot be used: a proxy, it seems, answers with a page of its own", transient=True, answer_lost=True
+            "cannot be used: a proxy seems to answer with a page of its own", transient=True, answer_lost=True
         )
 
 

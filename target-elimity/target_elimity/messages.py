@@ -1,4 +1,4 @@
-"""Reads Singer messages without ever repeating their content: the SDK's own readers quote a bad line in the log."""
+"""Reads Singer messages. Errors never quote a message, while the SDK's own readers log a bad line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SchemaMessage(msgspec.Struct):
 
     @classmethod
     def read(cls, message: dict[str, Any]) -> SchemaMessage:
-        """Return a message as its type.
+        """Convert a message.
 
         Raises:
             InvalidMessageError: It is not a SCHEMA message.
@@ -40,7 +40,7 @@ class SchemaMessage(msgspec.Struct):
             msgspec.convert(found.schema.get("properties"), dict[str, dict[str, Any]])
         except msgspec.ValidationError:
             raise InvalidMessageError(
-                "A SCHEMA message lacks its stream or its schema, or the schema is not one of an object."
+                "A SCHEMA message lacks its stream or its schema, or the schema does not describe an object."
             ) from None
         return found
 
@@ -63,7 +63,8 @@ class MessageReader(GenericSingerReader[bytes]):
             raise InvalidMessageError("A line of the input is JSON, but not a Singer message.") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidMessageError(
-                "A line of the input is not valid JSON: the tap was stopped in the middle of it, or is none."
+                "A line of the input is not valid JSON: the tap was stopped in the middle of it, or "
+                "another program writes to the pipe."
             ) from None
         if not isinstance(message.get("type"), str):
             raise InvalidMessageError("A line of the input is JSON, but not a Singer message.")
@@ -72,7 +73,7 @@ class MessageReader(GenericSingerReader[bytes]):
     @override
     def _process_unknown_message(self, message_dict: dict[str, Any]) -> None:
         raise InvalidMessageError(
-            "A message has a type that is none of SCHEMA, RECORD, STATE, ACTIVATE_VERSION and BATCH."
+            "A message has an unknown type: it must be SCHEMA, RECORD, STATE, ACTIVATE_VERSION or BATCH."
         )
 
 

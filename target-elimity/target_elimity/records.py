@@ -1,4 +1,4 @@
-"""What the target expects of the records it receives, as types.
+"""The record types that the target expects.
 
 Field names are Lucca's, as in the stream schemas of tap-lucca. Dates stay text here. Unknown fields are ignored.
 """
@@ -80,7 +80,7 @@ class UnusableStreamError(ConnectorError):
 
 
 def read_record(stream: str, record_type: type[_Record], record: object) -> _Record:
-    """Return a record as its type.
+    """Convert a record.
 
     Raises:
         UnusableStreamError: A field has another type than expected.
@@ -90,14 +90,14 @@ def read_record(stream: str, record_type: type[_Record], record: object) -> _Rec
     except msgspec.ValidationError as error:
         identifier = record.get("id") if isinstance(record, dict) else None
         which = f"The record {identifier}" if type(identifier) is int and abs(identifier) < 2**63 else "A record"
-        # Only the path is taken from the text of msgspec's error: it consists of our own field names.
+        # Of msgspec's text, only the path is safe to show: it consists of our own field names.
         path = _PATH.search(str(error))
-        flaw = f"'{path[1]}' has an unexpected type" if path else "it lacks 'id', or is no object"
+        flaw = f"'{path[1]}' has an unexpected type" if path else "it lacks 'id', or isn't an object"
         raise UnusableStreamError(f"{which} of the stream '{stream}' cannot be imported: {flaw}.") from None
 
 
 def check_schema(stream: str, record_type: type[User | WorkContract], schema: Mapping[str, Any]) -> set[str]:
-    """Return the known fields that a stream's schema announces, nested ones as `department.code`.
+    """Return the known fields in a stream's schema, nested ones as `department.code`.
 
     Raises:
         UnusableStreamError: A field has another shape than expected, is required and absent, or was flattened.
@@ -125,7 +125,7 @@ def check_schema(stream: str, record_type: type[User | WorkContract], schema: Ma
 def _differences(
     fields: Mapping[str, msgspec.inspect.Type], properties: object, known: set[str], prefix: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Yield the path and the flaw of every known field whose shape is not the expected one; collect the others."""
+    """Yield path and flaw of each known field with an unexpected type. Add all known fields to `known`."""
     if not isinstance(properties, dict):
         return
     for name, expected in fields.items():
@@ -150,7 +150,7 @@ def _letters(name: str) -> str:
 
 
 def _types(schema: object) -> set[str]:
-    """Return the JSON types that a schema names; none if it names none."""
+    """Return the JSON types that a schema lists."""
     if not isinstance(schema, dict):
         return {"anything"} if schema is not True else set()
     named = schema.get("type", [])
@@ -162,7 +162,7 @@ def _types(schema: object) -> set[str]:
 
 
 def _fields(record_type: type[msgspec.Struct]) -> dict[str, msgspec.inspect.Type]:
-    """Return the type of each field of a struct, null and absence left out."""
+    """Return the type of each field of a struct, without null and absence."""
     info = cast("StructType", type_info(record_type))
     return {field.name: _without_null(field.type) for field in info.fields}
 
@@ -174,7 +174,7 @@ def _without_null(field: msgspec.inspect.Type) -> msgspec.inspect.Type:
 
 
 def known_fields(record_type: type[msgspec.Struct], prefix: str = "") -> set[str]:
-    """Return the fields of a record type, those of embedded objects as `department.code`."""
+    """Return the fields of a record type, nested ones as `department.code`."""
     known: set[str] = set()
     for name, expected in _fields(record_type).items():
         known.add(f"{prefix}{name}")

@@ -1,4 +1,4 @@
-"""The import safeguard: an import that would take away too much is refused as a whole."""
+"""The import safeguard: it refuses an import that would remove too much."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from target_elimity.data_model import ATTRIBUTE_TYPES
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-# Below this many employees a single leaver is a large percentage.
+# With fewer employees, a single leaver is a large percentage.
 SMALLEST_GUARDED_IMPORT = 10
-# An attribute that fewer employees lose is not emptied.
+# An attribute doesn't count as emptied if fewer employees lose it.
 FEWEST_EMPTIED = 10
-# It follows former employees, who come and go, and an import without it is refused anyway.
+# Only former employees have it, and their number varies. An import without this field is refused anyway.
 UNGUARDED = "endDate"
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Memory(msgspec.Struct, omit_defaults=True):
-    """What STATE remembers of the last accepted import. No personal data."""
+    """The counts of the last accepted import, as STATE stores them. No personal data."""
 
     employees: Count
     active: Count
@@ -35,7 +35,7 @@ class Memory(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest losses that an import may bring, in percent; 100 switches a limit off."""
+    """The largest losses that an import may cause, in percent; 100 disables a limit."""
 
     max_removed_percent: int
     max_deactivated_percent: int
@@ -47,7 +47,7 @@ class Objection(NamedTuple):
 
     reason: str
     setting: str | None = None
-    """The limit that lets it through at 100, if one does."""
+    """The limit to set to 100 to let the import through, if there is one."""
 
 
 def rights_lost(remembered: Collection[str], hidden: Iterable[str]) -> Iterator[Objection]:
@@ -55,7 +55,7 @@ def rights_lost(remembered: Collection[str], hidden: Iterable[str]) -> Iterator[
 
     Args:
         remembered: The fields that the last import had.
-        hidden: The fields that were asked for, and that no record carries.
+        hidden: The fields that are in the schema but in no record.
     """
     if lost := [field for field in hidden if field in remembered]:
         yield Objection(
@@ -65,13 +65,13 @@ def rights_lost(remembered: Collection[str], hidden: Iterable[str]) -> Iterator[
 
 
 def objections(previous: Memory, new: Memory, limits: Limits, deselected: Collection[str] = ()) -> Iterator[Objection]:
-    """Yield why an import is refused, by the counts of the last one; nothing if it stays within the limits.
+    """Compare the counts of two imports; yield an objection for each limit exceeded.
 
     Args:
-        previous: What is remembered of the last import.
-        new: The same of this one.
+        previous: The counts of the last import.
+        new: The counts of this one.
         limits: The limits.
-        deselected: The ids of attributes that nobody asked Lucca for; they may be emptied.
+        deselected: The ids of attributes whose fields are deselected. These may be emptied.
     """
     if previous.employees >= SMALLEST_GUARDED_IMPORT:
         for what, setting, before, after in (
@@ -89,21 +89,20 @@ def objections(previous: Memory, new: Memory, limits: Limits, deselected: Collec
     emptied = {}
     for attribute, before in guarded(previous.values, deselected):
         after = new.values.get(attribute, 0)
-        # As many as would have it if the import were as large as the last one. Neither growth nor an allowed removal
-        # empties an attribute.
+        # Scaled to the size of the last import. So neither growth nor an allowed removal counts as a loss.
         expected = after * previous.employees / max(new.employees, 1)
         if before - after >= FEWEST_EMPTIED and exceeds(before - max(after, expected), before, limit):
             emptied[attribute] = f"{before} then, {after} now"
     yield from emptied_objection("Fewer employees have a value than in the last import", emptied, limit)
 
 
-def lost_on_purpose(values: Mapping[str, int], deselected: Collection[str]) -> str:
-    """Return the names of the attributes that had values, and have none because nobody asked Lucca for them."""
+def deselected_since(values: Mapping[str, int], deselected: Collection[str]) -> str:
+    """Return the names of the attributes that had values and whose fields are now deselected."""
     return names_of([attribute for attribute in deselected if values.get(attribute)])
 
 
 def exceeds(lost: float, before: int, limit: int) -> bool:
-    """Whether a loss is over a limit, in percent of what there was."""
+    """Whether a loss exceeds a limit, in percent of the number before."""
     return lost * 100 > limit * before
 
 
@@ -115,7 +114,7 @@ def guarded(values: Mapping[str, int], deselected: Collection[str]) -> Iterator[
 
 
 def emptied_objection(what: str, emptied: Mapping[str, str], limit: int) -> Iterator[Objection]:
-    """Yield an objection that names the emptied attributes, each with its numbers; nothing if there are none."""
+    """Yield an objection that names the emptied attributes with their counts, if there are any."""
     setting = "max_emptied_percent"
     if emptied:
         named = (f"{name} ({emptied[identifier]})" for identifier, name in _NAMES.items() if identifier in emptied)
@@ -128,7 +127,7 @@ def names_of(attributes: Collection[str]) -> str:
 
 
 def variables(refused: Iterable[Objection], prefix: str) -> str:
-    """Return the variables that let an import through once; nothing if an objection remains in any case."""
+    """Return the variables that let an import through once; empty if no setting overrides an objection."""
     settings = [objection.setting for objection in refused]
     return " ".join(f"{prefix}{setting.upper()}=100" for setting in settings if setting) if all(settings) else ""
 

@@ -26,7 +26,7 @@ class _TimeZoneType(th.StringType):
 
 def _limit(name: str, title: str, refused: str) -> th.Property[int]:
     """Return a limit of the safeguard, in percent."""
-    description = f"Refuse an import that {refused}, 0 to 100; 100 lets everything through"
+    description = f"Refuse an import {refused}, 0 to 100; 100 disables the check"
     return th.Property(name, th.IntegerType(minimum=0, maximum=100), default=20, title=title, description=description)
 
 
@@ -35,70 +35,70 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "url",
         th.StringType(min_length=1),
         title="URL",
-        description="URL of the Elimity Insights server; required, unless `output_path` is set",
+        description="URL of the Elimity Insights server; required unless `output_path` is set",
     ),
     th.Property(
         "source_id",
         th.CustomType({"type": ["string", "integer"], "pattern": r"^[0-9A-Za-z_][0-9A-Za-z._-]*$(?!\n)"}),
         title="Source id",
-        description="Id of the custom source, a number if there is an API token; required, unless `output_path` is set",
+        description="Id of the custom source, a number if an API token is set; required unless `output_path` is set",
     ),
     th.Property(
         "source_token",
         th.StringType(min_length=1, pattern=_PRINTABLE),
         secret=True,
         title="Source token",
-        description="Token of the custom source; required, unless `output_path` is set",
+        description="Token of the custom source; required unless `output_path` is set",
     ),
     th.Property(
         "output_path",
         _PathType(min_length=1),
         title="Output path",
-        description="Dry run: write the snapshot and a report about it into this folder, and upload nothing",
+        description="Dry run: write the snapshot and a report into this folder, and upload nothing",
     ),
     th.Property(
         "previous_snapshot",
         _PathType(min_length=1),
         title="Previous snapshot",
-        description="`snapshot.json` of an earlier dry run, or gzipped: to tell who joined, left and moved since",
+        description="`snapshot.json` of an earlier dry run, plain or gzipped, to list who joined, left and moved since",
     ),
     th.Property(
         "accept_filtered",
         th.BooleanType,
         default=False,
         title="Accept filtered streams",
-        description="Whether to import what a stream map or mapper has left of a company; all others are removed",
+        description="Whether to accept streams that a stream map or mapper has filtered; people filtered out are removed",
     ),
     th.Property(
         "timezone",
         _TimeZoneType(min_length=1),
         default="UTC",
         title="Time zone",
-        description="IANA time zone that decides what day it is today, and that of timestamps which name none",
+        description="IANA time zone of today's date, and of timestamps without a zone",
     ),
-    _limit("max_removed_percent", "Maximum removed", "removes over this percentage of the employees"),
+    _limit("max_removed_percent", "Maximum removed", "that removes more than this percentage of the employees"),
     _limit(
         "max_deactivated_percent",
         "Maximum deactivated",
-        "turns over this percentage of the active employees inactive",
+        "that makes more than this percentage of the active employees inactive",
     ),
     _limit(
         "max_emptied_percent",
         "Maximum emptied",
-        "empties an attribute of over this percentage of the employees who had it",
+        "in which more than this percentage of the employees with an attribute lose it",
     ),
     th.Property(
         "contract_type_names",
         th.ObjectType(additional_properties=th.StringType),
         title="Contract type names",
-        description='Labels for contract types of which Lucca gives only the id, such as `{"1": "CDI"}`',
+        description='Labels for contract types that Lucca sends as a bare id, such as `{"1": "CDI"}`',
     ),
     th.Property(
         "api_token_id",
         th.StringType(min_length=1, pattern=_PRINTABLE),
         title="API token id",
         description=(
-            "Id of an API token of Elimity Insights, to compare an import with what the source holds; goes with "
+            "Id of an API token of Elimity Insights, to compare an import with what the source holds; requires "
             "`api_token_secret`, `url` and `source_id`, in a dry run too"
         ),
     ),
@@ -107,7 +107,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.StringType(min_length=1, pattern=_PRINTABLE),
         secret=True,
         title="API token secret",
-        description="Secret of that API token; goes with `api_token_id`",
+        description="Secret of the API token; requires `api_token_id`",
     ),
     th.Property(
         "client_certificate",
@@ -119,7 +119,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         "client_private_key",
         _PathType(min_length=1),
         title="Client private key",
-        description="File with the private key of the client certificate, unless that file has it too",
+        description="File with the private key of the client certificate, unless the certificate file contains it",
     ),
     th.Property(
         "ca_bundle",
@@ -132,17 +132,17 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=3600),
         default=60,
         title="Request timeout",
-        description="Seconds to wait for an answer, 1 to 3600; for what the source holds, ten times as long",
+        description="Seconds to wait for an answer, 1 to 3600; ten times as long when reading what the source holds",
     ),
     th.Property(
         "max_retry_seconds",
         th.IntegerType(minimum=0),
         default=300,
         title="Maximum retry time",
-        description="Seconds for which a request that fails in passing (408, 429, 5xx, network) is tried again",
+        description="Seconds during which to retry a temporary failure (408, 429, 5xx, network)",
     ),
 ).to_dict()
-# What the Singer SDK has no helpers for.
+# The Singer SDK has no helpers for these.
 SCHEMA |= {
     "if": {"required": ["output_path"]},
     "else": {"required": list(CREDENTIALS)},
@@ -156,7 +156,7 @@ SCHEMA |= {
 
 
 def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with settings that have the right form."""
+    """Yield a sentence for each flaw that the schema can't express."""
     if "url" in settings:
         try:
             parse_url(settings["url"], path_allowed=True)

@@ -1,4 +1,4 @@
-"""Employees as a snapshot of Elimity Insights, written as it is encoded: no snapshot is ever held in memory.
+"""Encodes employees as a snapshot of Elimity Insights, piece by piece, without holding it in memory.
 
 The form of the JSON: https://docs.elimity.com (custom sources, domain graph).
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from target_elimity.data_model import Type
     from target_elimity.employees import Employee
 
-# Bytes encoded before they are compressed or written: enough that the call costs nothing.
+# Bytes to collect before each call that compresses or writes them.
 BUFFER_SIZE = 1 << 18
 
 
@@ -32,8 +32,8 @@ def write_json(employees: Iterable[Employee], file: BinaryIO) -> None:
 
 
 def write_compressed(employees: Iterable[Employee], file: BinaryIO) -> None:
-    """Write the snapshot as the zlib-compressed JSON that is uploaded."""
-    # ISA-L takes a seventh of the time of zlib's default level, for half as much again: 5 MB for 50,000 employees.
+    """Write the snapshot as zlib-compressed JSON, which is the form to upload."""
+    # ISA-L is much faster than zlib's default level, for a somewhat larger result.
     compressor = isal_zlib.compressobj()
     file.writelines(map(compressor.compress, _chunks(employees)))
     file.write(compressor.flush())
@@ -53,7 +53,7 @@ def _chunks(employees: Iterable[Employee]) -> Iterator[bytes]:
 
 
 def _entity(employee: Employee) -> bytes:
-    """Return an entity as JSON, put together from pieces: 0.65 times as long as objects made for an encoder."""
+    """Return an entity as JSON. Joining encoded pieces is faster than building objects for an encoder."""
     assignments = [
         begin + encode(value)
         for (begin, encode), value in zip(_ATTRIBUTES, _values(employee), strict=True)

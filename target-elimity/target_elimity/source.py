@@ -1,6 +1,6 @@
-"""What a source of Elimity Insights holds, read back with an API token. Without Singer: the gateway uses it, too.
+"""Reads back what a source of Elimity Insights holds, with an API token. The gateway uses it, too.
 
-The answer is as untrusted as any: it is read in pieces, strictly, and nothing of it is logged.
+The answer is untrusted: it is read in pieces, validated strictly and never logged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from lucca_elimity_kit.http import Http
 
-# The limit that the vendor's own client asks for.
+# The vendor's own client uses this limit.
 MOST_EMPLOYEES = 999_999
 WITHOUT_COMPARISON = (
     "Nothing is imported without the comparison that the API token is for. To import without it, remove "
@@ -35,10 +35,10 @@ _STATUS = "status"
 
 
 class SourceError(ConnectorError):
-    """It cannot be found out what the source holds; the message says what to do.
+    """What the source holds can't be read. The message says what to do.
 
     Attributes:
-        status: The status of the answer that says so, if it is that.
+        status: The status of the answer, if there was one.
     """
 
     def __init__(self, problem: str, status: int | None = None) -> None:
@@ -56,7 +56,7 @@ class Held:
     assigned: int
     """A bit for each attribute that has a value, in the order of the data model."""
     values: Mapping[str, str]
-    """By field of an `Employee`: the values, as far as they were asked for."""
+    """By field of an `Employee`: the requested values."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Source:
         http: Calls Elimity Insights with the API token.
         url: URL of the server, without a slash at its end.
         id: The number of the source.
-        seconds: The time in which all that it holds must arrive.
+        seconds: The time limit for reading all that it holds.
     """
 
     http: Http
@@ -76,12 +76,12 @@ class Source:
     seconds: float
 
     def check(self) -> None:
-        """Make sure that the API token may read the source.
+        """Check that the API token may read the source.
 
         Raises:
-            SourceError: It may not, or that cannot be found out.
+            SourceError: It may not, or the check failed.
         """
-        with _explained():
+        with _as_source_error():
             answer = self.http.call(
                 "GET",
                 f"{self.url}/api/agent/sources",
@@ -97,15 +97,15 @@ class Source:
             )
 
     def employees(self, *, values: bool) -> Iterator[Held]:
-        """Yield every employee that the source holds, in no order; all in one page, as pages have no stable order.
+        """Yield every employee that the source holds, in no order. They come in one page: pages have no stable order.
 
         Args:
-            values: Whether to ask for the values of all attributes, not only for that of the status.
+            values: Whether to request the values of all attributes, or only the status.
 
         Raises:
-            SourceError: They cannot be read, or are not all there.
+            SourceError: They can't be read, or some are missing.
         """
-        asked = [
+        requested = [
             (position, attribute.field, kind, attribute.type if kind == "attribute" else "boolean")
             for position, attribute in enumerate(ATTRIBUTE_TYPES)
             for kind in ("assigned", "attribute")
@@ -116,10 +116,10 @@ class Source:
                 "expr": {"attributeType": ATTRIBUTE_TYPES[position].id, "reference": "", "type": kind},
                 "type": value_type,
             }
-            for position, _, kind, value_type in asked
+            for position, _, kind, value_type in requested
         ]
         with (
-            _explained(),
+            _as_source_error(),
             self.http.stream(
                 "POST",
                 f"{self.url}/api/agent/query",
@@ -129,16 +129,16 @@ class Source:
                 json=[{**_QUERY, "include": include, "sourceId": self.id}],
             ) as body,
         ):
-            yield from (_held(result, asked) for result in _results(JsonStream(body)))
+            yield from (_held(result, requested) for result in _results(JsonStream(body)))
 
 
 def advice(status: int) -> str | None:
-    """Return what to do about a status that answers an API token."""
+    """Return what to do about a status of a request with an API token."""
     return _ADVICE.get(status)
 
 
 def malformed() -> SourceError:
-    """Return the error for an answer that is not what it should be."""
+    """Return the error for an answer of the wrong form."""
     return SourceError(f"{_MALFORMED}: check the URL of the server.")
 
 
@@ -163,7 +163,7 @@ class _Result(msgspec.Struct):
 
 
 def _results(answer: JsonStream) -> Iterator[_Result]:
-    """Yield the results of the one page; raises MalformedJsonError unless there are as many as it counts."""
+    """Yield the results of the page. Raise MalformedJsonError if their number differs from the page's count."""
     read = 0
     counts: list[object] = []
     keys: list[str] = []
@@ -184,18 +184,18 @@ def _results(answer: JsonStream) -> Iterator[_Result]:
         raise MalformedJsonError
 
 
-def _held(result: _Result, asked: Sequence[tuple[int, str, str, str]]) -> Held:
-    if len(result.inclusions) != len(asked):
+def _held(result: _Result, requested: Sequence[tuple[int, str, str, str]]) -> Held:
+    if len(result.inclusions) != len(requested):
         raise MalformedJsonError
     assigned = 0
     values: dict[str, str] = {}
-    for (position, field, kind, value_type), inclusion in zip(asked, result.inclusions, strict=True):
+    for (position, field, kind, value_type), inclusion in zip(requested, result.inclusions, strict=True):
         value = inclusion.value
         if inclusion.type != value_type or (kind == "assigned" and value not in _BOOLEANS):
             raise MalformedJsonError
         if kind == "assigned":
             assigned |= (value == "true") << position
-        elif assigned >> position & 1:  # what an unassigned attribute has as its value is unstated
+        elif assigned >> position & 1:  # the API doesn't define the value of an unassigned attribute
             if value is None:
                 raise MalformedJsonError
             values[field] = value
@@ -204,7 +204,7 @@ def _held(result: _Result, asked: Sequence[tuple[int, str, str, str]]) -> Held:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _as_source_error() -> Iterator[None]:
     try:
         yield
     except CallError as error:

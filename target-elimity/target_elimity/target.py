@@ -1,4 +1,4 @@
-"""The adapter between the SDK and an import: Singer messages in, STATE out once the import was accepted."""
+"""Connects the SDK to an import: reads Singer messages, and emits STATE once the import was accepted."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 class TargetElimity(StrictPlugin, Target):
-    """Singer target for Elimity Insights: one whole snapshot of employees a run.
+    """Singer target for Elimity Insights: each run uploads one whole snapshot of employees.
 
-    It has no sinks: nothing is loaded before the end of the input, and then both streams at once.
+    It has no sinks, because it uploads both streams together, at the end of the input.
     """
 
     name = "target-elimity"
@@ -78,7 +78,7 @@ class TargetElimity(StrictPlugin, Target):
 
     @override
     def process_endofpipe(self) -> None:
-        """Import what arrived, and only then emit STATE.
+        """Import the records, then emit STATE.
 
         Raises:
             ConnectorError: Nothing was imported; the message says why.
@@ -94,7 +94,7 @@ class TargetElimity(StrictPlugin, Target):
         message = SchemaMessage.read(message_dict)
         if message.bookmark_properties and message.stream in RECORD_TYPES:
             raise UnusableStreamError(
-                f"The stream '{message.stream}' is incremental, and a part of a stream is not an import: "
+                f"The stream '{message.stream}' is incremental, but an import needs the whole stream: "
                 "set its replication method to FULL_TABLE."
             )
         try:
@@ -122,7 +122,7 @@ class TargetElimity(StrictPlugin, Target):
                 self.agent.incoming.record_received(stream_map.stream_alias, row)
                 self._received += 1
         if self._received % PROGRESS_EVERY == 0:
-            self.agent.progress.tell("records received", self._received)
+            self.agent.progress.report("records received", self._received)
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
@@ -133,7 +133,7 @@ class TargetElimity(StrictPlugin, Target):
 
     @override
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
-        """Every snapshot replaces all before it: there are no versions to activate."""
+        """Do nothing: each snapshot replaces the one before, so there are no versions."""
 
     @override
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
@@ -153,7 +153,7 @@ class TargetElimity(StrictPlugin, Target):
         command = super().get_singer_command()
         for option in command.params:
             if option.name == "file_input":
-                option.type = click.File("rb")  # the SDK would read it in the encoding of the system
+                option.type = click.File("rb")  # the SDK would use the system's encoding
         command.params.extend(
             [
                 click.Option(
@@ -175,13 +175,13 @@ class TargetElimity(StrictPlugin, Target):
 
 
 def _transformed(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the record as a stream map makes it; None if the map filters it out."""
+    """Apply a stream map to a record. Return None if the map filters it out."""
     if isinstance(stream_map, DefaultStreamMap):
         return stream_map.transform(record)
     try:
         return stream_map.transform(record.copy())
     except (ArithmeticError, AttributeError, LookupError, MapExpressionError, TypeError, ValueError) as error:
-        # The text of the error may quote what the expression failed on.
+        # The error's text may quote the value on which the expression failed.
         raise UnusableStreamError(
             f"An expression in 'stream_maps' fails on a record of the stream '{stream_map.stream_alias}' "
             f"({type(error).__name__}): does it allow for values that are null?"

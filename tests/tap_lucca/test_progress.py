@@ -34,7 +34,7 @@ def test_a_line_tells_number_total_and_share(caplog: pytest.LogCaptureFixture) -
     progress = Progress(logging.getLogger("program"), lambda: next(times))
     with caplog.at_level(logging.INFO):
         for done, total in ((3000, 12345), (12344, 12345), (12345, 12345), (11, 10), (3000, None), (0, 0)):
-            progress.tell("users", done, total)
+            progress.report("users", done, total)
     assert caplog.messages == [
         "users: 3,000 of 12,345 (24 %)",
         "users: 12,344 of 12,345 (99 %)",
@@ -51,7 +51,7 @@ def test_lines_come_every_few_seconds(caplog: pytest.LogCaptureFixture) -> None:
     progress = Progress(logging.getLogger("program"), lambda: next(times))
     with caplog.at_level(logging.INFO):
         for done in range(1, 10):
-            progress.tell("users", done)
+            progress.report("users", done)
     assert caplog.messages == ["users: 4", "users: 7", "users: 9"]
 
 

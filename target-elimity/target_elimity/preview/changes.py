@@ -1,4 +1,4 @@
-"""Who joined, who left and who moved between an earlier snapshot and this import, in the order of ids."""
+"""Finds who joined, left and moved between an earlier snapshot and this import, in the order of ids."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from target_elimity.preview.roster import Roster, Row
 
-# Somebody moved if one of these changed; the name of the manager alone only where no id is known.
+# Somebody moved if one of these changed. The manager's name counts only if no manager id is known.
 MANAGER_NAME = "manager_name"
 MOVING_FIELDS = (
     "job_title",
@@ -36,7 +36,7 @@ _NAMES = {attribute.id: attribute.name for attribute in ATTRIBUTE_TYPES}
 
 
 class Joiner(msgspec.Struct, frozen=True):
-    """Somebody who was not there before, or was no longer active."""
+    """Somebody who is new, or active again."""
 
     id: str
     name: str
@@ -53,7 +53,7 @@ class Leaver(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What an attribute was and is; None stands for no value."""
+    """An attribute's values before and after; None means no value."""
 
     attribute: str
     before: str | None
@@ -66,7 +66,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Mover(msgspec.Struct, frozen=True):
-    """Somebody who is in both, and of whom something that matters to access reviews changed."""
+    """Somebody who is in both and has a change that matters to access reviews."""
 
     id: str
     name: str
@@ -83,12 +83,12 @@ class Counts:
 
     @override
     def __str__(self) -> str:
-        """Return the counts for the people who read logs."""
+        """Return the counts for a log line."""
         return f"{self.joined} joined, {self.left} left, {self.moved} moved"
 
 
 class Changes:
-    """The differences between the two tables of a roster. A person can have left and moved at once."""
+    """The differences between the two tables of a roster. A person may both leave and move."""
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
@@ -101,12 +101,12 @@ class Changes:
             yield Joiner(row["id"], row["name"], row["status"], row["reason"])
 
     def left(self) -> Iterator[Leaver]:
-        """Yield who left; the name is the last one known."""
+        """Yield who left, with their last known name."""
         for row in self._roster.select(f"{_LEFT} ORDER BY {ORDER_OF_IDS}"):
             yield Leaver(row["id"], row["name"], row["reason"])
 
     def moved(self) -> Iterator[Mover]:
-        """Yield who moved, with what changed."""
+        """Yield who moved, with their changes."""
         for row in self._roster.select(f"{_MOVED} ORDER BY {ORDER_OF_IDS}"):
             yield Mover(row["id"], row["name"], tuple(_changes(row)))
 
@@ -116,7 +116,7 @@ class Changes:
 
 
 def write_changes(changes: Changes, file: BinaryIO) -> None:
-    """Write the changes as JSON, a person a line: two of these files can be compared line by line."""
+    """Write the changes as JSON, one person per line, which makes two files easy to diff."""
     counts = {"joined": changes.counts.joined, "left": changes.counts.left, "moved": changes.counts.moved}
     file.write(b'{"counts":' + _encode(counts))
     people: tuple[tuple[bytes, Iterable[msgspec.Struct]], ...] = (

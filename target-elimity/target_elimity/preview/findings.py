@@ -1,4 +1,4 @@
-"""What an HR administrator should look into before an import: gaps and contradictions in the data, person by person."""
+"""Finds gaps and contradictions in the data, person by person, for an HR administrator to check before an import."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Check(NamedTuple):
-    """Something that may be wrong with an employee."""
+    """A check for something that may be wrong with an employee."""
 
     name: str
     why: str
     condition: str
-    """In SQL; `e` is the employee, `m` the manager, if that is an employee too."""
+    """An SQL condition. `e` is the employee, `m` their manager, if the manager is an employee."""
 
 
 CHECKS = (
@@ -42,7 +42,7 @@ CHECKS = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How many employees a check concerns, and some of them: the active ones first."""
+    """How many employees a check affects, and some examples, active ones first."""
 
     check: Check
     employees: int
@@ -51,7 +51,7 @@ class Finding:
 
 
 class Findings:
-    """The checks, carried out on the employees of a roster."""
+    """The results of the checks on the employees of a roster."""
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
@@ -68,7 +68,7 @@ class Findings:
         )
 
     def summary(self, examples: int) -> Iterator[Finding]:
-        """Yield what each check found, with no more than so many examples."""
+        """Yield the finding of each check, with up to `examples` employees."""
         for number, check in enumerate(CHECKS):
             column = f"check_{number}"
             ((total, active),) = self._roster.select(
@@ -82,6 +82,6 @@ class Findings:
             yield Finding(check, total, active, tuple(shown))
 
     def employees(self) -> Iterator[tuple[Row, list[str]]]:
-        """Yield every employee with the names of the checks that concern them, in the order of ids."""
+        """Yield every employee, in the order of ids, with the names of the checks that affect them."""
         for row in self._roster.select(f"SELECT * FROM checked ORDER BY {ORDER_OF_IDS}"):
             yield row, [check.name for check, hit in zip(CHECKS, row[len(FIELDS) + 1 :], strict=True) if hit]

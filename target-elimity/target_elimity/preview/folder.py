@@ -1,4 +1,4 @@
-"""What a dry run leaves in its folder, for people to look at before anything is uploaded."""
+"""Writes the files of a dry run into its folder."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SNAPSHOT, REPORT, CSV, CHANGES = "snapshot.json", "report.html", "employees.csv"
 
 
 def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
-    """Write the files of a dry run; those of an earlier one are replaced when all the new ones are there.
+    """Write the files of a dry run. They replace those of an earlier one once all are written.
 
     Args:
-        folder: Where to; it is made, for its owner alone, if it is not there.
-        snapshot: What an import would upload, as JSON.
-        preview: What there is to look at.
+        folder: The folder. If it doesn't exist, it is created with access for its owner only.
+        snapshot: The snapshot that an import would upload, as JSON.
+        preview: The content of the other files.
 
     Raises:
-        OSError: A file cannot be written; the earlier ones are as they were.
+        OSError: A file can't be written. The earlier files are unchanged.
     """
     snapshot.seek(0)
     writers: dict[str, Callable[[BinaryIO], object]] = {
@@ -46,5 +46,5 @@ def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
     finally:
         for path in partial.values():
             path.unlink(missing_ok=True)
-    if not changes:  # those of an earlier run would be taken for this one's
+    if not changes:  # an earlier run's file would look like this run's
         (folder / CHANGES).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""The CSV file for *Import from CSV* in a source's Imports tab, for administrators who load by hand first.
+"""Writes a CSV file for *Import from CSV* in a source's Imports tab, for a first import by hand.
 
-Its form: https://support.elimity.com/hc/en-us/articles/6839654667538.
+The format: https://support.elimity.com/hc/en-us/articles/6839654667538.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _DATES = [number for number, attribute in enumerate(ATTRIBUTE_TYPES, start=2) if
 
 
 def write_csv(roster: Roster, file: BinaryIO) -> None:
-    """Write the employees of a roster; dates as `2026/01/31`, timestamps as `2026/01/31 08:30:00`, in UTC."""
+    """Write the employees of a roster: dates as `2026/01/31`, timestamps as `2026/01/31 08:30:00` in UTC."""
     text = TextIOWrapper(file, encoding="utf-8", newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for row in roster.select(f"SELECT {', '.join(FIELDS)} FROM employees ORDER BY {ORDER_OF_IDS}"):
-        # A file with a NUL character is no text to most programs, nor to Python 3.10.
+        # Most programs, and Python 3.10, don't accept a text file with a NUL character.
         values = [value and value.replace("\0", "\ufffd") for value in row]
         for number in _DATES:
             if values[number] is not None:

@@ -1,4 +1,4 @@
-"""The preview of an import: collects its employees, compares them with an earlier snapshot, and writes the files."""
+"""Collects the employees of an import, compares them with earlier ones, and writes the files of a dry run."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 
 class Preview:
-    """The employees of an import, for people to look at."""
+    """The preview of one import."""
 
     def __init__(self, folder: Path | None, previous_snapshot: Path | None, *, compares_with_source: bool) -> None:
         """Prepare a preview.
 
         Args:
-            folder: Where the files of a dry run go, if it is one.
+            folder: The folder for the files, if this is a dry run.
             previous_snapshot: The snapshot to compare with, if there is one.
-            compares_with_source: Whether what the source holds is added, to compare with it instead.
+            compares_with_source: Whether the caller adds what the source holds, to compare with it instead.
         """
         self._compares_with_source = compares_with_source
         self._folder = folder
@@ -45,13 +45,13 @@ class Preview:
         """Read the snapshot to compare with.
 
         Raises:
-            SettingsError: It cannot be read.
+            SettingsError: It can't be read.
         """
         if self._previous_snapshot:
             self._roster.add_previous(read_employees(self._previous_snapshot))
 
     def add_previous(self, employees: Iterable[Mapping[str, str]]) -> None:
-        """Add the employees to compare with, as `Roster.add_previous` takes them."""
+        """Add the employees to compare with; see `Roster.add_previous`."""
         self._roster.add_previous(employees)
 
     def add(self, employee: Employee, *, has_contract: bool) -> None:
@@ -62,11 +62,11 @@ class Preview:
         """Write the files of a dry run.
 
         Args:
-            snapshot: What an import would upload, as JSON.
-            verdict: What is said of it.
+            snapshot: The snapshot that an import would upload, as JSON.
+            verdict: The result of the checks.
 
         Raises:
-            OSError: A file cannot be written.
+            OSError: A file can't be written.
         """
         if self._folder:
             since = "what the source holds" if self._compares_with_source else "the previous snapshot"
@@ -74,7 +74,7 @@ class Preview:
 
     @property
     def report_path(self) -> str:
-        """The report of a dry run."""
+        """The name and folder of the report, for messages."""
         return f"{REPORT} in {self._folder}"
 
     @property
@@ -84,5 +84,5 @@ class Preview:
 
     @cached_property
     def _changes(self) -> Changes | None:
-        """The changes; asked for once all employees were added."""
+        """The changes. Use it only after all employees were added."""
         return Changes(self._roster) if self._previous_snapshot or self._compares_with_source else None

@@ -1,4 +1,4 @@
-"""Reading the snapshot of an earlier run back, employee by employee: what this import is compared with."""
+"""Reads the snapshot of an earlier dry run, employee by employee, to compare an import with it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FIELDS = {attribute.id: attribute.field for attribute in ATTRIBUTE_TYPES}
 
 
 def read_employees(path: Path) -> Iterator[dict[str, str]]:
-    """Yield the employees of a `snapshot.json`, plain or compressed by gzip, in the order of the file.
+    """Yield the employees of a `snapshot.json`, plain or gzipped, in the order of the file.
 
     Each has `id`, `name` and the fields of an `Employee` that have a value, as text (see `roster`).
 
     Raises:
-        SettingsError: The file is not such a snapshot, or not a whole one.
+        SettingsError: The file isn't a complete snapshot.
     """
     found = False
     try:
@@ -36,9 +36,9 @@ def read_employees(path: Path) -> Iterator[dict[str, str]]:
                     found = True
                     yield _row(entity)
     except (EOFError, gzip.BadGzipFile, zlib.error, ijson.JSONError, UnicodeError):
-        raise _unreadable("is damaged or no JSON") from None
+        raise _unreadable("is damaged or not JSON") from None
     except (KeyError, TypeError, ValueError):
-        raise _unreadable("holds something that is no employee") from None
+        raise _unreadable("holds something that is not an employee") from None
     if not found:
         raise _unreadable("holds no employees")
 
@@ -46,20 +46,20 @@ def read_employees(path: Path) -> Iterator[dict[str, str]]:
 def _open(path: Path) -> BinaryIO:
     with path.open("rb") as file:
         compressed = file.read(len(_GZIP)) == _GZIP
-    return gzip.open(path) if compressed else path.open("rb")  # type: ignore[return-value] # a binary file all the same
+    return gzip.open(path) if compressed else path.open("rb")  # type: ignore[return-value] # also a binary file
 
 
 def _unreadable(flaw: str) -> SettingsError:
     return SettingsError(
         f"The setting 'previous_snapshot' names a file that {flaw}: "
-        "give the snapshot.json of an earlier dry run, or leave the setting out."
+        "use the snapshot.json of an earlier dry run, or remove the setting."
     )
 
 
 def _row(entity: Mapping[str, Any]) -> dict[str, str]:
     row = {"id": str(entity["id"]), "name": str(entity["name"])}
     for assignment in entity["attributeAssignments"]:
-        field = _FIELDS.get(assignment["attributeTypeId"])  # an attribute of another version is left out
+        field = _FIELDS.get(assignment["attributeTypeId"])  # attributes of other versions are ignored
         if field is not None:
             row[field] = _text(assignment["value"]["value"])
     return row

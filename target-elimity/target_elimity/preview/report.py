@@ -1,4 +1,4 @@
-"""The report of a dry run: one page for an HR or identity administrator, which needs no network and no other file."""
+"""Writes the report of a dry run: one self-contained HTML page for an HR or identity administrator."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from target_elimity.preview.roster import Roster, Row
 
 CHARTS = ("status", "contract_type", "department", "legal_entity")
-# What a browser lays out at once, and what it lays out only when somebody scrolls there.
+# The browser lays out each block only when somebody scrolls to it.
 ROWS_OF_A_BLOCK = 200
 BARS_AT_FIRST_SIGHT = 20
 EXAMPLES_OF_A_FINDING = 50
-# Characters that are not to be seen, or that steer terminals and editors, are shown by pictures of them.
+# Control characters are shown as symbols.
 _VISIBLE = {
     **{code: 0x2400 + code for code in range(0x20)},
     0x7F: 0x2421,
@@ -37,24 +37,24 @@ _VISIBLE = {
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the report shows."""
+    """The content of the report."""
 
     roster: Roster
     """The employees."""
 
     changes: Changes | None
-    """What changed since an earlier snapshot, if there is one to compare with."""
+    """The changes since an earlier snapshot, if there is one."""
 
     since: str
-    """What there is to compare with."""
+    """What the import is compared with, for headings."""
 
     verdict: Verdict
-    """What is said of the import."""
+    """The result of the checks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar of a chart: how many employees share a value, and how long its two parts are, in percent."""
+    """A bar of a chart: how many employees share a value, and the length of its two parts in percent."""
 
     label: str | None
     active: int
@@ -64,7 +64,7 @@ class Bar:
 
 
 def write_report(preview: Content, file: BinaryIO) -> None:
-    """Write the page, in UTF-8, as it is made, block by block."""
+    """Write the page in UTF-8, block by block."""
     findings = Findings(preview.roster)
     attributes = {attribute.field: attribute for attribute in ATTRIBUTE_TYPES}
     page = _environment.get_template("report.html.jinja").stream(
@@ -114,14 +114,14 @@ def _blocks(employees: Iterator[tuple[Row, list[str]]]) -> Iterator[list[tuple[R
 
 
 def _shown(value: object) -> object:
-    """Return what is shown of a value; Jinja escapes it afterwards."""
+    """Return a value as the page shows it. Jinja escapes it afterwards."""
     if value is None:
         return ""
     return value.translate(_VISIBLE) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _source(content: str) -> str:
-    """Return what allows a page to use this style or script, and no other."""
+    """Return the content security policy source that allows exactly this style or script."""
     return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
 
 

@@ -1,6 +1,6 @@
-"""The employees of this import, and those of an earlier snapshot, as rows to look into: what a person looks at first.
+"""Stores the employees of this import and of an earlier snapshot as database rows.
 
-Every value is text as ISO 8601 has it: a date is `2026-01-31`, a timestamp `2026-01-31T08:30:00`, in UTC.
+Every value is text. Dates and timestamps are ISO 8601: `2026-01-31`, `2026-01-31T08:30:00` (in UTC).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
     from target_elimity.employees import Employee
 
-# An employee: `id`, `name`, and the value of each attribute under its field's name; None where there is no value.
+# An employee: `id`, `name` and the value of each attribute, by field name. None means no value.
 Row: TypeAlias = sqlite3.Row
 
 FIELDS = ("id", "name", *(attribute.field for attribute in ATTRIBUTE_TYPES))
-# Ids are those of Lucca, numbers as text.
+# Ids are Lucca's numbers, as text.
 ORDER_OF_IDS = "length(id), id"
 
 
 class Roster(TemporaryDatabase):
-    """The tables `employees`, of this import, and `previous`, of the earlier snapshot."""
+    """The tables `employees` (this import) and `previous` (the earlier snapshot)."""
 
     def __init__(self) -> None:
         columns = ", ".join(f"{field} TEXT" for field in FIELDS if field != "id")
@@ -48,7 +48,7 @@ class Roster(TemporaryDatabase):
         self.execute_many(_INSERT.format("previous", ""), ([row.get(field) for field in FIELDS] for row in rows))
 
     def keep(self, table: str, query: str) -> None:
-        """Keep what a query finds as a table, for others to build on."""
+        """Store the result of a query as a temporary table."""
         self.execute(f"CREATE TEMPORARY TABLE {table} AS {query}")
 
 
