@@ -58,7 +58,10 @@ def _run(program: str, start: Callable[[], int], wrong_settings: int) -> int | s
     except ConnectorError as error:
         _report(program, str(error))
     except OSError as error:
-        _report(program, f"{_reason(error)}. Check the disk, the temporary folder, the network and the destination of the output.")
+        _report(
+            program,
+            f"{_reason(error)}. Check the disk, the temporary folder, the network and the destination of the output.",
+        )
     except sqlite3.Error:
         _report(program, "The temporary database can't be used. Check the space in the temporary folder (TMPDIR).")
     except Exception as error:  # noqa: BLE001 - a bug; the report leaves out the error's text

@@ -120,7 +120,7 @@ class Http:
         advice: Callable[[int], str | None] | None = None,
         **content: Any,  # noqa: ANN401 - requests' own
     ) -> Iterator[Body]:
-        """Open the body of an answer to read it in pieces. Only opening it is retried; `seconds` limits the whole answer.
+        """Open the body of an answer to read it in pieces. Only opening is retried; `seconds` limits the whole answer.
 
         Raises:
             CallError: The last try failed, or the body breaks off. Reading the body raises this, too.

@@ -75,7 +75,10 @@ class StrictPlugin(PluginBase):
 
     @classmethod
     def read_settings(cls, sources: Sequence[PurePath | str]) -> dict[str, Any]:
-        """Read settings from files and, for `ENV`, the environment. Later files override earlier ones; the environment wins."""
+        """Read settings from files and, if `ENV` is named, the environment.
+
+        Later files override earlier ones. The environment overrides them all.
+        """
         settings: dict[str, Any] = {}
         for source in sources:
             if source != ENVIRONMENT:

@@ -23,7 +23,7 @@ class Progress:
         """Start the first interval.
 
         Args:
-            logger: Writes the plain lines. The live line begins with its name, because two programs may share a terminal.
+            logger: Writes the plain lines. The live line begins with its name, as two programs may share a terminal.
             clock: Returns seconds that never decrease.
         """
         self._logger = logger

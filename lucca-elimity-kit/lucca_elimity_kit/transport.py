@@ -106,7 +106,7 @@ class _BoundedConnection(HTTPConnection):
         try:
             super().request(*args, **kwargs)
         except ssl.SSLEOFError as error:
-            # urllib3 then reads what the server sent before it closed the connection, such as a demand for a certificate.
+            # urllib3 then reads what the server sent before it closed the connection, such as a TLS alert.
             raise BrokenPipeError from error
 
 

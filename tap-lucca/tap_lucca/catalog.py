@@ -111,7 +111,8 @@ def _check(content: dict[str, Any], form: type[msgspec.Struct], what: str) -> No
         msgspec.convert(content, form)
     except (msgspec.ValidationError, RecursionError):
         raise ConnectorError(
-            f"The {what} is JSON, but not of the form that Singer gives it. Use one that the tap wrote, or leave the option out."
+            f"The {what} is JSON, but not of the form that Singer gives it. Use one that the tap wrote, or leave the "
+            "option out."
         ) from None
 
 

@@ -122,7 +122,7 @@ class LuccaClient:
 
 
 def new_session(api_key: str, requests_per_minute: int, window: float = RATE_LIMIT_WINDOW) -> requests.Session:
-    """Return a session that sends the API key and keeps to the rate limit. Only tests change the window (in seconds)."""
+    """Return a session that sends the API key and keeps to the rate limit. Only tests change the window, in seconds."""
     limiter = Limiter(InMemoryBucket([Rate(requests_per_minute, round(window * 1000))]))
     # The retry policy handles a 429. The adapter must not count it as a full window as well.
     session = transport.new_session("tap-lucca", _Adapter(limiter=limiter, per_host=False, limit_statuses=()))

@@ -41,8 +41,8 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         default=40,
         title="Requests per minute",
         description=(
-            "Maximum number of requests per minute, 1 or more; Lucca allows 50 for all integrations of a tenant together, "
-            "so raise it only if Lucca has raised the tenant's limit"
+            "Maximum number of requests per minute, 1 or more; Lucca allows 50 for all integrations of a tenant "
+            "together, so raise it only if Lucca has raised the tenant's limit"
         ),
     ),
     th.Property(

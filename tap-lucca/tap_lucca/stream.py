@@ -149,8 +149,8 @@ class LuccaStream(Stream, ABC):
         """Return none, because there are no child streams. The SDK would apply the filters again for each context."""
         return ()
 
-    # Private to the SDK (0.54). Its version applies the selection to each record, which `Projection` has already done, and
-    # ends with a traceback if an expression fails on a record.
+    # Private to the SDK (0.54). The SDK applies the selection to each record once more, although `Projection` has done
+    # it, and an expression that fails on a record ends with a traceback.
     @override
     def _write_record_message(self, record: Row) -> None:
         for stream_map in self.stream_maps:

@@ -67,7 +67,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         th.BooleanType,
         default=False,
         title="Accept filtered streams",
-        description="Whether to accept streams that a stream map or mapper has filtered; people filtered out are removed",
+        description="Whether to accept streams that a stream map or mapper filtered; people left out are removed",
     ),
     th.Property(
         "timezone",

@@ -130,12 +130,12 @@ SCENARIOS = {
         tap=IMPATIENT,
     ),
     "slow users": Scenario(
-        "Lucca times out (408) on pages of 100 rows; going on with 50.",
+        "Lucca times out (408) on pages of 100 rows; continuing with 50.",
         imported=True,
         lucca=_lucca(408),
     ),
     "slow contracts": Scenario(
-        "Lucca times out (408) on pages of 50 rows; going on with 25.",
+        "Lucca times out (408) on pages of 50 rows; continuing with 25.",
         imported=True,
         lucca=_lucca(408, WORK_CONTRACTS, count=2),
     ),
