@@ -250,7 +250,7 @@ SCENARIOS = {
         for kind, seen, more, settings in (
             (500, "answers 500 (internal server error); waiting", {}, {}),
             (503, "answers 503 (service unavailable); waiting", {}, {}),
-            ("html", "answers with a page of its own; waiting", {}, {}),
+            ("html", "page of its own; waiting", {}, {}),
             ("reset", "waiting", {}, {}),
             ("truncate", "waiting", {}, {}),
             (

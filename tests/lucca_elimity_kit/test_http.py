@@ -166,7 +166,7 @@ def test_a_connection_is_kept_for_the_next_call() -> None:
     """The limit of one answer is not that of the next."""
 
     def reply(stream: socket.socket) -> None:
-        stream.sendall(ok(b"1"))
+        stream.sendall(ok(b"1", last=False))
         stream.recv(65536)
         stream.sendall(ok(b"2"))
 

@@ -96,9 +96,10 @@ def _read_request(stream: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-def ok(body: bytes = b"{}", *headers: str, status: str = "200 OK") -> bytes:
-    """Return a whole answer."""
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
+def ok(body: bytes = b"{}", *headers: str, status: str = "200 OK", last: bool = True) -> bytes:
+    """Return a whole answer; `last` says that it is the last one on its connection."""
+    connection = "close" if last else "keep-alive"
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", f"Connection: {connection}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
