@@ -48,10 +48,10 @@ test: check .meltano/ready browser
 	@echo "Running the tests, without the slow ones: six minutes on two cores …"
 	@$(BIN)/pytest -m "not slow"
 
-## All that CI runs: the checks and all tests, each program started afresh.
+## All that CI runs: the checks and all tests.
 test-all: check .meltano/ready browser
-	@echo "Running all tests, with every program started afresh: ten to fifteen minutes on two cores …"
-	@$(BIN)/pytest --start-afresh
+	@echo "Running all tests: ten minutes on two cores …"
+	@$(BIN)/pytest
 
 ## Lint, format, types, and that generated files are up to date.
 check: .venv/ready

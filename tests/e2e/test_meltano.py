@@ -72,6 +72,7 @@ def test_2345_employees_arrive(company: Sandbox) -> None:
     assert attributes == {row["id"] for row in company.elimity.data_model["entityAttributeTypes"]}
 
 
+@pytest.mark.slow
 def test_a_tap_that_crashes_fails_the_run_and_uploads_nothing(company: Sandbox) -> None:
     """Meltano just closes the target's input: the target must not take that for the end. The next run starts afresh."""
     company.lucca.faults.add(Fault(WORK_CONTRACTS, 403, nth=3))
@@ -106,6 +107,7 @@ def test_the_safeguard_remembers_from_run_to_run(company: Sandbox) -> None:
     assert after["employees"] == len(company.entities) == 1172
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_plugins(company: Sandbox) -> None:
     """`meltano invoke …:check` and `:data-model`, the job and the schedule exist and work."""
     assert f"all {len(ATTRIBUTE_TYPES)} attributes" in meltano(company, "invoke", "target-elimity:check").stdout
@@ -122,6 +124,7 @@ def test_the_commands_of_the_plugins(company: Sandbox) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_meltano_hides_the_secrets(company: Sandbox) -> None:
     """Key and token are marked sensitive: Meltano does not print them."""
     for plugin in ("tap-lucca", "target-elimity"):
@@ -131,6 +134,7 @@ def test_meltano_hides_the_secrets(company: Sandbox) -> None:
         assert company.elimity.source_token not in listed.stdout + listed.log
 
 
+@pytest.mark.slow
 def test_nobody_else_is_spoken_to(company: Sandbox) -> None:
     """Meltano neither reports its use nor asks for updates of itself: nothing knocks at the proxy to the world."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:

@@ -192,6 +192,7 @@ def test_postgresql_without_the_settings_of_the_recipe(checkout: Sandbox, databa
     assert shell(load, checkout.folder, environment).exit_code != 0
 
 
+@pytest.mark.slow
 def test_rename_drop_and_filter(checkout: Sandbox) -> None:
     """Stream maps of the tap, and of meltano-map-transform in a pipe, let one legal entity through and change it."""
     install(checkout, "JSON lines")

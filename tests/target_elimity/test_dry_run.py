@@ -178,14 +178,14 @@ def test_an_upload_tells_the_counts(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("content", "flaw"),
     [
-        (b"", "is damaged or not JSON"),
-        (b"not json", "is damaged or not JSON"),
-        (b'{"entities":[{"id":"1"', "is damaged or not JSON"),
-        (b"\x1f\x8b\x08broken", "is damaged or not JSON"),
-        (gzip.compress(b'{"entities":[]}', mtime=0)[:-9], "is damaged or not JSON"),
-        (b"\xff\xfe", "is damaged or not JSON"),
+        (b"", "is damaged or not a snapshot"),
+        (b"not json", "is damaged or not a snapshot"),
+        (b'{"entities":[{"id":"1"', "is damaged or not a snapshot"),
+        (b"\x1f\x8b\x08broken", "is damaged or not a snapshot"),
+        (gzip.compress(b'{"entities":[]}', mtime=0)[:-9], "is damaged or not a snapshot"),
+        (b"\xff\xfe", "is damaged or not a snapshot"),
         (b"{}", "holds no employees"),
-        (b"[1, 2]", "holds no employees"),
+        (b"[1, 2]", "is damaged or not a snapshot"),
         (b'{"entities":[]}', "holds no employees"),
         (b'{"entities":[1]}', "holds something that is not an employee"),
         (b'{"entities":[{"type":"employee","id":"1"}]}', "holds something that is not an employee"),
@@ -230,6 +230,18 @@ def test_what_cannot_be_written_leaves_the_folder_as_it_was(sandbox: Sandbox) ->
     assert "Traceback" not in target.log
     (folder / "report.html.partial").rmdir()
     assert contents(folder) == before
+
+
+@pytest.mark.parametrize("path", ["file/output", "file", "{too long}"])
+def test_a_folder_that_cannot_be_written_is_told_before_the_first_record(sandbox: Sandbox, path: str) -> None:
+    """By the name of its setting, and what is in the way stays."""
+    (sandbox.folder / "file").write_text("precious")
+    sandbox.target_settings = {"output_path": str(sandbox.folder / path.replace("{too long}", "x" * 300))}
+    target = sandbox.target("this is never read")
+    assert target.exit_code == 1
+    assert "'output_path'" in target.log
+    assert "JSON" not in target.log
+    assert (sandbox.folder / "file").read_text() == "precious"
 
 
 def contents(folder: Path) -> Mapping[str, bytes]:

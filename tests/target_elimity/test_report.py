@@ -240,7 +240,8 @@ def test_what_cannot_be_seen_is_shown_by_pictures(sandbox: Sandbox, opened: Call
     assert page.locator(".block tbody tr th").first.text_content() == "Nul␀Esc␛[31m\ufffdDel␡"
 
 
-@pytest.mark.parametrize("color_scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("color_scheme", ["light", "dark"])
 def test_it_is_accessible(
     sandbox: Sandbox, opened: Callable[..., Page], color_scheme: Literal["light", "dark"]
 ) -> None:
