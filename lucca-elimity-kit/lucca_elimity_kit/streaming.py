@@ -19,6 +19,7 @@ LONGEST_VALUE = 512 * 1024
 
 _AFTER_A_VALUE = frozenset(",:]} \t\n\r")
 _SPACE = re.compile(r"[ \t\n\r]*")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Readable(Protocol):
@@ -67,7 +68,7 @@ class JsonStream:
         """Take a whole value.
 
         Raises:
-            MalformedJsonError: There is none, or it is too long or nested too deeply.
+            MalformedJsonError: There is none, or it is too long, nested too deeply or holds half a surrogate pair.
         """
         while True:
             self._next()
@@ -81,6 +82,8 @@ class JsonStream:
             else:
                 whole = self._ended or self._text[end : end + 1] in _AFTER_A_VALUE  # a number may go on
             if whole:
+                if _SURROGATE.search(self._text, self._position, end):
+                    _check_text(value)
                 self._position = end
                 return value
             self._read()
@@ -131,6 +134,13 @@ class JsonStream:
         except UnicodeDecodeError:
             raise MalformedJsonError from None
         self._position = 0
+
+
+def _check_text(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise MalformedJsonError from None
 
 
 def _refuse_constant(_: str) -> NoReturn:

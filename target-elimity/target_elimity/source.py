@@ -199,7 +199,6 @@ def _held(result: _Result, requested: Sequence[tuple[int, str, str, str]]) -> He
             if value is None:
                 raise MalformedJsonError
             values[field] = value
-    "".join((result.entity.id, result.entity.name, *values.values())).encode()  # fails on half a surrogate pair
     return Held(result.entity.id, result.entity.name, values.get(_STATUS) != INACTIVE, assigned, values)
 
 
@@ -209,7 +208,7 @@ def _as_source_error() -> Iterator[None]:
         yield
     except CallError as error:
         raise SourceError(str(error), error.status) from None
-    except (MalformedJsonError, UnicodeEncodeError, msgspec.DecodeError):  # a ValidationError is one
+    except (MalformedJsonError, msgspec.DecodeError):  # a ValidationError is one
         raise malformed() from None
 
 

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-import ijson
+import msgspec
 from lucca_elimity_kit.errors import SettingsError
+from lucca_elimity_kit.streaming import JsonStream, MalformedJsonError
 
 from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
 
 _GZIP = b"\x1f\x8b"
 _FIELDS = {attribute.id: attribute.field for attribute in ATTRIBUTE_TYPES}
+
+
+class _Value(msgspec.Struct):
+    value: Any
+
+
+class _Assignment(msgspec.Struct, rename="camel"):
+    attribute_type_id: str
+    value: _Value
+
+
+class _Entity(msgspec.Struct, rename="camel"):
+    id: str
+    name: str
+    type: str
+    attribute_assignments: list[_Assignment]
 
 
 def read_employees(path: Path) -> Iterator[dict[str, str]]:
@@ -31,22 +48,32 @@ def read_employees(path: Path) -> Iterator[dict[str, str]]:
     found = False
     try:
         with _open(path) as file:
-            for entity in ijson.items(file, "entities.item"):
-                if entity["type"] == ENTITY_TYPE:
+            for entity in _entities(JsonStream(file)):
+                if entity.type == ENTITY_TYPE:
                     found = True
                     yield _row(entity)
-    except (EOFError, gzip.BadGzipFile, zlib.error, ijson.JSONError, UnicodeError):
-        raise _unreadable("is damaged or not JSON") from None
-    except (KeyError, TypeError, ValueError):
+    except (EOFError, gzip.BadGzipFile, zlib.error, MalformedJsonError):
+        raise _unreadable("is damaged or not a snapshot") from None
+    except (KeyError, msgspec.ValidationError):
         raise _unreadable("holds something that is not an employee") from None
     if not found:
         raise _unreadable("holds no employees")
 
 
+def _entities(snapshot: JsonStream) -> Iterator[_Entity]:
+    for key in snapshot.members():
+        if key != "entities":
+            snapshot.value()
+            continue
+        for _ in snapshot.items():
+            yield msgspec.convert(snapshot.value(), _Entity)
+    snapshot.end()
+
+
 def _open(path: Path) -> BinaryIO:
     with path.open("rb") as file:
         compressed = file.read(len(_GZIP)) == _GZIP
-    return gzip.open(path) if compressed else path.open("rb")  # type: ignore[return-value] # also a binary file
+    return cast("BinaryIO", gzip.open(path)) if compressed else path.open("rb")
 
 
 def _unreadable(flaw: str) -> SettingsError:
@@ -56,16 +83,16 @@ def _unreadable(flaw: str) -> SettingsError:
     )
 
 
-def _row(entity: Mapping[str, Any]) -> dict[str, str]:
-    row = {"id": str(entity["id"]), "name": str(entity["name"])}
-    for assignment in entity["attributeAssignments"]:
-        field = _FIELDS.get(assignment["attributeTypeId"])  # attributes of other versions are ignored
+def _row(entity: _Entity) -> dict[str, str]:
+    row = {"id": entity.id, "name": entity.name}
+    for assignment in entity.attribute_assignments:
+        field = _FIELDS.get(assignment.attribute_type_id)  # attributes of other versions are ignored
         if field is not None:
-            row[field] = _text(assignment["value"]["value"])
+            row[field] = _text(msgspec.convert(assignment.value.value, str | dict[str, int]))
     return row
 
 
-def _text(value: str | Mapping[str, int]) -> str:
+def _text(value: str | dict[str, int]) -> str:
     if isinstance(value, str):
         return value
     day = "{year:04}-{month:02}-{day:02}".format_map(value)
