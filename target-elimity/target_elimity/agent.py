@@ -97,11 +97,11 @@ class Agent:
 
         Raises:
             InsightsError: URL, credentials or data model are wrong.
-            SettingsError: The previous snapshot can't be read.
+            SettingsError: The folder of a dry run can't be written, or the previous snapshot can't be read.
             SourceError: What the source holds can't be read back.
         """
         if self._preview:
-            self._preview.read_previous()
+            self._preview.start()
         if self._insights:
             self._check_data_model(self._insights)
         self._guard.check()

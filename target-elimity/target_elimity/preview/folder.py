@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
+
+from lucca_elimity_kit.errors import SettingsError
 
 from target_elimity.preview.changes import write_changes
 from target_elimity.preview.manual_import import write_csv
@@ -16,11 +19,26 @@ if TYPE_CHECKING:
 SNAPSHOT, REPORT, CSV, CHANGES = "snapshot.json", "report.html", "employees.csv", "changes.json"
 
 
+def prepare_folder(folder: Path) -> None:
+    """Create the folder with access for its owner only, unless it exists, and check that files can be written there.
+
+    Raises:
+        SettingsError: They can't.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except (OSError, ValueError):
+        raise SettingsError(
+            "The setting 'output_path' names a folder that can't be created or written. Check its path and permissions."
+        ) from None
+
+
 def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
     """Write the files of a dry run. They replace those of an earlier one once all are written.
 
     Args:
-        folder: The folder. If it doesn't exist, it is created with access for its owner only.
+        folder: The folder, which exists.
         snapshot: The snapshot that an import would upload, as JSON.
         preview: The content of the other files.
 
@@ -35,7 +53,6 @@ def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
     }
     if changes := preview.changes:
         writers[CHANGES] = lambda file: write_changes(changes, file)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = {name: folder / f"{name}.partial" for name in writers}
     try:
         for name, write in writers.items():
