@@ -29,7 +29,7 @@ class Collection(TemporaryDatabase):
         self.lacking: Counter[tuple[str, str]] = Counter()
         """By stream and required field: how many records lack the field."""
         self.user_fields = FieldsSeen()
-        """The fields of all users so far."""
+        """Which fields of users have arrived."""
 
     def add(self, stream: str, record: Mapping[str, object]) -> None:
         """Add a record. It replaces an earlier one with the same id.

@@ -8,6 +8,8 @@ from datetime import date, datetime, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from target_elimity.records import Reference
 
 if TYPE_CHECKING:
@@ -25,8 +27,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d(?=\Z|[T ]\d\d:\d\d)", re.ASCII)
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:\d\d)?|\d{4}-\d\d-\d\d", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Employee:
+class Employee(msgspec.Struct, frozen=True):
     """A person in Elimity Insights. None means that Lucca has no value."""
 
     id: str

@@ -4,51 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from target_elimity.records import OBJECT_FIELDS, USER_FIELDS, USERS, WORK_CONTRACTS
+from target_elimity.records import USERS, WORK_CONTRACTS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
-
-# Records have few shapes. The limit keeps a stream with many from filling the memory.
-MOST_NAMES = 200
-MOST_SHAPES = 1_000
+    from collections.abc import Collection, Mapping
 
 
 class FieldsSeen:
-    """The fields of all records so far, including null ones. Embedded fields are named like `department.code`."""
+    """Which fields of the schema of users arrived, even as null. Embedded fields are named like `department.code`."""
 
     def __init__(self) -> None:
-        self._shapes: set[tuple[str, ...]] = set()
         self.seen: set[str] = set()
+        """The fields that at least one user has."""
+        self._unseen: set[str] = set()
 
-    def add(self, record: Mapping[str, object]) -> None:
-        """Add the fields of a record."""
-        self._add_shape("", record)
-        for name in OBJECT_FIELDS:
-            value = record.get(name)
-            for item in value if isinstance(value, list) else (value,):
-                if isinstance(item, dict):
-                    self._add_shape(f"{name}.", item)
+    def announce(self, fields: Collection[str]) -> None:
+        """Expect these fields in the users that follow."""
+        self._unseen.update(field for field in fields if field not in self.seen)
 
-    def _add_shape(self, prefix: str, record: Mapping[str, object]) -> None:
-        # Most records have the same fields in the same order.
-        shape = (prefix, *record)
-        if shape in self._shapes:
-            return
-        if len(self._shapes) < MOST_SHAPES and len(shape) <= MOST_NAMES:
-            self._shapes.add(shape)
-        self.seen.update(known for name in record if (known := f"{prefix}{name}") in USER_FIELDS)
+    def add(self, user: Mapping[str, object]) -> None:
+        """Add the fields of a user."""
+        # After a few users, only the fields that Lucca hides are left to look for.
+        if found := [field for field in self._unseen if _has(user, field)]:
+            self.seen.update(found)
+            self._unseen.difference_update(found)
 
-    def missing(self, announced: Iterable[str]) -> list[str]:
-        """Return the fields of the schema that no record has.
+    @property
+    def missing(self) -> list[str]:
+        """The fields that no user has. Fields of an embedded object count only if at least one such object arrived."""
+        parents = {field.partition(".")[0] for field in self.seen if "." in field}
+        return sorted(field for field in self._unseen if "." not in field or field.partition(".")[0] in parents)
 
-        Fields of an embedded object count only if at least one such object arrived.
-        """
-        return sorted(field for field in announced if field not in self.seen and self._could_be_seen(field))
 
-    def _could_be_seen(self, field: str) -> bool:
-        parent, dot, _ = field.rpartition(".")
-        return not dot or any(seen.startswith(f"{parent}.") for seen in self.seen)
+def _has(user: Mapping[str, object], field: str) -> bool:
+    name, dot, embedded = field.partition(".")
+    if not dot:
+        return name in user
+    value = user.get(name)
+    return any(isinstance(item, dict) and embedded in item for item in (value if isinstance(value, list) else (value,)))
 
 
 def attributes_without(announced: Mapping[str, Collection[str]]) -> set[str]:

@@ -43,7 +43,7 @@ class Summary:
         self.employees += 1
         self.active += employee.status == ACTIVE
         self.without_contract += not has_contract
-        self._patterns[tuple(value is not None for value in _values(employee))] += 1
+        self._patterns[tuple([value is not None for value in _values(employee)])] += 1  # faster than a generator
 
     @property
     def values(self) -> dict[str, int]:
@@ -97,7 +97,10 @@ class Import:
             UnusableStreamError: Its records can't be imported.
         """
         # A later schema takes nothing back: the records before it were read by the earlier one.
-        self._announced.setdefault(stream, set()).update(check_schema(stream, RECORD_TYPES[stream], schema))
+        announced = self._announced.setdefault(stream, set())
+        announced.update(check_schema(stream, RECORD_TYPES[stream], schema))
+        if stream == USERS:
+            self.collection.user_fields.announce(announced)
 
     def record_received(self, stream: str, record: Mapping[str, object]) -> None:
         """Collect a record of a stream.
@@ -152,7 +155,7 @@ class Import:
     @property
     def hidden_fields(self) -> list[str]:
         """The fields of users that are in the schema but in no record, not even as null."""
-        return self.collection.user_fields.missing(self._announced.get(USERS, ()))
+        return self.collection.user_fields.missing
 
     @property
     def deselected(self) -> set[str]:

@@ -173,17 +173,4 @@ def _without_null(field: msgspec.inspect.Type) -> msgspec.inspect.Type:
     return field
 
 
-def known_fields(record_type: type[msgspec.Struct], prefix: str = "") -> set[str]:
-    """Return the fields of a record type, nested ones as `department.code`."""
-    known: set[str] = set()
-    for name, expected in _fields(record_type).items():
-        known.add(f"{prefix}{name}")
-        inner = expected.item_type if isinstance(expected, ListType) else expected
-        if isinstance(inner, StructType):
-            known |= known_fields(inner.cls, f"{prefix}{name}.")
-    return known
-
-
-USER_FIELDS = frozenset(known_fields(User))
-OBJECT_FIELDS = tuple(sorted({path.partition(".")[0] for path in USER_FIELDS if "." in path}))
 _JSON_TYPES = {BoolType: "boolean", IntType: "integer", ListType: "array", StrType: "string", StructType: "object"}

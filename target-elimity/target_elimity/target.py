@@ -11,7 +11,7 @@ from lucca_elimity_kit.plugin import StrictPlugin, as_connector_error
 from singer_sdk import Target
 from singer_sdk.exceptions import MapExpressionError, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities
-from singer_sdk.mapper import DefaultStreamMap
+from singer_sdk.mapper import SameRecordTransform
 from typing_extensions import override
 
 from target_elimity.agent import PROGRESS_EVERY, Agent
@@ -176,8 +176,8 @@ class TargetElimity(StrictPlugin, Target):
 
 def _transformed(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any] | None:
     """Apply a stream map to a record. Return None if the map filters it out."""
-    if isinstance(stream_map, DefaultStreamMap):
-        return stream_map.transform(record)
+    if isinstance(stream_map, SameRecordTransform):
+        return record
     try:
         return stream_map.transform(record.copy())
     except (ArithmeticError, AttributeError, LookupError, MapExpressionError, TypeError, ValueError) as error:

@@ -6,9 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from target_elimity.data_model import ATTRIBUTE_TYPES
-from target_elimity.fields import attributes_without
-from target_elimity.records import RECORD_TYPES, known_fields
 from target_elimity.safeguard import Limits, Memory, Objection, objections, rights_lost, variables
 
 from sandbox.elimity import values_of
@@ -219,10 +216,3 @@ def test_the_report_shows_missing_rights(sandbox: Sandbox) -> None:
     folder = sandbox.folder / "output"
     assert import_again(sandbox, None, output_path=str(folder)).exit_code == 0
     assert "Lucca shows no department" in (folder / "report.html").read_text(encoding="utf-8")
-
-
-def test_every_attribute_comes_from_fields_that_a_record_has() -> None:
-    """An attribute without a field would never count as deselected; one with a field that no record has, always."""
-    assert attributes_without({}) == {attribute.id for attribute in ATTRIBUTE_TYPES}
-    everything = {stream: known_fields(record_type) for stream, record_type in RECORD_TYPES.items()}
-    assert attributes_without(everything) == set()
