@@ -27,7 +27,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d(?=\Z|[T ]\d\d:\d\d)", re.ASCII)
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:\d\d)?|\d{4}-\d\d-\d\d", re.ASCII)
 
 
-class Employee(msgspec.Struct, frozen=True):
+class Employee(msgspec.Struct, frozen=True, gc=False):
     """A person in Elimity Insights. None means that Lucca has no value."""
 
     id: str

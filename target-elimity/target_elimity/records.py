@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Id: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-class Reference(msgspec.Struct):
+class Reference(msgspec.Struct, gc=False):
     """An object embedded in a record: a department, a legal entity, a manager, a role, a contract type."""
 
     id: Id | None = None
@@ -29,7 +29,7 @@ class Reference(msgspec.Struct):
     mail: str | None = None
 
 
-class User(msgspec.Struct):
+class User(msgspec.Struct, gc=False):
     """A record of the stream `users`."""
 
     id: Id
@@ -51,7 +51,7 @@ class User(msgspec.Struct):
     modifiedAt: str | None = None  # noqa: N815
 
 
-class WorkContract(msgspec.Struct):
+class WorkContract(msgspec.Struct, gc=False):
     """A record of the stream `work_contracts`."""
 
     id: Id
