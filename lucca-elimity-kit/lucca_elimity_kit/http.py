@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 from requests.utils import select_proxy
@@ -29,6 +29,8 @@ from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
+
+T = TypeVar("T")
 
 MOST_BYTES = 64 * 1024 * 1024
 CHUNK = 64 * 1024
@@ -81,17 +83,17 @@ class Http:
         url: str,
         *,
         what: str,
-        check: Callable[[Answer], None] | None = None,
+        read: Callable[[Answer], T],
         advice: Callable[[int], str | None] | None = None,
         **content: Any,  # noqa: ANN401 - requests' own
-    ) -> Answer:
-        """Send a request, retry temporary failures, and return the answer.
+    ) -> T:
+        """Send a request, retry temporary failures, and return the content of the answer.
 
         Args:
             method: The HTTP method.
             url: The URL.
             what: What is being done, to begin a message with: "Reading the users".
-            check: Checks the content of an answer; raises FailedTryError to refuse it.
+            read: Returns the content of an answer; raises FailedTryError to refuse it.
             advice: What to do about a status, instead of the advice for all calls.
             content: Other arguments of `requests.Request`: params, headers, json, data (a file is read from its start).
 
@@ -99,13 +101,10 @@ class Http:
             CallError: The last try failed.
         """
 
-        def attempt() -> Answer:
+        def attempt() -> T:
             with self._open(method, url, self.timeout, advice or self.advice, content) as response:
                 body = b"".join(self._chunks(response, url))
-                answer = Answer(response.status_code, response.headers, body)
-            if check:
-                check(answer)
-            return answer
+            return read(Answer(response.status_code, response.headers, body))
 
         return self.retries.run(attempt, what)
 

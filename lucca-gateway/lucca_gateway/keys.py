@@ -75,9 +75,9 @@ class IssuerKeys:
             self._fetch = None
 
     def _read_keys(self) -> Mapping[str | None, PyJWK]:
-        body = self._http.call("GET", self._url, what="Reading the keys of the issuer").body
         try:
-            found = decode(_decoder, body).keys
+            what = "Reading the keys of the issuer"
+            found = self._http.call("GET", self._url, what=what, read=lambda answer: decode(_decoder, answer.body)).keys
         except msgspec.DecodeError:
             found = []
         keys: dict[str | None, PyJWK] = {}

@@ -93,11 +93,10 @@ class LuccaClient:
             SlowPageError: Lucca timed out (408).
             LuccaError: The last try failed.
         """
-        results: list[T] = []
 
-        def check(answer: Answer) -> None:
+        def read_or_refuse(answer: Answer) -> T:
             try:
-                results.append(read(answer))
+                return read(answer)
             except msgspec.ValidationError as error:  # its text has our types and fields, but no values
                 raise FailedTryError(f"answers in a form that is not documented: {error}") from None
             except msgspec.DecodeError:
@@ -114,11 +113,12 @@ class LuccaClient:
             return _ADVICE.get(status)
 
         try:
-            self._http.call("GET", self._url + path, what=what, check=check, advice=advice, params=params)
+            return self._http.call(
+                "GET", self._url + path, what=what, read=read_or_refuse, advice=advice, params=params
+            )
         except CallError as error:
             kind = SlowPageError if error.status == HTTPStatus.REQUEST_TIMEOUT else LuccaError
             raise kind(str(error), status=error.status) from None
-        return results[-1]
 
 
 def new_session(api_key: str, requests_per_minute: int, window: float = RATE_LIMIT_WINDOW) -> requests.Session:

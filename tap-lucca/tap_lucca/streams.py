@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
 from singer_sdk import typing as th
@@ -26,9 +26,12 @@ def _reference(*properties: th.Property[Any]) -> th.ObjectType:
     )
 
 
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class _V3Data(msgspec.Struct):
     items: list[Row]
-    count: int
+    count: Count
 
 
 class _V3Body(msgspec.Struct):
@@ -37,7 +40,7 @@ class _V3Body(msgspec.Struct):
 
 class _V4Body(msgspec.Struct):
     items: list[Row]
-    count: int
+    count: Count
 
 
 class UsersStream(IncrementalStream):

@@ -10,7 +10,7 @@ import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -24,6 +24,8 @@ from target_elimity.data_model import DataModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
 
 # Seconds to connect, and as many to answer. Short, because a log line must not delay an import or its interruption.
 LOG_TIMEOUT = 2.5
@@ -69,8 +71,7 @@ class Insights:
         Raises:
             InsightsError: It can't be read.
         """
-        answer = self._call("GET", "domain-graph-schema", "Reading the data model of the source", _check_data_model)
-        return decode(_DATA_MODEL, answer.body)
+        return self._call("GET", "domain-graph-schema", "Reading the data model of the source", _read_data_model)
 
     def upload(self, snapshot: BinaryIO) -> None:
         """Replace everything the source holds by a compressed snapshot, which is streamed from the file.
@@ -94,8 +95,8 @@ class Insights:
         except CallError as error:
             logger.warning("%s", error)
 
-    def _call(self, method: str, path: str, what: str, check: Callable[[Answer], None], **content: Any) -> Answer:  # noqa: ANN401 - requests' own
-        return self._http.call(method, f"{self._url}/{path}", what=what, check=check, **content)
+    def _call(self, method: str, path: str, what: str, read: Callable[[Answer], T], **content: Any) -> T:  # noqa: ANN401 - requests' own
+        return self._http.call(method, f"{self._url}/{path}", what=what, read=read, **content)
 
 
 def new_http(config: Mapping[str, Any], user: str, password: str) -> Http:
@@ -138,9 +139,9 @@ def _refuse_page(answer: Answer) -> None:
         )
 
 
-def _check_data_model(answer: Answer) -> None:
+def _read_data_model(answer: Answer) -> DataModel:
     _refuse_page(answer)
     try:
-        decode(_DATA_MODEL, answer.body)
+        return decode(_DATA_MODEL, answer.body)
     except msgspec.DecodeError:
         raise FailedTryError("answers with something that is no data model; check the setting 'url'") from None

@@ -82,13 +82,13 @@ class Source:
             SourceError: It may not, or the check failed.
         """
         with _as_source_error():
-            answer = self.http.call(
+            listed = self.http.call(
                 "GET",
                 f"{self.url}/api/agent/sources",
                 what="Asking which sources the API token may read",
+                read=lambda answer: decode(_SOURCES, answer.body),
                 advice=advice,
             )
-            listed = decode(_SOURCES, answer.body)
         if not any(source.id == self.id and not source.archived for source in listed):
             raise SourceError(
                 f"The API token may not read source {self.id}, or the source is archived: the owner of the token "

@@ -37,6 +37,11 @@ WHAT = "Reading the users"
 GZIP = "Content-Encoding: gzip"
 
 
+def whole(answer: Answer) -> Answer:
+    """Return the answer as it is."""
+    return answer
+
+
 class Caller:
     """An Http of a test, whose pauses take no time."""
 
@@ -52,7 +57,8 @@ class Caller:
 
     def get(self, wire: Wire, **content: Any) -> Answer:
         """Call the server."""
-        return self.http.call("GET", wire.url, what=WHAT, **content)
+        answer: Answer = self.http.call("GET", wire.url, what=WHAT, **{"read": whole, **content})
+        return answer
 
     def error(self, wire: Wire, **content: Any) -> CallError:
         """Call the server; return the error."""
@@ -316,7 +322,7 @@ def test_a_lost_answer_is_remembered(lost: bool, replies: list[bytes]) -> None:
             raise FailedTryError("answers with a page", transient=True, answer_lost=True)
 
     with answering(*replies) as wire:
-        assert Caller(5).error(wire, check=check).answer_lost == lost
+        assert Caller(5).error(wire, read=check).answer_lost == lost
 
 
 def test_who_cannot_be_reached_lost_nothing() -> None:
@@ -326,7 +332,7 @@ def test_who_cannot_be_reached_lost_nothing() -> None:
     assert not Caller().error(closed).answer_lost
     caller = Caller()
     with pytest.raises(CallError) as caught:
-        caller.http.call("GET", "http://nowhere.invalid/", what=WHAT)
+        caller.http.call("GET", "http://nowhere.invalid/", what=WHAT, read=whole)
     assert not caught.value.answer_lost
     assert "host name" in str(caught.value)
 
@@ -334,7 +340,7 @@ def test_who_cannot_be_reached_lost_nothing() -> None:
 def test_a_body_is_sent_again_from_its_start() -> None:
     """A file has been read to its end after the first try."""
     with answering(ok(status="503 x"), ok()) as wire:
-        Caller(10).http.call("POST", wire.url, what=WHAT, data=BytesIO(b"snapshot"))
+        Caller(10).http.call("POST", wire.url, what=WHAT, read=whole, data=BytesIO(b"snapshot"))
     assert [request.partition(b"\r\n\r\n")[2] for request in wire.requests] == [b"snapshot"] * 2
 
 
@@ -349,7 +355,7 @@ def test_a_pause_can_be_interrupted() -> None:
 
     retries = Retries("Lucca", 100, logging.getLogger("test"), sleep=stop)
     with answering(ok(status="503 x")) as wire, pytest.raises(StoppedError):
-        Http(requests.Session(), retries, 5).call("GET", wire.url, what=WHAT)
+        Http(requests.Session(), retries, 5).call("GET", wire.url, what=WHAT, read=whole)
 
 
 # TLS
@@ -428,7 +434,7 @@ def test_a_bad_proxy_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv(name, value)
     caller = Caller(100)
     with pytest.raises(CallError) as caught:
-        caller.http.call("GET", "https://elimity.test/", what=WHAT)
+        caller.http.call("GET", "https://elimity.test/", what=WHAT, read=whole)
     assert name in str(caught.value)
     assert "Hunter2" not in str(caught.value)
     assert "svc" not in str(caught.value)
@@ -443,7 +449,7 @@ def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch, status: str, pass
     with answering(ok(status=status)) as wire:
         monkeypatch.setenv("HTTPS_PROXY", wire.url.replace("//", f"//svc:{SECRET}@"))
         with pytest.raises(CallError) as caught:
-            Caller(1).http.call("GET", "https://elimity.test/", what=WHAT)
+            Caller(1).http.call("GET", "https://elimity.test/", what=WHAT, read=whole)
     assert "HTTPS_PROXY" in str(caught.value)
     assert status[:3] in str(caught.value)
     assert SECRET not in str(caught.value)

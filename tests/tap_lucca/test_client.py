@@ -151,7 +151,13 @@ def test_half_a_surrogate_pair_and_a_byte_order_mark(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["[]", '{"data": {"items": {}, "count": 1}}', '{"data": {"items": [], "count": "one"}}']
+    "body",
+    [
+        "[]",
+        '{"data": {"items": {}, "count": 1}}',
+        '{"data": {"items": [], "count": "one"}}',
+        '{"data": {"items": [{"id": 1}], "count": -1}}',
+    ],
 )
 def test_json_of_another_form_is_asked_for_once(sandbox: Sandbox, body: str) -> None:
     """Lucca would answer the same again."""
