@@ -104,6 +104,7 @@ def serve(
         log_config=None,
         access_log=False,
         date_header=False,  # see `Dated`
+        timeout_keep_alive=600,  # on a busy machine, 5 seconds may pass between two requests of a client
         ssl_certfile=certfile,
         ssl_keyfile=keyfile,
         ssl_ca_certs=ca_certs,
