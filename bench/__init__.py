@@ -1,1 +1,1 @@
-"""Benchmarks: how far from the floor the two programs are, and whether they stay flat."""
+"""Benchmarks: compare tap and target with their floors, and check that they scale with the company."""

@@ -1,7 +1,8 @@
-"""`make bench`: one table of figures, floors, ratios and bars. Ratios of one run on one machine; machines are noisy.
+"""Print a table of figures, floors, ratios and bars: `make bench`.
 
-Every figure is a whole process, start-up included, as the operating system accounts for it; pairs are run in turn
-and the median of their ratios is told.
+Compare only ratios from one run on one machine, because machines are noisy. Run times and memory are of a whole
+process, start-up included, as the operating system accounts for it. Pairs run in turn, and the table shows the median
+of their ratios.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(sys.executable).parent
 PAIRS = 5
-LONG_RUNS = 3  # of a dry run and of an import that is compared with the source
+LONG_RUNS = 3  # repetitions of the dry run and of the import that is compared with the source
 MEASURE = """
 import os, sys, time
 start = time.perf_counter()
@@ -54,15 +55,15 @@ _, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0
 print(time.perf_counter() - start, usage.ru_maxrss, file=sys.stderr)
 sys.exit(os.waitstatus_to_exitcode(status) != 0)
 """
-# How many employees the companies have, and the bars for tap and target in times of their floors, where there are some.
-# The memory of the largest is compared with that of one a quarter as large.
+# Numbers of employees, and the bars for tap and target as multiples of their floors (None: no bars). The peak memory
+# for the largest company is compared with that for the one a quarter as large.
 SIZES: dict[int, tuple[float, float] | None] = {5_000: None, 20_000: (2.5, 2.5)}
 FULL_SIZES = {20_000: (2.5, 2.5), 50_000: None, 100_000: (2.0, 2.0), 200_000: None}
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process took: seconds from start to end, and the most memory it held, in MiB."""
+    """What a process used: seconds from start to end, and peak memory in MiB."""
 
     seconds: float
     memory: float
@@ -88,9 +89,9 @@ class Row:
 
 
 def run(*command: str | Path, read: Path | None = None, write: Path | None = None) -> Usage:
-    """Run a process to its good end and return what it took.
+    """Run a process, which must succeed, and return what it used.
 
-    A small process stands between: the kernel counts as memory of a new process what its parent held.
+    A small process starts it, because the kernel counts the parent's memory as memory of the new process.
     """
     with (read or Path(os.devnull)).open("rb") as source, (write or Path(os.devnull)).open("wb") as sink:
         arguments = (sys.executable, "-S", "-c", MEASURE, *command)
@@ -104,7 +105,7 @@ def run(*command: str | Path, read: Path | None = None, write: Path | None = Non
 
 @dataclass
 class Bench:
-    """The commands to measure, on a company that is served."""
+    """The commands to measure, for one company that the sandbox serves."""
 
     folder: Path
     lucca: Lucca
@@ -115,7 +116,7 @@ class Bench:
 
     @property
     def messages(self) -> Path:
-        """What the tap wrote."""
+        """The file with the tap's output."""
         return self.folder / f"{self.employees}.singer"
 
     def tap(self) -> Usage:
@@ -138,7 +139,7 @@ class Bench:
         return usage
 
     def comparing(self) -> Usage:
-        """Run target-elimity on a source that holds the same people, comparing with it."""
+        """Run target-elimity with the comparison, on a source that holds the same people."""
         config = self._file(
             "comparing.json",
             url=self.elimity_url,
@@ -156,7 +157,7 @@ class Bench:
         return usage
 
     def dry_run(self) -> Usage:
-        """Run target-elimity for its report and what goes with it, comparing with its own snapshot."""
+        """Run target-elimity as a dry run, with its report and a comparison with its own snapshot."""
         output = self.folder / "output"
         config = self._file("dry.json", output_path=str(output))
         if not (output / "snapshot.json").exists():
@@ -169,7 +170,7 @@ class Bench:
         return run(sys.executable, "-m", "bench.floor_target", self.folder / "snapshot", read=self.messages)
 
     def pages_per_second(self) -> float:
-        """Return how fast the sandbox serves pages to a client that throws them away."""
+        """Return how fast the sandbox serves pages to a client that discards them."""
         key = {"Authorization": f"lucca application={self.lucca.api_key}"}
         query = {"paging": "0,1000", "orderBy": "id,asc", "formerEmployees": "true"}
         with requests.Session() as session:
@@ -188,7 +189,7 @@ class Bench:
 
 @contextmanager
 def company_of(employees: int, folder: Path) -> Iterator[Bench]:
-    """Serve a company."""
+    """Serve a company, and yield the commands for it."""
     lucca = Lucca(generate_company(employees, 1, today()), requests_per_window=None)
     elimity = Elimity(validate=False)
     with serve(lucca.app) as url, serve(elimity.app) as elimity_url:
@@ -196,7 +197,7 @@ def company_of(employees: int, folder: Path) -> Iterator[Bench]:
 
 
 def today() -> date:
-    """Return the day, in UTC."""
+    """Return today's date in UTC."""
     return datetime.now(timezone.utc).date()
 
 
@@ -221,7 +222,7 @@ def measure(folder: Path, sizes: Mapping[int, tuple[float, float] | None]) -> It
     comparing: dict[int, Usage] = {}
     for employees, bars in sizes.items():
         with company_of(employees, folder) as bench:
-            bench.floor_tap()  # the sandbox sorts its rows once
+            bench.floor_tap()  # warm-up: the sandbox sorts its rows once
             rounds = [(bench.tap(), bench.floor_tap(), bench.target(), bench.floor_target()) for _ in range(PAIRS)]
             long_runs = [(bench.dry_run(), bench.comparing()) for _ in range(LONG_RUNS)]
             taps[employees] = middle([row[0] for row in rounds])
@@ -284,7 +285,7 @@ def _requests(bench: Bench) -> Iterator[Row]:
 
 
 def _encoding(count: int) -> Row:
-    """Compare encoding and compression alone, from employees to bytes, with the vendor's client on objects of its."""
+    """Compare encoding and compression alone, from employees to bytes, with the vendor's client and its objects."""
     rules = Rules(today(), timezone.utc, {})
     contract = WorkContract(1, 1, "2020-01-01", None, True, type=Reference(1, "CDI"))
     users = generate_company(count, 1, rules.today).users

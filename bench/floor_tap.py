@@ -1,6 +1,6 @@
 """The floor of tap-lucca: read the same pages of the same fields, and write each record as one line of JSON.
 
-Honest work with the fastest libraries, and nothing else: no schema, no checks, no retries, no rate limit.
+It does only the necessary work, with the fastest libraries: no schema, no checks, no retries, no rate limit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FIELDS = (
 
 
 def main(host: str, api_key: str) -> None:
-    """Write all users and work contracts to the standard output."""
+    """Write all users and work contracts to standard output."""
     session = requests.Session()
     session.headers["Authorization"] = f"lucca application={api_key}"
     encode, write = msgspec.json.Encoder().encode, sys.stdout.buffer.write

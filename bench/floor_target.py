@@ -1,6 +1,6 @@
 """The floor of target-elimity: read the lines, join in memory, encode the snapshot, compress it, write it to a file.
 
-Honest work with the fastest libraries, and nothing else: no validation, no completeness, no bound on memory.
+It does only the necessary work, with the fastest libraries: no validation, no completeness check, no bound on memory.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ DATES = (("seniorityDate", "seniorityDate"), ("contractStartDate", "dtContractSt
 
 
 def assignment(name: str, kind: str, value: object) -> dict[str, object]:
-    """Return an attribute assignment on the wire."""
+    """Return an attribute assignment in wire format."""
     return {"attributeTypeId": name, "value": {"type": kind, "value": value}}
 
 
 def entity(user: dict[str, Any], contract: dict[str, Any] | None) -> dict[str, object]:
-    """Return the entity of a user on the wire."""
+    """Return the entity of a user in wire format."""
     assignments = []
     for name, path in TEXTS:
         value: Any = user
@@ -69,7 +69,7 @@ def entity(user: dict[str, Any], contract: dict[str, Any] | None) -> dict[str, o
 
 
 def main(output: str) -> None:
-    """Read Singer messages from the standard input and write a compressed snapshot."""
+    """Read Singer messages from standard input and write a compressed snapshot."""
     users: list[dict[str, Any]] = []
     applicable: dict[int, dict[str, Any]] = {}
     decode = msgspec.json.Decoder().decode

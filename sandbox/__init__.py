@@ -1,1 +1,1 @@
-"""A Lucca and an Elimity Insights to run against on loopback: for the demo, the tests and the benchmarks."""
+"""A simulated Lucca and Elimity Insights on loopback, for the demo, the tests and the benchmarks."""

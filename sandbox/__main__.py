@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     """Serve until Ctrl-C, or while the command after `--` runs; return the exit code."""
     own, command = _split(arguments)
     options = _parser().parse_args(own)
-    # Names are in every script of the world; a terminal may not be.
+    # Names may contain characters that the terminal's encoding lacks.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     lucca = Lucca(generate_company(options.employees, options.seed, options.today))
@@ -127,7 +127,7 @@ def _welcome(environment: dict[str, str], employees: int) -> None:
 
 
 def change(lucca: Lucca) -> str:
-    """Let a few people join, leave, move and be deleted; return what happened."""
+    """Make one person join, one leave and one move, delete another, and return what happened."""
     (joiner,) = lucca.hire(1, Random(1))
     yesterday = f"{lucca.company.today - timedelta(days=1)}T00:00:00"
     with lucca.changing() as company:
@@ -141,7 +141,7 @@ def change(lucca: Lucca) -> str:
 
 def _run(command: list[str], environment: dict[str, str]) -> int:
     try:
-        code = subprocess.run(command, env={**os.environ, **environment}, check=False).returncode  # noqa: S603 - asked for
+        code = subprocess.run(command, env={**os.environ, **environment}, check=False).returncode  # noqa: S603 - intended
     except OSError as error:
         print(f"Cannot run {command[0]}: {error.strerror}", file=sys.stderr)
         return EXIT_NOT_FOUND

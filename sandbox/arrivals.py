@@ -1,4 +1,4 @@
-"""A summary of what arrived in Elimity Insights, safe to print whatever the names hold."""
+"""Summarizes what arrived in Elimity Insights. The summary is safe to print, whatever the names contain."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ WIDTH = 60
 
 
 def summarize(elimity: Elimity) -> str:
-    """Tell how many snapshots arrived, how the employees of the last one spread, and what some of them look like."""
+    """Summarize the snapshots, the connector logs, and the employees of the last snapshot."""
     return "\n".join(_lines(elimity))
 
 
 def printable(text: str) -> str:
-    """Escape what could steer a terminal or hide text, and cut what is long."""
+    """Escape characters that could control a terminal or hide text, and cut long text."""
     shown = "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text

@@ -1,4 +1,4 @@
-"""The awkward people of real companies: what each of them looks like in Lucca."""
+"""Awkward cases from real companies, and how each of them looks in Lucca."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Person:
-    """One employee in the making: the user, its work contracts, and someone who has left already."""
+    """An employee being generated: the user, its work contracts, and a former employee to refer to."""
 
     user: User
     contracts: list[WorkContract]
@@ -25,14 +25,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One awkward thing about a person; `change` makes a person so."""
+    """An awkward case; `change` applies it to a person."""
 
     name: str
     change: Callable[[Person], None]
 
 
 def as_manager(user: User) -> Manager:
-    """The user as it stands embedded in those it manages."""
+    """Return the user as Lucca embeds it in the users that it manages."""
     return {"id": user["id"], "name": user["name"], "mail": user["mail"], "url": user["url"]}
 
 
@@ -66,7 +66,7 @@ def _mail(mail: str | None) -> Callable[[Person], None]:
 
 
 def _no_contract(person: Person) -> None:
-    # The archived one shows who forgets to leave archived contracts out.
+    # A client that doesn't exclude archived contracts wrongly finds one here.
     person.archived = person.contracts
     for contract in person.archived:
         contract["isApplicable"] = False
@@ -177,8 +177,8 @@ def _modified_at(timestamp: str) -> Callable[[Person], None]:
     return change
 
 
-# The first SLOTS cases go to SLOTS different people. The rest starts again with the first of them, who are
-# the ones with awkward names: a case of the second round must not touch names, nor need what a name took away.
+# The first SLOTS cases go to SLOTS different people. The other cases start again with the first people, who have
+# awkward names. So these cases must not change names, nor need fields that an earlier case cleared.
 SLOTS = 25
 CASES = (
     Case("accents", _named("Zoë-Éléonore", "Nuñez Ångström")),

@@ -1,4 +1,4 @@
-"""A made-up company as Lucca holds it."""
+"""Generates a made-up company as Lucca holds it."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ SECONDARY_ROLES = [list(roles) for count in range(4) for roles in permutations(_
 
 @dataclass(slots=True)
 class Company:
-    """The rows Lucca holds, in ascending `id` order. Embedded objects are shared: replace them, don't edit them."""
+    """The rows of Lucca, in ascending `id` order. Embedded objects are shared: replace them, don't edit them."""
 
     today: date
     users: list[User] = field(default_factory=list)
@@ -91,11 +91,11 @@ class Company:
     last_contract_id: int = 500
 
     def hire(self, count: int, random: Random) -> list[User]:
-        """Add users of an ordinary kind, with a work contract or more each; return the new users."""
+        """Add ordinary users with at least one work contract each, and return them."""
         return self._enter(count, random, {})
 
     def sign_contracts(self, count: int, random: Random) -> list[WorkContract]:
-        """Add past work contracts of a day each to users picked at random; return the new contracts."""
+        """Add past work contracts of one day each to random users, and return the contracts."""
         employed = {row["ownerId"] for row in self.work_contracts}
         long_ago = self.today.toordinal() - 9000 - len(self.work_contracts)
         signed: list[WorkContract] = []
@@ -119,7 +119,7 @@ class Company:
         self.archived_contracts -= ids
 
     def _enter(self, count: int, random: Random, cases: dict[int, list[Case]]) -> list[User]:
-        """Add people; `cases` says which of them, counted from 0, are awkward and how."""
+        """Add people. `cases` maps the positions of awkward people, counted from 0, to their cases."""
         entered: list[User] = []
         contracts: list[WorkContract] = []
         archived: list[WorkContract] = []
@@ -143,7 +143,7 @@ class Company:
         return entered
 
     def _file(self, contracts: list[WorkContract], random: Random) -> None:
-        """Number the contracts in no order of their owners, and keep them."""
+        """Shuffle the contracts, give them ascending ids, and store them."""
         random.shuffle(contracts)
         for contract in contracts:
             self.last_contract_id += random.randint(1, 3)
@@ -152,9 +152,9 @@ class Company:
 
 
 def generate_company(employees: int, seed: int, today: date) -> Company:
-    """Make a company; the same arguments make the same one. Every awkward case is in one of 25 employees or more."""
+    """Generate a company. Equal arguments give equal companies. From 25 employees on, it has every awkward case."""
     company = Company(today)
-    # None of the rows is garbage, and looking for some among ever more of them would take most of the time.
+    # Garbage collection would take most of the time: it scans ever more rows, and none of them is garbage.
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -166,7 +166,7 @@ def generate_company(employees: int, seed: int, today: date) -> Company:
 
 
 def has_left(user: User, today: date) -> bool:
-    """Whether the last day of employment lies before today."""
+    """Whether the last day of employment is before today."""
     last_day = user["dtContractEnd"]
     return last_day is not None and last_day[:10] < today.isoformat()
 
@@ -256,7 +256,7 @@ def _user(number: int, manager: Manager | None, random: Random) -> User:
 
 
 def _work_contract(owner: int, start: int, end: int | None, random: Random) -> WorkContract:
-    """Make a contract between two days, as proleptic ordinals; `_file` gives it its number."""
+    """Make a contract between two days, given as proleptic ordinals. `_file` sets its id."""
     kind, establishment = random.choice(CONTRACT_TYPES), random.choice(ESTABLISHMENTS)
     starts_on = _day(start)
     return {

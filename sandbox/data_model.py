@@ -1,4 +1,4 @@
-"""The data model of a source of Elimity Insights, as its export file and its API spell it."""
+"""The data model of a source in Elimity Insights, in the format of its export file and its API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ValueType = Literal["boolean", "date", "dateTime", "number", "string", "time"]
 
 
 class EntityType(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A type of entities, `employee` for one."""
+    """A type of entities, such as `employee`."""
 
     anonymized: bool
     icon: str
@@ -46,7 +46,7 @@ class RelationshipAttributeType(msgspec.Struct, frozen=True, forbid_unknown_fiel
 
 
 class DataModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What the entities and relationships of a source may be."""
+    """The types that a source's entities and relationships may have."""
 
     entity_types: list[EntityType]
     entity_attribute_types: list[EntityAttributeType]
@@ -62,7 +62,7 @@ class DataModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
 
 
 def load_data_model(path: Path = EXPORT_FILE) -> dict[str, Any]:
-    """Read an export file; raises `msgspec.ValidationError` if it is none."""
+    """Read an export file. Raises `msgspec.ValidationError` if it isn't one."""
     export = path.read_bytes()
     msgspec.json.decode(export, type=DataModel)
     data_model: dict[str, Any] = msgspec.json.decode(export)

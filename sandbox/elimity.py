@@ -1,4 +1,4 @@
-"""An Elimity Insights with one source that agents import into, and that can be read back."""
+"""A simulated Elimity Insights with one source, which agents can import into and read back."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NEIGHBOR = {
 
 
 class ConnectorLog(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A line of the Logs tab."""
+    """A line in the Logs tab."""
 
     level: Literal["info", "alert"]
     message: str
@@ -62,7 +62,7 @@ class LoggedRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot as it arrived; `headers` have names in lower case."""
+    """A snapshot as it arrived. The names of `headers` are in lower case."""
 
     compressed: bytes
     headers: Mapping[str, str]
@@ -70,30 +70,30 @@ class Snapshot:
 
     @property
     def document(self) -> bytes:
-        """The JSON that was compressed."""
+        """The decompressed JSON."""
         return inflate(self.compressed)
 
     @property
     def body(self) -> dict[str, Any]:
-        """The JSON as objects, parsed anew each time."""
+        """The parsed JSON. Each access parses it again."""
         body: dict[str, Any] = msgspec.json.decode(self.document)
         return body
 
 
 @dataclass(slots=True)
 class Elimity:
-    """What Elimity Insights holds and how it behaves; serve its `app`. Every attribute may change while it is served.
+    """The content and behavior of an Elimity Insights. Serve its `app`; every attribute may change while it is served.
 
     Attributes:
-        data_model: of the source, as its export file spells it; that of the repository by default.
-        max_body_bytes: a larger request is refused with 413.
-        validate: whether snapshots are checked; benchmarks go without.
-        snapshots: every snapshot accepted, the current one last.
-        requests: every request that came in, whatever its answer.
-        listed: whether the API token may see the source; what it may not see answers queries as if it were empty.
-        archived: whether the list of sources calls the source archived.
-        paging: how the pages of queries look.
-        queries: every query answered.
+        data_model: The source's data model, in the format of an export file; by default the repository's.
+        max_body_bytes: The largest body to accept. Larger requests are refused with 413.
+        validate: Whether to check snapshots. Benchmarks don't.
+        snapshots: Every accepted snapshot, the current one last.
+        requests: Every request that arrived, whatever its answer.
+        listed: Whether the API token may see the source. If not, queries are answered as if the source were empty.
+        archived: Whether the list of sources marks the source as archived.
+        paging: How the pages of query results look.
+        queries: Every answered query.
     """
 
     data_model: Mapping[str, Any] = field(default_factory=load_data_model)
@@ -123,8 +123,8 @@ class Elimity:
         return self.snapshots[-1] if self.snapshots else None
 
     async def read_body(self, request: Request, content_type: str) -> bytes:
-        """Read the body of an allowed request; raises HTTPException for any other."""
-        # The request is read to its end even when it is refused: the client could not read why otherwise.
+        """Read the body of a request. Raises HTTPException if it is too large, or if a header is wrong or missing."""
+        # Read the whole request even if it is refused. Otherwise the client couldn't read the answer.
         body = await request.body()
         if self.max_body_bytes is not None and len(body) > self.max_body_bytes:
             raise HTTPException(413, f"the body is larger than {self.max_body_bytes} bytes")
@@ -135,17 +135,17 @@ class Elimity:
         return body
 
     def check_source(self, request: Request) -> None:
-        """Raise HTTPException for a source that is not there or credentials that are not its own."""
+        """Raise HTTPException if the source is unknown or the credentials aren't those of the source."""
         if request.path_params["source_id"] != self.source_id:
             raise HTTPException(404, "unknown source")
         _check_credentials(request, self.source_id, self.source_token)
 
     def check_api_token(self, request: Request) -> None:
-        """Raise HTTPException for credentials that are not those of the API token."""
+        """Raise HTTPException if the credentials aren't those of the API token."""
         _check_credentials(request, self.api_token_id, self.api_token_secret)
 
     def list_sources(self) -> list[dict[str, Any]]:
-        """Return what the API token may see; our source is not the first."""
+        """Return the sources that the API token may see. Ours is not the first."""
         identifier = int(self.source_id)
         neighbor = {**NEIGHBOR, "id": identifier + 1}
         source = {
@@ -158,7 +158,7 @@ class Elimity:
         return [neighbor, source] if self.listed else [neighbor]
 
     def answer_queries(self, body: bytes) -> Iterator[bytes]:
-        """Yield the JSON of the pages; raises ValueError, before any of it, for a body that is not supported."""
+        """Return the JSON of the pages in pieces. Raises ValueError for an unsupported body, before the first piece."""
         queries = parse_queries(body, int(self.source_id), msgspec.convert(self.data_model, DataModel))
         document = self.current.document if self.current and self.listed else NOTHING
         pages = answer(queries, document, self.paging, seed=len(self.queries))
@@ -166,7 +166,7 @@ class Elimity:
         return pages
 
     def accept_snapshot(self, snapshot: Snapshot) -> None:
-        """Replace what the source holds; raises ValueError for what is not a snapshot of its data model."""
+        """Replace what the source holds. Raises ValueError if the snapshot doesn't fit the source's data model."""
         if self.validate:
             check_snapshot(snapshot.document, msgspec.convert(self.data_model, DataModel))
         self.snapshots.append(snapshot)
@@ -183,7 +183,7 @@ def _check_credentials(request: Request, user: str, password: str) -> None:
 
 
 def values_of(entity: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an entity's values by attribute; days and times as text in ISO 8601."""
+    """Return an entity's values by attribute id, with dates and times as ISO 8601 text."""
     return {
         assignment["attributeTypeId"]: _plain(assignment["value"]["value"])
         for assignment in entity["attributeAssignments"]
@@ -255,7 +255,7 @@ def _application(elimity: Elimity) -> Starlette:
 
 @dataclass(frozen=True, slots=True)
 class _Door:
-    """Logs every request, before any fault."""
+    """Logs every request before faults are injected."""
 
     app: ASGIApp
     elimity: Elimity

@@ -1,4 +1,4 @@
-"""Faults injected on demand into what a server of the sandbox answers."""
+"""Injects faults into the answers of the sandbox's servers."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Kind = Literal["reset", "truncate", "cut", "html", "hang", "drip", "answer", "re
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A fault of the requests whose path begins with `path_prefix`: from the `nth` on, `count` times (None: for ever).
+    """A fault for requests whose path begins with `path_prefix`: from the `nth` on, `count` times (None: always).
 
     `kind` is the status of an error answer, or one of:
     `reset` (connection closed without an answer), `truncate` (connection closed in the middle of the body),
-    `cut` (half a body that claims to be whole), `html` (a proxy's page with status 200), `hang` (the answer is
+    `cut` (half a body, with a matching length), `html` (a proxy's page with status 200), `hang` (the answer is
     `seconds` late), `drip` (the body comes in small pieces, `seconds` apart), `answer` (`body` with status 200),
     `redirect` (to `location`), `mutate` (before the answer, `changes` users and work contracts are deleted and as many
     created).
@@ -57,7 +57,7 @@ class Planned:
     matched: int = 0
 
     def strikes(self, path: str) -> bool:
-        """Count a request; whether the fault befalls it."""
+        """Count a request, and return whether the fault applies to it."""
         if not path.startswith(self.fault.path_prefix):
             return False
         self.matched += 1
@@ -67,13 +67,13 @@ class Planned:
 
 @dataclass(slots=True)
 class Faults:
-    """The faults to come; both servers and several threads may share it."""
+    """The planned faults. Both servers and several threads may share it."""
 
     _planned: list[Planned] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
     def add(self, *faults: Fault) -> None:
-        """Plan faults; raises `msgspec.ValidationError` for an impossible one."""
+        """Plan faults. Raises `msgspec.ValidationError` for an invalid one."""
         checked = msgspec.convert(msgspec.to_builtins(faults), list[Fault])
         with self._lock:
             self._planned += [Planned(fault) for fault in checked]
@@ -84,12 +84,12 @@ class Faults:
             self._planned.clear()
 
     def planned(self) -> list[Planned]:
-        """Return every fault added since the last `clear`, those that have passed included."""
+        """Return every fault added since the last `clear`, including those that are over."""
         with self._lock:
             return list(self._planned)
 
     def take(self, path: str) -> Fault | None:
-        """Return the fault of this request: the one added first, where several befall it."""
+        """Count a request, and return its fault. If several apply, return the one that was added first."""
         with self._lock:
             striking = [planned.fault for planned in self._planned if planned.strikes(path)]
         return striking[0] if striking else None
@@ -97,14 +97,14 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class FaultInjection:
-    """The ASGI application with its faults; `mutate` changes what it holds."""
+    """Wraps an ASGI application and injects faults. `mutate` changes the data that it holds."""
 
     app: ASGIApp
     faults: Faults
     mutate: Callable[[Fault], None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or spoil the answer."""
+        """Answer a request, with its fault if it has one."""
         if scope["type"] != "http" or scope["path"].startswith(CONTROL):
             await self.app(scope, receive, send)
             return
@@ -112,7 +112,7 @@ class FaultInjection:
         if fault is None:
             await self.app(scope, receive, send)
             return
-        # The request is read first: a client that is still sending would see another fault than the one meant.
+        # Read the request first. A client that is still sending would see a different fault.
         again = _replay(await _read_body(receive), receive)
         if fault.kind == "reset":
             await _abort(scope, receive)
@@ -132,7 +132,7 @@ class FaultInjection:
             await _answer(fault)(scope, again, send)
 
     async def _whole_answer(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
-        """Return the head and the body of a good answer."""
+        """Return the head and the body of the application's answer."""
         messages: list[Message] = []
 
         async def keep(message: Message) -> None:
@@ -167,7 +167,7 @@ class FaultInjection:
 
 
 def control_routes(faults: Faults) -> list[Route]:
-    """Let another process plan faults: POST a JSON list of them, GET or DELETE them all."""
+    """Return the routes by which another process plans faults: POST a JSON list, GET or DELETE all."""
 
     async def control(request: Request) -> Response:
         if request.method == "POST":
@@ -202,7 +202,7 @@ async def _read_body(receive: Receive) -> bytes:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Give out a body already read, then go on receiving."""
+    """Return a `receive` that first returns a body already read, then goes on receiving."""
     left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Message:
@@ -222,7 +222,7 @@ async def _gone(receive: Receive) -> None:
 
 
 async def _gone_within(seconds: float, receive: Receive) -> bool:
-    """Wait; whether the client gave up before the time was over."""
+    """Wait for the client to disconnect, at most this long, and return whether it did."""
     try:
         await asyncio.wait_for(_gone(receive), seconds)
     except asyncio.TimeoutError:

@@ -1,4 +1,4 @@
-"""The filters of the v3 API on users."""
+"""The filters for users in the v3 API."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Matches: TypeAlias = Callable[[Mapping[str, object]], bool]
 
 
 def parse_filter(field: Field, text: str, *, since_excludes: bool = False, fractions: bool = True) -> Matches:
-    """Make the test that `modifiedAt=since,2025-01-01` and the like stand for; raises ValueError if there is none.
+    """Return the test for a filter such as `modifiedAt=since,2025-01-01`. Raises ValueError if it is not supported.
 
-    The documentation leaves open whether `since` includes the moment it names, and whether that may have a fraction.
+    The documentation doesn't say whether `since` includes the given time, nor whether a time may have a fraction.
     """
     operator, *operands = text.split(",")
     name = field.name
@@ -31,7 +31,7 @@ def parse_filter(field: Field, text: str, *, since_excludes: bool = False, fract
             return lambda row: isinstance(value := row[name], int) and value >= number
     if field.kind == "timestamp":
         bounds = [_timestamp(operand, fractions) for operand in operands]
-        # Timestamps of one form sort as text, with and without a fraction.
+        # Timestamps in this format sort correctly as text, with and without a fraction.
         if operator == "since" and len(bounds) == 1:
             is_in_order = lt if since_excludes else le
             return lambda row: isinstance(value := row[name], str) and is_in_order(bounds[0], value)

@@ -1,4 +1,4 @@
-"""A Lucca with the users of its v3 API and the work contracts of its v4 API."""
+"""A simulated Lucca: the users of its v3 API and the work contracts of its v4 API."""
 
 from __future__ import annotations
 
@@ -56,22 +56,22 @@ Hook = Callable[["Lucca", str, int], None]
 
 @dataclass(slots=True)
 class Lucca:
-    """What Lucca holds and how it behaves; serve its `app`. Every attribute may change while it is served.
+    """The content and behavior of a Lucca. Serve its `app`; every attribute may change while it is served.
 
     Attributes:
-        max_page: rows the server gives at most, whatever the limit asked for.
-        requests_per_window: in any window of `window_seconds`; None switches the limit off.
-        retry_after: whether a 429 says how long to wait.
-        allow_former: whether the key has the right to former employees.
-        hidden_fields: fields outside the key's role, silently missing: `mail`, `manager.mail`.
-        clock: what time it is where Lucca runs.
-        zone: that of the clock from which `modifiedAt` is read; the documentation names none.
-        since_excludes: whether the filter `since` leaves out the very moment it names; not documented.
-        filter_fractions: whether a filter's timestamps may have fractions of a second; not documented.
-        embed_contract_types: whether contracts carry `type`, `establishment` and `spc`, or their ids only.
-        forbidden_paths: resources outside the key's role.
-        on_request: called as (lucca, path, nth) before the nth allowed request of a path is answered.
-        requests: every request that came in, whatever its answer.
+        max_page: The most rows on a page, whatever limit is requested.
+        requests_per_window: The most requests in any window of `window_seconds`; None turns the limit off.
+        retry_after: Whether a 429 says how long to wait.
+        allow_former: Whether the API key may read former employees.
+        hidden_fields: Fields outside the key's role, such as `mail` or `manager.mail`. They are silently omitted.
+        clock: Returns the current time of Lucca's server.
+        zone: The time zone of `modifiedAt`; the documentation names none.
+        since_excludes: Whether the filter `since` excludes the given time itself; not documented.
+        filter_fractions: Whether a filter's timestamps may have fractions of a second; not documented.
+        embed_contract_types: Whether contracts have `type`, `establishment` and `spc`, or only their ids.
+        forbidden_paths: Resources outside the key's role.
+        on_request: Called as (lucca, path, nth) before the nth allowed request of a path is answered.
+        requests: Every request that arrived, whatever its answer.
     """
 
     company: Company
@@ -104,7 +104,7 @@ class Lucca:
 
     @contextmanager
     def changing(self) -> Iterator[Company]:
-        """Give out the company to change it between two answers."""
+        """Yield the company, to change it between two answers."""
         with self._lock:
             yield self.company
             self._views.clear()
@@ -117,7 +117,7 @@ class Lucca:
         return hired
 
     def modify(self, ids: set[int]) -> None:
-        """Let users be modified now."""
+        """Set `modifiedAt` of users to the current time."""
         now = self.clock().astimezone(self.zone)
         fraction = f".{now.microsecond // 1000:03}".rstrip("0").rstrip(".")
         with self.changing() as company:
@@ -126,7 +126,7 @@ class Lucca:
                     user["modifiedAt"] = f"{now:%Y-%m-%dT%H:%M:%S}{fraction}"
 
     def create_contracts(self, count: int, random: Random) -> list[WorkContract]:
-        """Add work contracts to users picked at random."""
+        """Add work contracts to random users."""
         with self.changing() as company:
             return company.sign_contracts(count, random)
 
@@ -141,7 +141,7 @@ class Lucca:
             company.delete_contracts(ids)
 
     def churn(self, changes: int, random: Random) -> None:
-        """Delete as many users and as many work contracts, picked at random, and create as many."""
+        """Delete `changes` random users and as many work contracts, then create as many of each."""
         with self.changing() as company:
             users = [user["id"] for user in company.users]
             company.delete_users(set(random.sample(users, min(changes, len(users)))))
@@ -151,7 +151,7 @@ class Lucca:
             company.sign_contracts(changes, random)
 
     def answer(self, request: Request) -> Response:
-        """Answer an allowed request; raises HTTPException for any other."""
+        """Answer a request. Raises HTTPException if it must be refused."""
         path = request.url.path
         expected = f"lucca application={self.api_key}"
         if not compare_digest(request.headers.get("authorization", "").encode(), expected.encode()):
@@ -176,7 +176,7 @@ class Lucca:
         return Response(body, media_type="application/json")
 
     def log(self, path: str, query: dict[str, str]) -> float:
-        """Log a request and return for how many seconds it has to be turned away: 0 to let it pass."""
+        """Log a request, and return how many seconds the client must wait; 0 lets the request pass."""
         with self._lock:
             self.requests.append(LoggedRequest(path, query, time.monotonic()))
             self.rate_limit.requests, self.rate_limit.seconds = self.requests_per_window, self.window_seconds
@@ -219,7 +219,7 @@ class Lucca:
             if (former or not has_left(user, today)) and all(matches(user) for matches in filters)
         ]
         if order is None:
-            # No order is promised: not that of the ids, so that nobody relies on it.
+            # Lucca promises no default order. Don't sort by id, so that no client relies on that.
             return sorted(users, key=lambda user: (user["lastName"] or "", -user["id"]))
         name, _, direction = order.partition(",")
         ordered_by = USER_SCHEMA.get(name.lower())
@@ -259,7 +259,7 @@ class Lucca:
         return rows
 
     def _view(self, key: object, make: Callable[[], Sequence[Mapping[str, object]]]) -> Sequence[Mapping[str, object]]:
-        """Keep what all pages of a walk have in common, until the company changes."""
+        """Cache the rows that all pages of a query share, until the company changes."""
         if key not in self._views:
             self._views[key] = make()
         return self._views[key]
@@ -267,7 +267,7 @@ class Lucca:
 
 @dataclass(frozen=True, slots=True)
 class _Door:
-    """Logs every request and turns away those over the limit, before any fault."""
+    """Logs every request and refuses those over the rate limit, before faults are injected."""
 
     app: ASGIApp
     lucca: Lucca
@@ -312,7 +312,7 @@ def _application(lucca: Lucca) -> Starlette:
 
 
 def _refuse(request: Request, error: Exception) -> Response:
-    """Tell of an error as v3 does, or as the problem details of v4 (RFC 7807)."""
+    """Return an error in the format of v3, or as the problem details of v4 (RFC 7807)."""
     if not isinstance(error, HTTPException):
         raise error
     status, message = error.status_code, error.detail
@@ -326,7 +326,7 @@ def _refuse(request: Request, error: Exception) -> Response:
 
 
 def _take_count(selection: Selection) -> bool:
-    """Take `collection.count` out of the selected fields; whether it was there."""
+    """Remove `collection.count` from the selected fields, and return whether it was there."""
     collection = selection.pop("collection", None)
     if collection not in (None, {"count": {}}):
         raise ValueError("of the collection there is a count only")

@@ -1,4 +1,4 @@
-"""The `fields` of the v3 API: which fields of a row come back, and how they nest."""
+"""The parameter `fields` of the v3 API: it selects fields of rows and of their embedded objects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT: Selection = {"id": {}, "name": {}, "url": {}}
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field as Lucca spells it; an embedded object, or a list of them, has fields of its own."""
+    """A field, with its name as Lucca spells it. Embedded objects, and lists of them, have fields of their own."""
 
     name: str
     kind: Kind
@@ -27,13 +27,13 @@ class Field:
 
 
 def schema_of(row: type) -> dict[str, Field]:
-    """Return the fields of a row's type by their names in lower case, as names are compared without case."""
+    """Return the fields of a row type by lower-case name, because Lucca ignores the case of names."""
     hints = get_type_hints(row, include_extras=True)
     return {name.lower(): _field(name, hint) for name, hint in hints.items()}
 
 
 def parse_fields(text: str) -> Selection:
-    """Read `id,department[id,name],manager.mail`; raises ValueError if it is malformed."""
+    """Parse `id,department[id,name],manager.mail`. Raises ValueError if it is malformed."""
     tokens = deque(re.findall(r"[^,\[\]]+|[,\[\]]", text))
     selection = _parse(tokens, text)
     if tokens:
@@ -42,9 +42,9 @@ def parse_fields(text: str) -> Selection:
 
 
 def projector(selection: Selection, schema: Schema, hidden: frozenset[str], path: str = "") -> Project:
-    """Make what turns a row into the selected fields of it; raises ValueError for a field there is not.
+    """Return a function that reduces a row to the selected fields. Raises ValueError for an unknown field.
 
-    A field in `hidden` (dotted, in lower case) is left out without a word.
+    Fields in `hidden` (dotted, in lower case) are silently omitted.
     """
     plan: list[tuple[str, Callable[[object], object] | None]] = []
     for name, nested in selection.items():

@@ -1,6 +1,6 @@
-"""The pulling side of Elimity Insights: it asks a custom gateway for an import, in either generation of the protocol.
+"""Imports through a custom gateway as Elimity Insights does, in either generation of the protocol.
 
-`python -m sandbox.pulling` shows an import end to end, with a Lucca of the sandbox and a real `lucca-gateway`.
+`python -m sandbox.pulling` runs imports end to end, with the sandbox's Lucca and a real `lucca-gateway`.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ GENERATIONS: tuple[Generation, ...] = ("v1alpha1", "v1alpha2")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 START_SECONDS = 60
 STOP_SECONDS = 30
-# The one that is installed beside this Python.
+# The command that is installed beside this Python.
 GATEWAY = Path(sys.executable).parent / "lucca-gateway"
 
 
 def responses(
     gateway_url: str, generation: Generation, configuration: Mapping[str, Any], token: str | None = None
 ) -> Iterator[Response]:
-    """Yield what a gateway streams for an import, as the vendor's generated client reads it.
+    """Request an import, and yield the gateway's responses as the vendor's generated client reads them.
 
     Raises:
         ConnectError: The gateway ended the stream with an error, or could not be reached.
@@ -78,11 +78,11 @@ def pull(
     configuration: Mapping[str, Any],
     token: str | None = None,
 ) -> None:
-    """Import through a gateway: the source's content is replaced if the stream ends well, and stays as it is if not.
+    """Import through a gateway. Replace what the source holds only if the stream ends without an error.
 
     Raises:
-        ConnectError: The import failed; the reason is in the source's logs too.
-        ValueError, `msgspec.DecodeError`: What was streamed is no snapshot of the source's data model.
+        ConnectError: The import failed. The source's logs say why, too.
+        ValueError, `msgspec.DecodeError`: The streamed data doesn't fit the source's data model.
     """
     order = {attribute["id"]: number for number, attribute in enumerate(elimity.data_model["entityAttributeTypes"])}
     entities: list[dict[str, Any]] = []
@@ -104,7 +104,7 @@ def pull(
 
 @dataclass
 class GatewayProcess:
-    """A `lucca-gateway` that runs, and what it has logged so far."""
+    """A running `lucca-gateway`, and what it has logged so far."""
 
     process: subprocess.Popen[str]
     url: str = ""
@@ -118,7 +118,7 @@ class GatewayProcess:
 
 @contextmanager
 def running_gateway(environment: Mapping[str, str], script: Path = GATEWAY) -> Iterator[GatewayProcess]:
-    """Run the console script on a free port until the block ends; its settings come from `environment` alone."""
+    """Run the console script on a free port until the block ends. Its settings come only from `environment`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LUCCA_GATEWAY_")}
     with subprocess.Popen(  # noqa: S603 - the project's own command
         [script, "--port", "0"], stderr=subprocess.PIPE, text=True, env={**inherited, **environment}
@@ -158,7 +158,7 @@ def _log(elimity: Elimity, level: Literal["alert", "info"], message: str) -> Non
 
 
 def _entity(entity: Entity, order: Mapping[str, int]) -> dict[str, Any]:
-    """Return an entity in the form of a snapshot, its attributes in order: on the wire they have none."""
+    """Return an entity as in a snapshot. Its attributes are sorted, because they have no order on the wire."""
     assignments = sorted(entity.attribute_assignments.items(), key=lambda item: order.get(item[0], len(order)))
     return {
         "attributeAssignments": [
@@ -193,7 +193,7 @@ def _moment(timestamp: Timestamp) -> datetime:
 
 
 def main(arguments: list[str]) -> int:
-    """Import a made-up company once in each generation, and tell what arrived."""
+    """Import a made-up company once in each generation of the protocol, and print what arrived."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.pulling", description="An import through lucca-gateway.")
     parser.add_argument("--employees", type=int, default=250, metavar="N", help="how large the company is")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="the same seed makes the same company")

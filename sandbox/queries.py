@@ -1,7 +1,7 @@
-"""Queries of what a source holds: which ones are answered, and how.
+"""Parses and answers queries of what a source holds.
 
-The vendor's documentation leaves some of it unstated. There the answer is the most awkward one that the vendor's own
-client (`elimity_insights_client.api.entities`) reads well, and `Paging` changes it.
+Where the vendor's documentation leaves a detail open, the answer is the most awkward one that the vendor's own client
+(`elimity_insights_client.api.entities`) reads correctly. `Paging` changes these details.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ Natural = Annotated[int, msgspec.Meta(ge=0)]
 Unsupported = Annotated[list[Any], msgspec.Meta(max_length=0)]
 
 ENTITIES_A_CHUNK = 100
-# Whole numbers below are written without a fraction, as most servers do.
+# Smaller whole numbers are written without a fraction, as most servers do.
 LARGEST_INTEGER = 2**53
-# The vendor's client tolerates text that is no date; it fails on text that is no number or no time.
+# The vendor's client accepts text that isn't a date, but fails on text that isn't a number or a time.
 UNASSIGNED: dict[str, str | None] = {
     "boolean": "false",
     "date": "",
@@ -50,13 +50,13 @@ UNASSIGNED: dict[str, str | None] = {
 
 
 class Condition(Wire):
-    """Which entities are meant: all of them, as nothing else is supported."""
+    """Which entities to return. Only the condition for all of them is supported."""
 
     boolean: bool
     type: Literal["literal"]
 
     def __post_init__(self) -> None:
-        """Refuse a condition that nobody meets."""
+        """Refuse the condition `false`."""
         if not self.boolean:
             raise ValueError("no literal but true is supported")
 
@@ -79,14 +79,14 @@ Expression: TypeAlias = Assigned | Attribute
 
 
 class Inclusion(Wire):
-    """What is told of each entity, beside its id and name."""
+    """A value to return for each entity, besides its id and name."""
 
     expr: Expression
     type: ValueType
 
 
 class Query(Wire):
-    """A question for the entities of one type."""
+    """A query for the entities of one type."""
 
     alias: Literal[""]
     condition: Condition
@@ -104,13 +104,13 @@ class Query(Wire):
 
 @dataclass(slots=True)
 class Paging:
-    """How pages look where the vendor's documentation leaves it open.
+    """The details of pages that the vendor's documentation leaves open.
 
     Attributes:
-        max_results: a page has no more results than that, whatever the limit of the query.
-        stable_order: whether the same entities come in the same order each time; it is never that of the snapshot.
-        unassigned: the value of an unassigned attribute, by the attribute's type.
-        time_zone: of timestamps; a snapshot's are in UTC.
+        max_results: The most results on a page, whatever the limit of the query.
+        stable_order: Whether the entities come in the same order each time. It is never that of the snapshot.
+        unassigned: The value of an unassigned attribute, by the attribute's type.
+        time_zone: The time zone of timestamps in answers. Those in snapshots are in UTC.
     """
 
     max_results: int | None = None
@@ -120,7 +120,7 @@ class Paging:
 
 
 def parse_queries(body: bytes, source_id: int, data_model: DataModel) -> list[Query]:
-    """Read the body of a request; raises ValueError or `msgspec.DecodeError`, with words, for unsupported queries."""
+    """Parse the body of a request. Raises ValueError or `msgspec.DecodeError`, with a reason, if it isn't supported."""
     queries = msgspec.json.decode(body, type=list[Query])
     for query in queries:
         if query.source_id != source_id:
@@ -134,13 +134,13 @@ def parse_queries(body: bytes, source_id: int, data_model: DataModel) -> list[Qu
 
 
 def answer(queries: Sequence[Query], document: bytes, paging: Paging, seed: int) -> Iterator[bytes]:
-    """Yield the JSON of the pages, in pieces: neither the entities nor the pages are ever all in memory as objects.
+    """Yield the JSON of the pages in pieces, without ever holding all entities or pages in memory as objects.
 
     Args:
-        queries: What is asked.
+        queries: The queries to answer.
         document: The JSON of the snapshot that the source holds.
         paging: How pages look.
-        seed: Of the order of the entities, unless it is stable.
+        seed: Determines the order of the entities, unless it is stable.
     """
     held = msgspec.json.decode(document, type=_Held).entities
     yield b"["
@@ -157,7 +157,7 @@ def answer(queries: Sequence[Query], document: bytes, paging: Paging, seed: int)
 
 
 class _Held(msgspec.Struct):
-    """A snapshot whose entities are yet to be decoded."""
+    """A snapshot whose entities are not decoded yet."""
 
     entities: list[msgspec.Raw]
 
@@ -187,7 +187,7 @@ def _joined(results: Iterator[bytes]) -> Iterator[bytes]:
 def _result(entity: Entity, query: Query, paging: Paging) -> dict[str, Any]:
     values = {assignment.attribute_type_id: assignment.value for assignment in entity.attribute_assignments}
     return {
-        # Whether Elimity Insights calls somebody active has nothing to do with the Status of a snapshot.
+        # The flag `active` of Elimity Insights is unrelated to the attribute Status in a snapshot.
         "entity": {"active": zlib.crc32(entity.id.encode()) % 4 > 0, "id": entity.id, "name": entity.name},
         "inclusions": list(_inclusions(values, query.include, paging)),
         "linkGroupByPages": [],
@@ -221,6 +221,6 @@ def _text(value: Value, time_zone: tzinfo) -> str:
     if isinstance(value, DateValue):
         return date(*msgspec.structs.astuple(value.value)).isoformat()
     if isinstance(value, DateTimeValue):
-        moment = datetime(*msgspec.structs.astuple(value.value))  # noqa: DTZ001 - the next line tells the zone
+        moment = datetime(*msgspec.structs.astuple(value.value))  # noqa: DTZ001 - the next line sets the zone
         return moment.replace(tzinfo=timezone.utc).astimezone(time_zone).isoformat().replace("+00:00", "Z")
     return time(*msgspec.structs.astuple(value.value)).isoformat()

@@ -1,4 +1,4 @@
-"""The limit on requests in a sliding window of time."""
+"""Limits the number of requests in a sliding window of time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RateLimit:
-    """Lets `requests` pass in any window of `seconds`; those turned away do not count. None: no limit."""
+    """Lets `requests` pass in any window of `seconds` (None: no limit). Refused requests don't count."""
 
     requests: int | None = 50
     seconds: float = 60.0
@@ -23,7 +23,7 @@ class RateLimit:
     _lock: Lock = field(default_factory=Lock)
 
     def seconds_to_wait(self) -> float:
-        """Let a request pass and return 0, or return after how many seconds one would pass."""
+        """Let a request pass and return 0, or return the seconds until one would pass."""
         if self.requests is None:
             return 0.0
         now = self.clock()

@@ -1,4 +1,4 @@
-"""Rows of Lucca as they stand on the wire."""
+"""The rows that Lucca's APIs return."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Manager(TypedDict):
 
 
 class SensitiveFields(TypedDict):
-    """The fields of a user that nobody should ask for."""
+    """The fields of a user that no client should request."""
 
     birthDate: Timestamp
     address: str
@@ -52,7 +52,7 @@ SENSITIVE_FIELDS = tuple(SensitiveFields.__annotations__)
 
 
 class User(SensitiveFields):
-    """A user of the v3 API, with every field it has."""
+    """A user of the v3 API, with all its fields."""
 
     id: int
     url: str
@@ -86,7 +86,7 @@ class Embedded(TypedDict):
 
 
 class WorkContract(TypedDict):
-    """A work contract of the v4 API; some tenants leave the embedded objects out."""
+    """A work contract of the v4 API. Some tenants omit the embedded objects."""
 
     id: int
     ownerId: int

@@ -1,4 +1,4 @@
-"""Serving an application of the sandbox over HTTP, or HTTPS, on loopback."""
+"""Serves an application of the sandbox over HTTP or HTTPS on loopback."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ STOP_SECONDS = 5
 
 
 def utc_now() -> datetime:
-    """Return what time it is."""
+    """Return the current time in UTC."""
     return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """The ASGI application with a date on its answers, as servers put it there, but by a clock of its own."""
+    """Wraps an ASGI application and adds a Date header to its answers, with the time of a given clock."""
 
     app: ASGIApp
     clock: Callable[[], datetime] = utc_now
@@ -50,18 +50,18 @@ class Dated:
 
 
 class _Protocol(H11Protocol):
-    """Lends the application its connection, for faults below HTTP."""
+    """Gives the application access to its connection, for faults below HTTP."""
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
         super().connection_made(transport)
-        # Head and body are sent apart: the body would wait for the client's delayed acknowledgement.
+        # Head and body are sent separately. With Nagle's algorithm, the body would wait for the client's delayed ACK.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.app_state = {**self.app_state, "transport": transport}
 
 
 class _Server(uvicorn.Server):
-    """Stops at once, as hundreds of tests need; uvicorn's own takes its time."""
+    """Stops at once. The shutdown of uvicorn itself is too slow for hundreds of tests."""
 
     @override
     async def main_loop(self) -> None:
@@ -74,7 +74,7 @@ class _Server(uvicorn.Server):
             server.close()
         for connection in self.server_state.connections:
             connection.transport.abort()
-        # A request that is being answered in another thread may take a moment to notice.
+        # A request that another thread is answering may take a moment to notice.
         for _ in range(STOP_SECONDS * 100):
             if not (self.server_state.connections or self.server_state.tasks):
                 break
@@ -90,10 +90,10 @@ def serve(
     keyfile: Path | None = None,
     ca_certs: Path | None = None,
 ) -> Iterator[str]:
-    """Serve in a thread until the block ends; gives the base URL, without a slash at its end.
+    """Serve in a thread until the block ends, and yield the base URL without a trailing slash.
 
-    With a `certfile` (and `keyfile`) over HTTPS; with `ca_certs` only for clients with a certificate of theirs.
-    Port 0 takes a free one.
+    With a `certfile` (and `keyfile`), it serves HTTPS. With `ca_certs`, clients need a certificate of one of these CAs.
+    Port 0 takes a free port.
     """
     config = uvicorn.Config(
         app,
@@ -111,10 +111,10 @@ def serve(
         ssl_cert_reqs=ssl.CERT_REQUIRED if ca_certs else ssl.CERT_NONE,
     )
     config.load()
-    # Connections wait in the backlog from here on, so there is nothing to wait for before the block begins.
+    # From here on, connections wait in the backlog, so the block needn't wait until the server runs.
     listener = socket.create_server(("127.0.0.1", port), backlog=128)
     server = _Server(config)
-    # Python waits for threads before it calls what is registered with atexit, unless they are daemons.
+    # A daemon: Python waits for all other threads before it calls atexit handlers.
     thread = Thread(target=server.run, args=([listener],), name="sandbox server", daemon=True)
     thread.start()
     try:

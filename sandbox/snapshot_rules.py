@@ -1,4 +1,4 @@
-"""What Elimity Insights accepts as a snapshot."""
+"""Checks snapshots by the rules of Elimity Insights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Identifier = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Wire(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="camel"):
-    """An object with exactly the keys it has."""
+    """A JSON object that has no other keys than its fields."""
 
 
 class Date(Wire):
@@ -107,7 +107,7 @@ class AttributeAssignment(Wire):
 
 
 class Entity(Wire):
-    """An employee, for one."""
+    """An entity, such as an employee."""
 
     attribute_assignments: list[AttributeAssignment]
     id: Identifier
@@ -126,7 +126,7 @@ class Relationship(Wire):
 
 
 class Snapshot(Wire):
-    """Everything a source holds from now on."""
+    """The complete new content of a source."""
 
     entities: list[Entity]
     relationships: list[Relationship]
@@ -134,7 +134,7 @@ class Snapshot(Wire):
 
 
 def inflate(body: bytes) -> bytes:
-    """Decompress exactly one whole zlib stream; raises ValueError for anything else."""
+    """Decompress one complete zlib stream. Raises ValueError for anything else."""
     stream = zlib.decompressobj()
     try:
         inflated = stream.decompress(body)
@@ -148,7 +148,7 @@ def inflate(body: bytes) -> bytes:
 
 
 def check_snapshot(document: bytes, data_model: DataModel) -> None:
-    """Raise ValueError or `msgspec.DecodeError`, with words, for what is not a snapshot of this data model."""
+    """Raise ValueError or `msgspec.DecodeError`, with a reason, if it isn't a snapshot of this data model."""
     snapshot = msgspec.json.decode(document, type=Snapshot)
     if isinstance(snapshot.history_timestamp, DateTime):
         _check_day(snapshot.history_timestamp)

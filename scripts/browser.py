@@ -1,7 +1,7 @@
-"""Make sure that there is a Chromium for the tests of the report: `python -m scripts.browser`.
+"""Find or install a Chromium for the tests of the report: `python -m scripts.browser`.
 
-It is the system's; else one from the system's package manager, where we may install something; else playwright's.
-Without any, those tests are skipped, but in CI that is an error.
+It looks for the system's Chromium, then installs one with apt-get if it runs as root, then downloads playwright's.
+Without a browser, those tests are skipped. In CI, that is an error.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ APT_GET = (
     ("apt-get", "update", "-qq"),
     ("apt-get", "install", "-qq", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core"),
 )
-# Does nothing if it is there already.
+# Does nothing if it is already installed.
 PLAYWRIGHT = ((str(Path(sys.executable).parent / "playwright"), "install", "chromium-headless-shell"),)
 
 
 def system_chromium() -> str | None:
-    """Return where the system has a Chromium, if it does."""
+    """Return the path of the system's Chromium, if there is one."""
     return next(filter(None, map(shutil.which, COMMANDS)), None)
 
 

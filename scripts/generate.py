@@ -1,6 +1,6 @@
-"""Writes generated files and tables from the code; with --check it only names those that are out of date.
+"""Generates files and tables from the code. With --check, it only names the files that are out of date.
 
-In Markdown and YAML, generated text stands between a line with `generated: NAME` and one with `end of generated`.
+In Markdown and YAML, generated text is between a line with `generated: NAME` and one with `end of generated`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 KIT = "lucca-elimity-kit"
 PLUGINS: tuple[type[StrictPlugin], ...] = (TapLucca, TargetElimity)
-# Sets of settings any one of which is enough to run.
+# Groups of settings. One complete group is enough to run the plugin.
 GROUPS = {"tap-lucca": (("host", "api_key"),), "target-elimity": (CREDENTIALS, ("output_path",))}
 WITH_BLOCKS = (
     "tap-lucca/README.md",
@@ -39,9 +39,9 @@ WITH_BLOCKS = (
     "meltano.yml",
 )
 SDK_SETTINGS = ("stream_map", "flattening", "faker_config")
-# The repository has no public home yet. Then this is its address, and the variant the account that publishes it.
+# A placeholder. Once the repository is public, set its address, and `variant` to the account that publishes it.
 REPOSITORY = "https://git.example/lucca-elimity.git"
-# What is the same for every plugin. The hub rates the quality.
+# These are the same for every plugin. The hub rates the quality.
 HUB_METADATA = {"variant": "original", "maintenance_status": "beta", "quality": "unknown"}
 FROM_PROJECT = ("name", "namespace", "label", "executable", "commands")
 HUB_HEADER = "# Generated: the definition of this plugin for the Meltano hub.\n"
@@ -49,7 +49,7 @@ BLOCK = re.compile(r"(?P<begin>^.*generated: (?P<name>\S+).*\n)[\s\S]*?(?P<end>^
 
 
 def generated_files() -> dict[Path, str]:
-    """Return every file with generated content, as it should be."""
+    """Return the up-to-date content of every file with generated content."""
     blocks = dict(_blocks())
     files = {
         ROOT / "target-elimity/insights-client-lucca-data-model-export.json": export_file(),
@@ -64,7 +64,7 @@ def generated_files() -> dict[Path, str]:
     project = yaml.safe_load(files[ROOT / "meltano.yml"])
     for plugin in PLUGINS:
         kind, entry = _entry(project, plugin)
-        definition = _yaml(_hub_definition(plugin, entry), sort_keys=True)  # the hub wants its keys sorted
+        definition = _yaml(_hub_definition(plugin, entry), sort_keys=True)  # the hub requires sorted keys
         files[ROOT / "hub" / kind / f"{plugin.name}.yml"] = HUB_HEADER + definition
     return files
 
@@ -82,7 +82,7 @@ def _catalog() -> dict[str, Any]:
 
 
 def _settings(plugin: type[StrictPlugin]) -> dict[str, dict[str, Any]]:
-    """Return the settings that are the plugin's own, not the SDK's."""
+    """Return the plugin's own settings, without the SDK's."""
     properties: dict[str, dict[str, Any]] = plugin.config_jsonschema["properties"]
     return {name: schema for name, schema in properties.items() if not name.startswith(SDK_SETTINGS)}
 
@@ -106,7 +106,7 @@ def _gateway_settings_table() -> str:
 
 
 def _definition(plugin: type[StrictPlugin], settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return what the code says of a plugin, in Meltano's words."""
+    """Return a plugin's capabilities and settings in Meltano's format."""
     return {
         "capabilities": [capability.value for capability in plugin.capabilities],
         "settings_group_validation": [list(group) for group in GROUPS[plugin.name]],
@@ -115,7 +115,7 @@ def _definition(plugin: type[StrictPlugin], settings: dict[str, dict[str, Any]])
 
 
 def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    # Of any other kind, Meltano would coerce a value before the plugin can check it: `oui` would arrive as false.
+    # With any other kind, Meltano would coerce a value before the plugin can check it: `oui` would become false.
     setting: dict[str, Any] = {"name": name, "kind": "string"}
     setting |= {"sensitive": True} if schema.get("secret") else {}
     setting |= {"value": schema["default"]} if "default" in schema else {}
@@ -123,7 +123,7 @@ def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _entry(project: dict[str, Any], plugin: type[StrictPlugin]) -> tuple[str, dict[str, Any]]:
-    """Return which kind of plugin it is to Meltano, and its entry in meltano.yml."""
+    """Return the plugin's kind in Meltano, and its entry in meltano.yml."""
     return next(
         (kind, entry)
         for kind, entries in project["plugins"].items()
@@ -133,13 +133,13 @@ def _entry(project: dict[str, Any], plugin: type[StrictPlugin]) -> tuple[str, di
 
 
 def _hub_definition(plugin: type[StrictPlugin], entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the definition for the hub: what meltano.yml has, the SDK's settings too, and what the package tells."""
+    """Return the definition for the hub, from meltano.yml, all settings (the SDK's, too) and the package's metadata."""
     properties = plugin.settings_schema().schema["properties"]
-    # The faker is of use only with a package that the plugins do not bring along.
+    # The faker needs a package that the plugins don't depend on.
     definition = _definition(plugin, {name: schema for name, schema in properties.items() if name != "faker_config"})
     for setting in definition["settings"]:
         if "sensitive" in setting:
-            setting["kind"] = "password"  # the hub marks a secret in both ways
+            setting["kind"] = "password"  # the hub marks secrets both ways
     package = metadata(plugin.name)
     definition |= {
         "description": package["Summary"],
@@ -168,7 +168,7 @@ def _plain(default: object) -> str:
 
 
 def main() -> None:
-    """Write the files, or with --check exit with 1 if one is not as it should be."""
+    """Write the files. With --check, exit with 1 if one is out of date."""
     stale = [
         path
         for path, content in generated_files().items()

@@ -1,6 +1,6 @@
-"""The daily import of every tenant, for Dagster: a job and a schedule for each `tenants/*.meltano.yml`.
+"""Daily imports with Dagster: a job and a schedule for each tenant in `tenants/*.meltano.yml`.
 
-Dagster starts `meltano`, nothing else; it needs no package of the import. See docs/many-tenants.md.
+Dagster only starts `meltano`, so it needs none of the import's packages. See docs/many-tenants.md.
 
 Variables:
     LUCCA_IMPORT_MELTANO: The command `meltano`, if it is not on the path.
@@ -31,7 +31,7 @@ from dagster import (
 PROJECT = Path(__file__).resolve().parents[2]
 MELTANO = os.environ.get("LUCCA_IMPORT_MELTANO", "meltano")
 CRON = os.environ.get("LUCCA_IMPORT_CRON", "30 4 * * *")
-# What must never come from elsewhere: it would be another tenant's.
+# Each tenant must set these itself. A value from elsewhere would be another tenant's.
 IDENTITY = {
     "TAP_LUCCA_HOST",
     "TAP_LUCCA_API_KEY",
@@ -42,7 +42,7 @@ IDENTITY = {
 
 
 def _tenants() -> dict[str, dict[str, Any]]:
-    """Return the tenants by the names of their jobs, for which Dagster allows letters, digits and underscores."""
+    """Return the tenants by job name, in which Dagster allows only letters, digits and underscores."""
     tenants: dict[str, dict[str, Any]] = {}
     for file in sorted(PROJECT.glob("tenants/*.meltano.yml")):
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
@@ -61,13 +61,13 @@ TENANTS = _tenants()
 
 @op
 def meltano(context: OpExecutionContext) -> None:
-    """Run the import of the tenant; fail, with what Meltano calls an error, if it did not succeed."""
+    """Run the import of the tenant. If Meltano fails, raise a Failure with the errors that it logged."""
     tenant = TENANTS[context.job_name]
     if missing := sorted(IDENTITY - tenant["env"].keys()):
         raise Failure(f"The tenant '{tenant['name']}' needs {', '.join(missing)} under 'env'.")
     errors = []
     with subprocess.Popen(
-        # `el`, for `run` keeps its files where those of another tenant's run are.
+        # Not `run`: it keeps its files in the same folder as the runs of other tenants.
         [
             MELTANO,
             f"--environment={tenant['name']}",
@@ -89,7 +89,7 @@ def meltano(context: OpExecutionContext) -> None:
                 if re.search(r"\[(error|critical) *\]", line):
                     errors.append(line)
         except DagsterExecutionInterruptedError:
-            # Meltano would leave the tap and the target running.
+            # Signal the whole process group: Meltano would leave the tap and the target running.
             os.killpg(process.pid, signal.SIGTERM)
             raise
     if process.returncode:
@@ -103,7 +103,7 @@ def lucca_to_elimity() -> None:
 
 
 def schedule(job: JobDefinition) -> ScheduleDefinition:
-    """Return the schedule of a tenant's job, switched on from the start."""
+    """Return the schedule of a tenant's job. It is enabled from the start."""
     return ScheduleDefinition(
         name=f"{job.name}_daily",
         job=job,
@@ -113,6 +113,6 @@ def schedule(job: JobDefinition) -> ScheduleDefinition:
     )
 
 
-# The tag keeps the runs of a tenant apart: see dagster.yaml.
+# The tag makes the runs of one tenant wait for each other: see dagster.yaml.
 jobs = [lucca_to_elimity.to_job(name=name, tags={"tenant": name}, executor_def=in_process_executor) for name in TENANTS]
 definitions = Definitions(jobs=jobs, schedules=[schedule(job) for job in jobs])

@@ -1,1 +1,1 @@
-"""Custom gateway for Elimity Insights: it pulls the employees of Lucca HR."""
+"""A custom gateway for Elimity Insights, which imports the employees of Lucca HR."""

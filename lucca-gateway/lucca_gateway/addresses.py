@@ -1,7 +1,7 @@
-"""The addresses to which the gateway may connect: those of the public internet.
+"""Restricts the gateway to addresses on the public internet.
 
-The configuration values of an import name the host. Without these rules, anybody who may ask for an import could make
-the gateway call systems in its own network.
+The host comes from the configuration values of an import. Without this restriction, anybody who may request an import
+could make the gateway call systems in its own network.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError
 
-# https://www.rfc-editor.org/rfc/rfc6052: the last 32 bits are an IPv4 address, which a translator connects to.
+# https://www.rfc-editor.org/rfc/rfc6052: the last 32 bits are an IPv4 address that a translator connects to.
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Not every supported Python version knows that these aren't public: RFC 6890 (some clouds serve metadata there), 7526,
-# 8215, 9637 and 3879, and the address at which one cloud serves its machines.
+# Not every supported Python version knows that these aren't public.
 _NOT_PUBLIC = (
-    IPv4Network("192.0.0.0/24"),
-    IPv4Network("192.88.99.0/24"),
-    IPv4Network("168.63.129.16/32"),
-    IPv6Network("64:ff9b:1::/48"),
-    IPv6Network("3fff::/20"),
-    IPv6Network("fec0::/10"),
+    IPv4Network("192.0.0.0/24"),  # RFC 6890; some clouds serve metadata here
+    IPv4Network("192.88.99.0/24"),  # RFC 7526
+    IPv4Network("168.63.129.16/32"),  # one cloud's internal services for its virtual machines
+    IPv6Network("64:ff9b:1::/48"),  # RFC 8215
+    IPv6Network("3fff::/20"),  # RFC 9637
+    IPv6Network("fec0::/10"),  # RFC 3879
 )
 
 
@@ -49,7 +48,7 @@ def public_addresses(name: str, port: int) -> list[str]:
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is on the public internet, and so is each address that is embedded in it."""
+    """Whether an address, and every address embedded in it, is on the public internet."""
     ip: IPv4Address | IPv6Address = ip_address(address)
     if any(ip in network for network in _NOT_PUBLIC):
         return False

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lucca_gateway.settings import Settings
 
 SERVICES = "/elimity.insights.customgateway."
-LONGEST_PATH = 200  # characters of it in the log
+LONGEST_PATH = 200  # characters; the log cuts longer paths
 
 _logger = logging.getLogger("lucca_gateway.access")
 
@@ -34,7 +34,8 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request and log it, without query, headers and body."""
         status = 0
-        # A proxy in front may have read another length: https://www.rfc-editor.org/rfc/rfc9112#section-6.3.
+        # With both headers, a proxy may have read another length, so the connection is closed after the response:
+        # https://www.rfc-editor.org/rfc/rfc9112#section-6.3.
         ambiguous = {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
 
         async def watched(message: Message) -> None:

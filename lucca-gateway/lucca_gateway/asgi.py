@@ -1,4 +1,4 @@
-"""The types of ASGI that the gateway uses: https://asgi.readthedocs.io."""
+"""ASGI types, and a helper that responds: https://asgi.readthedocs.io."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class MountedApp(Protocol):
 
     @property
     def path(self) -> str:
-        """The prefix of the paths it serves, without a slash at the end."""
+        """The prefix of the paths it serves, without a trailing slash."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - types of other libraries
         """Serve a request."""
 
 
 async def respond(send: Send, status: int, body: bytes, content_type: str = "application/json", **headers: str) -> None:
-    """Send a whole response; an underscore in a header's name stands for a hyphen."""
+    """Send a complete response. Underscores in the names of headers become hyphens."""
     fields = {"content-type": content_type, "content-length": str(len(body)), **headers}
     encoded = [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()]
     await send({"type": "http.response.start", "status": status, "headers": encoded})

@@ -41,7 +41,7 @@ def serve() -> int:
 
 
 def _leave(*_: object) -> None:
-    """End at once, even if an import still waits for an answer from Lucca."""
+    """Exit at once, even if an import still waits for an answer from Lucca."""
     logging.shutdown()
     os._exit(0)
 
@@ -70,7 +70,7 @@ def _port(text: str) -> int:
 
 
 def _warn_operator(settings: Settings) -> None:
-    """Log what an operator must not overlook."""
+    """Log a warning for each risky or ignored setting."""
     if settings.tokens is None:
         _logger.warning(
             "NO TOKENS ARE VALIDATED: anybody who reaches this gateway and has an API key of Lucca can use it. "

@@ -1,4 +1,4 @@
-"""What an import yields, as protobuf messages of either generation of the protocol."""
+"""Encodes employees and log lines as protobuf messages of either generation of the protocol."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Response = TypeVar("Response", v1alpha1.PerformImportResponse, v1alpha2.PerformI
 
 
 def encode(item: Item, response: type[Response], log: Callable[[Log], Any]) -> Response:
-    """Return an item as a response; `log` encodes a log line for the same generation."""
+    """Encode an item as a response; `log` encodes log lines for the same generation."""
     return response(log=log(item)) if isinstance(item, Log) else response(entity=_entity(item))
 
 
@@ -59,7 +59,7 @@ def _string(value: str) -> Value:
 
 
 def _date(value: date) -> Value:
-    """Encode a day as its midnight in UTC."""
+    """Encode a day as midnight UTC."""
     return Value(date=Timestamp(seconds=(value.toordinal() - _EPOCH) * 86_400))
 
 

@@ -1,7 +1,7 @@
-"""The safeguard of an import: what it is compared with, and what is said of that.
+"""Sets up the safeguard of an import and applies it.
 
-A request brings the API token, and nothing else of that: the URL is the operator's, the source that of a validated
-token.
+A request supplies only the API token for the comparison. The URL comes from the operator's settings, and the source
+from the validated token.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from lucca_gateway.stopping import Stop
 
 API_TOKEN = ("api_token_id", "api_token_secret")
-# Whether a server answers while it waits for its gateway is unknown: it is not given the time that Lucca has. Together
-# less than the six minutes for which platforms are told to keep a silent connection.
+# Elimity Insights may not answer while it waits for its gateway, so it gets less time than Lucca. The sum stays below
+# the six minutes for which the platform must keep idle connections (see README.md).
 ANSWER_SECONDS = 30.0
 READING_SECONDS = 240.0
 MOST_RETRY_SECONDS = 30
@@ -69,7 +69,7 @@ def new_guard(values: Mapping[str, object], settings: Settings, source_id: str |
         values: The configuration values of the import.
         settings: The settings.
         source_id: The source id of the validated token, if there is one.
-        stop: Interrupts pauses between tries.
+        stop: Interrupts the pauses between tries.
 
     Raises:
         SettingsError: The import has an API token that cannot be used.
@@ -88,7 +88,7 @@ def new_guard(values: Mapping[str, object], settings: Settings, source_id: str |
     parts = _parts(settings.tokens.base_url)
     user, password = (token[name] for name in API_TOKEN)
     session = new_session("lucca-gateway")
-    # Over http, which is for loopback, a proxy would see the secret.
+    # Plain HTTP is only allowed on loopback. A proxy would see the secret.
     session.trust_env = parts.scheme == "https"
     session.auth = (user, password)
     retry_seconds = min(settings.tap["max_retry_seconds"], MOST_RETRY_SECONDS)
@@ -103,7 +103,7 @@ def new_guard(values: Mapping[str, object], settings: Settings, source_id: str |
 
 
 def what_was_compared(guard: Guard) -> str:
-    """Return a line for the Logs tab about the comparison, once all employees were added."""
+    """Return a line for the Logs tab about the comparison. Call it after all employees were added."""
     if not guard.comparison:
         return (
             "Nothing was compared with what the source holds: there are no configuration values 'api_token_id' and "
@@ -113,10 +113,10 @@ def what_was_compared(guard: Guard) -> str:
 
 
 def refuse_losses(guard: Guard, incoming: Import) -> None:
-    """Check that an import, all of whose employees were added, stays within the limits.
+    """Check that an import stays within the limits. Call it after all employees were added.
 
     Raises:
-        ImportRefusedError: It takes away too much.
+        ImportRefusedError: The import would remove too much.
     """
     if refused := list(guard.objections(incoming, None)):
         reasons = " ".join(objection.reason for objection in refused)

@@ -1,7 +1,7 @@
-"""One import: reads users and work contracts as tap-lucca does, and joins them as target-elimity does.
+"""Runs one import: reads users and work contracts like tap-lucca, and joins them like target-elimity.
 
-It knows nothing of the protocol and is not asynchronous: it is a generator that runs in a thread of its own. It reads
-everything and makes every employee once before it yields the first one, so hardly anything can fail after that.
+It is a synchronous generator that runs in its own thread and doesn't know the protocol. It reads everything and makes
+every employee once before it yields the first one, so hardly anything can fail after that.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 LUCCA = ("host", "api_key")
 CONFIGURATION_VALUES = (*LUCCA, *API_TOKEN)
-# An import logs its progress about this often: for people, and for proxies that close silent connections.
+# How often an import logs its progress: for people, and so that proxies don't close an idle connection.
 PROGRESS_SECONDS = 10.0
 EMPLOYEES_AT_ONCE = 200
 
@@ -63,14 +63,14 @@ class Reason(Enum):
     """Why an import failed."""
 
     CONFIGURATION = auto()  # a configuration value is missing or malformed
-    CREDENTIALS = auto()  # Lucca does not know the key, or Elimity Insights the API token
-    RIGHTS = auto()  # one of them lacks a right
-    DATA = auto()  # Lucca's data is not a whole import, or takes away too much
-    UNAVAILABLE = auto()  # Lucca, Elimity Insights, the network or the gateway's disk fails at the moment
+    CREDENTIALS = auto()  # Lucca rejects the API key, or Elimity Insights rejects the API token
+    RIGHTS = auto()  # the API key or the API token lacks a right
+    DATA = auto()  # Lucca's data is incomplete or invalid, or the import would remove too much
+    UNAVAILABLE = auto()  # a temporary failure of Lucca, Elimity Insights, the network or the gateway's disk
 
 
 class ImportFailedError(Exception):
-    """Nothing is imported. The message tells an administrator why, and quotes no record."""
+    """The import failed, and nothing is imported. The message says why, and quotes no record."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -84,21 +84,21 @@ def perform_import(
     stop: Stop,
     source_id: str | None = None,
 ) -> Generator[Sequence[Item], None, None]:
-    """Yield the log lines and employees of an import, several at once; nothing before Lucca has accepted the key.
+    """Yield the log lines and employees of an import in batches, the first one after Lucca accepted the API key.
 
     Args:
         configuration: The configuration values of the import.
         settings: The settings.
         tenants: The tenants in use.
-        stop: Tells the import to stop.
-        source_id: The source id of the request's token, if it has one that was validated.
+        stop: Stops the import.
+        source_id: The source id of the request's validated token, if there is one.
 
     Raises:
-        ImportFailedError: The import failed; what was yielded must be dropped.
-        StoppedError: The import was told to stop.
+        ImportFailedError: The import failed. Discard what was yielded.
+        StoppedError: `stop` was set.
     """
     with _as_import_error():
-        # A value that is copied from an email or a table often ends with a blank.
+        # Values that are copied from an email or a table often end with a space.
         values = {name: value.strip() if isinstance(value, str) else value for name, value in configuration.items()}
         tap = _Tap(config={**{name: values[name] for name in LUCCA if name in values}, **settings.tap})
         tenants.check(tap.instance_url)
@@ -128,7 +128,7 @@ def perform_import(
 def _deliver(incoming: Import, guard: Guard, settings: Settings, stop: Stop) -> Iterator[Sequence[Item]]:
     incoming.check_records()
     rules = Rules(datetime.now(settings.timezone).date(), settings.timezone, settings.contract_type_names)
-    # The first pass yields nothing: if an employee cannot be made, none has been sent yet.
+    # The first pass yields nothing, so no employee has been sent yet if one turns out to be invalid.
     for employee, _ in incoming.employees(rules):
         stop.check()
         guard.add(employee)
@@ -144,7 +144,7 @@ def _deliver(incoming: Import, guard: Guard, settings: Settings, stop: Stop) -> 
 
 
 def _collect(stream: LuccaStream, incoming: Import, stop: Stop) -> Iterator[list[Log]]:
-    """Read a stream to its end into the import; yield log lines."""
+    """Read all records of a stream into the import, and yield log lines."""
     what = stream.name.replace("_", " ")
     told = time.monotonic()
     count = 0
@@ -162,7 +162,7 @@ def _collect(stream: LuccaStream, incoming: Import, stop: Stop) -> Iterator[list
 
 @contextmanager
 def _as_import_error() -> Iterator[None]:
-    """Turn the errors of the tap and the target, whose messages administrators may read, into an ImportFailedError."""
+    """Turn errors of the tap and the target into an ImportFailedError. Administrators may read their messages."""
     try:
         yield
     except HostError as error:
@@ -187,9 +187,9 @@ def _as_import_error() -> Iterator[None]:
 
 
 class _Tap(TapLucca):
-    """The tap, in process: its streams are read one by one, and no message is written."""
+    """The tap in this process. The gateway reads its streams directly, and it writes no Singer messages."""
 
-    variables = ""  # administrators see no environment variables
+    variables = ""  # administrators set no environment variables, so messages don't name any
 
 
 def _reason(status: int | None) -> Reason:

@@ -1,4 +1,4 @@
-"""The public keys of the issuer of tokens, from its JWKS endpoint."""
+"""Fetches the public keys of the token issuer from its JWKS endpoint."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from lucca_elimity_kit.tls import TlsFiles
 
 ALGORITHM = "RS256"
-FETCH_SECONDS = 5.0  # for the connection, and again for the answer
+FETCH_SECONDS = 5.0  # to connect, and as many again for the answer
 MOST_BYTES = 1 << 20
-FRESH_SECONDS = 300.0  # older keys are fetched again …
-USABLE_SECONDS = 3600.0  # … but used for so long if the issuer can't be reached
-COOLDOWN_SECONDS = 30.0  # between fetches, if there are keys
+FRESH_SECONDS = 300.0  # older keys are fetched again
+USABLE_SECONDS = 3600.0  # keys stay in use this long if the issuer can't be reached
+COOLDOWN_SECONDS = 30.0  # between fetches, while there are keys
 
 _logger = logging.getLogger("lucca_gateway")
 
@@ -36,7 +36,7 @@ class KeysUnavailableError(Exception):
 
 
 class IssuerKeys:
-    """The keys of one issuer. All who need a fetch wait for the same one; who needs a fresh known key doesn't wait."""
+    """The keys of one issuer. Concurrent requests share one fetch. Requests with a known, fresh key don't wait."""
 
     def __init__(self, jwks_url: str, tls: TlsFiles) -> None:
         self._url = jwks_url
@@ -50,7 +50,7 @@ class IssuerKeys:
         """Return a key, or None if the issuer has no such key.
 
         Raises:
-            KeysUnavailableError: The keys have to be fetched, and can't be at the moment.
+            KeysUnavailableError: There are no usable keys, and they can't be fetched at the moment.
         """
         age = time.monotonic() - self._fetched
         if age > USABLE_SECONDS:
@@ -58,7 +58,7 @@ class IssuerKeys:
         cooling_down = self._keys and time.monotonic() - self._tried < COOLDOWN_SECONDS
         if (key_id not in self._keys or age > FRESH_SECONDS) and (self._fetch or not cooling_down):
             self._fetch = self._fetch or asyncio.create_task(self._fetch_keys())
-            # Resolving a host name, and connecting to each of its addresses, have no time limit together.
+            # No other time limit covers name resolution plus the attempts to connect to each address.
             await asyncio.wait({self._fetch}, timeout=2 * FETCH_SECONDS)
         if not self._keys:
             raise KeysUnavailableError
@@ -82,7 +82,7 @@ class IssuerKeys:
             found = []
         keys: dict[str | None, PyJWK] = {}
         for key in found:
-            with suppress(Exception):  # pyjwt raises anything if a key is malformed; others may be fine
+            with suppress(Exception):  # pyjwt raises all kinds of errors for a malformed key; the others may be fine
                 if key["kid"] and key.get("use", "sig") == "sig" and key.get("alg", ALGORITHM) == ALGORITHM:
                     keys[key["kid"]] = PyJWK({name: key[name] for name in ("kty", "kid", "n", "e")}, ALGORITHM)
         if not keys:

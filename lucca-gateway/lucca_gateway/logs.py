@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on the standard error, without any value of a request."""
+"""Structured logs: one JSON object per line on standard error, without any value of a request."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ import_id: ContextVar[str | None] = ContextVar("import_id", default=None)
 
 
 def configure(level: str) -> None:
-    """Write log lines from this level on as JSON, without the details that libraries log."""
+    """Log lines of this level and above as JSON, without the details that libraries log."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     quiet_libraries()
-    # They log every request, or how the tap was created.
+    # They log every request, or the creation of the tap.
     for name in ("pyrate_limiter", "singer_sdk", "tap-lucca"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # The tap sets the level of this logger each time it is created.
+    # Each new tap resets the level of this logger, so a level would have no lasting effect.
     logging.getLogger("singer_sdk.metrics").disabled = True
 
 
@@ -50,7 +50,7 @@ class JsonFormatter(logging.Formatter):
             line["import"] = identifier
         line.update(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[0]:
-            # Where it happened, but not the error's message: it may quote a record.
+            # Log where the error happened, but not its message: it may quote a record.
             line["error"] = record.exc_info[0].__name__
             line["traceback"] = "".join(traceback.format_tb(record.exc_info[2]))
         return msgspec.json.encode(line).decode()

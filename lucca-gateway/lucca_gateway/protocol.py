@@ -1,6 +1,6 @@
-"""The two generations of the custom gateway protocol (Connect RPC, protobuf), which run the same import.
+"""Serves both generations of the custom gateway protocol (Connect RPC, protobuf) with the same import.
 
-Services: `elimity.insights.customgateway.v1alpha1` (servers from 3.42 on) and `v1alpha2` (from 3.46 on).
+Services: `elimity.insights.customgateway.v1alpha1` (server 3.42 or later) and `v1alpha2` (3.46 or later).
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ if TYPE_CHECKING:
     from lucca_gateway.settings import Settings
     from lucca_gateway.tenants import Tenants
 
-# Elimity Insights reads it with Meta and sends it back with each import: it says how to interpret a cursor. Imports are
-# always whole and use no cursor, so there is only this version.
+# The version says how to interpret a cursor. Elimity Insights reads it with Meta and sends it back with each import.
+# Every import is a full one and uses no cursor, so there is only this version.
 VERSION = "1"
-# Configuration values are short. A longer request is not read to its end.
+# Configuration values are short. The gateway stops reading a request that is longer.
 MOST_BYTES_OF_A_REQUEST = 1 << 16
-# Seconds in which a client must accept the next bytes.
+# How many seconds a client may take to accept the next bytes.
 SEND_TIMEOUT = 120.0
 END_OF_STREAM = 0b10  # flag of an envelope: https://connectrpc.com/docs/protocol/#streaming-response
 
-# The generated application answers with these if path, method or content type are wrong.
+# The generated application answers with these if the path, method or content type is wrong.
 STATUSES_WITHOUT_ERROR = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
 INVALID_REQUEST = ConnectError(Code.INVALID_ARGUMENT, "The request is not a valid one of this method.")
 
@@ -69,7 +69,7 @@ _logger = logging.getLogger("lucca_gateway")
 
 
 class Gateway:
-    """The ASGI application of both services."""
+    """The ASGI application for both services."""
 
     def __init__(self, settings: Settings, tenants: Tenants) -> None:
         self._settings = settings
@@ -83,7 +83,7 @@ class Gateway:
             call.end(ConnectError(Code.UNAVAILABLE, "The gateway is being shut down. Run it again."))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one call, with generated applications of its own."""
+        """Serve one call. It gets its own instances of the generated applications."""
         call = _Call(self._settings, self._tenants, self._workers, scope.get(SOURCE_ID))
         services: tuple[MountedApp, ...] = (
             v1alpha1.ServiceASGIApplication(_V1Alpha1(call), read_max_bytes=MOST_BYTES_OF_A_REQUEST),
@@ -97,7 +97,7 @@ class Gateway:
             if error.code is not Code.CANCELED:
                 await _refuse_body(send, error)
             return
-        # Entities are small: compressed one by one they would hardly shrink.
+        # Turn off compression: it works on single messages, and entities are too small to shrink much.
         headers = [header for header in scope["headers"] if header[0] != b"connect-accept-encoding"]
         watcher = asyncio.create_task(_watch(receive, call))
         self._calls.add(call)
@@ -117,7 +117,7 @@ class _Call:
         """Whether the generated application could decode the request."""
         self.complete = False
         self.more_at_hand = False
-        """Whether the next message follows at once, so this one needn't be sent alone."""
+        """Whether another message follows at once, so that both can be sent together."""
         self._settings = settings
         self._tenants = tenants
         self._workers = workers
@@ -128,7 +128,7 @@ class _Call:
         self._ended.add_done_callback(lambda ended: ended.exception())
 
     def end(self, error: ConnectError) -> None:
-        """Stop the import and end the call with an error, unless it is over."""
+        """Stop the import. If the call hasn't ended yet, end it with an error."""
         self._stop.set()
         if not self._ended.done():
             self._ended.set_exception(error)
@@ -142,7 +142,7 @@ class _Call:
             ConnectError: The import failed; the message says why.
         """
         configuration = {
-            # A value that is not text, such as False, is refused by its name.
+            # A value that isn't text becomes False. The check of the settings refuses it and names the setting.
             name: value.string_value if value.HasField("string_value") else False
             for name, value in fields.items()
             if name in CONFIGURATION_VALUES
@@ -219,8 +219,8 @@ class _V1Alpha2(v1alpha2.Service):
 class _Sender:
     """Sends the answer of the generated application in larger pieces, and corrects its errors.
 
-    The generated application ends the stream of a cancelled call without an error, so a part would be imported as the
-    whole. If it can't decode a request, it reports an internal error and quotes the request.
+    The generated application ends the stream of a cancelled call without an error, so Elimity Insights would import a
+    part as if it were everything. If it can't decode a request, it reports an internal error that quotes the request.
     """
 
     def __init__(self, send: Send, call: _Call) -> None:
@@ -255,7 +255,10 @@ class _Sender:
 
 @contextmanager
 def _bugs_as_internal_errors() -> Iterator[None]:
-    """Log where an unexpected error happened, but not its message: it may quote a record."""
+    """Turn unexpected errors into internal errors of the protocol.
+
+    It logs where an error happened, but not its message, which may quote a record.
+    """
     try:
         yield
     except (ImportFailedError, StoppedError):
@@ -311,7 +314,7 @@ async def _watch(receive: Receive, call: _Call) -> None:
 
 
 def _is_error(body: bytes) -> bool:
-    """Whether the last envelope of a stream holds an error."""
+    """Whether the last envelope of a stream contains an error."""
     return "error" in msgspec.json.decode(body[5:])
 
 

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn, with a time limit for requests and a graceful end for imports."""
+"""The HTTP server: uvicorn with a time limit for requests and a graceful shutdown for imports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REQUEST_SECONDS = 10.0
 
 
 class Server(uvicorn.Server):
-    """Gives running imports some seconds to finish when it is told to stop, then ends them with an error."""
+    """On shutdown, gives running imports some seconds to finish, then ends them with an error."""
 
     def __init__(self, application: Application, host: str, port: int, patience: int) -> None:
         super().__init__(
@@ -72,7 +72,7 @@ class _Protocol(H11Protocol):
         super().on_response_complete()
 
     def _set_deadline(self) -> None:
-        """Start the time limit of the next request, and of what is missing of one that was answered early."""
+        """Start the time limit for the next request, or for the rest of one that was answered early."""
         if self._deadline:
             self._deadline.cancel()
         self._deadline = self.loop.call_later(REQUEST_SECONDS, self._close_if_incomplete)

@@ -76,7 +76,7 @@ SCHEMA = SettingsSchema(
                 "description": "`debug`, `info`, `warning` or `error`",
             },
         },
-        # An operator who sets one of the two URLs expects that tokens are validated.
+        # An operator who sets any of these expects that tokens are validated. That takes both URLs.
         "dependentRequired": dict.fromkeys(
             (*_TOKEN_URLS, "jwt_validation_audiences", "jwt_validation_issuer"), _TOKEN_URLS
         ),
@@ -88,7 +88,7 @@ SCHEMA = SettingsSchema(
 
 @dataclass(frozen=True, slots=True)
 class ListedHost:
-    """A host other than Lucca's own that the operator allows; without a port, on any port."""
+    """A host other than Lucca's own that the operator allows. If `port` is None, any port is allowed."""
 
     name: str
     port: int | None
@@ -96,24 +96,24 @@ class ListedHost:
 
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """What the claims of a token must be."""
+    """The rules for the claims of a token."""
 
     audiences: tuple[str, ...]
     base_url: str
     gateway_url: str
     issuer: str
     optional: bool
-    """Whether a request without a token is served; one with a wrong token never is."""
+    """Whether requests without a token are served. Those with a wrong token never are."""
 
     @property
     def jwks_url(self) -> str:
-        """Where the issuer publishes its keys."""
+        """The URL at which the issuer publishes its keys."""
         return f"{self.issuer.rstrip('/')}/.well-known/jwks.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings, checked."""
+    """The checked settings."""
 
     allowed_hosts: tuple[ListedHost, ...]
     tap: Mapping[str, int]
@@ -128,7 +128,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Return the settings; a variable that is empty or blank counts as not set.
+    """Read the settings. A variable that is empty or blank counts as not set.
 
     Raises:
         SettingsError: One of them is unknown, missing, out of range or malformed.
@@ -150,7 +150,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def _token_rules(settings: Mapping[str, Any]) -> TokenRules | None:
-    # The gateway calls the issuer; it only compares the URLs of the server and of itself with claims.
+    # The gateway calls the issuer. It compares the other two URLs with claims, so they may use http here. guard.py
+    # checks the server's URL again before it calls it.
     _url("jwt_validation_issuer", settings["jwt_validation_issuer"], path_allowed=True)
     for name in _TOKEN_URLS:
         if name in settings:

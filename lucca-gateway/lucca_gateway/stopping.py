@@ -6,25 +6,25 @@ from threading import Event
 
 
 class StoppedError(Exception):
-    """The import was told to stop."""
+    """The import was stopped."""
 
 
 class Stop:
-    """Set once to stop an import, which checks it regularly."""
+    """A flag that stops an import, which checks it regularly."""
 
     def __init__(self) -> None:
         self._event = Event()
 
     def set(self) -> None:
-        """Tell the import to stop."""
+        """Stop the import at its next check."""
         self._event.set()
 
     def check(self) -> None:
-        """Raise StoppedError if the import was told to stop."""
+        """Raise StoppedError if `set` was called."""
         if self._event.is_set():
             raise StoppedError
 
     def pause(self, seconds: float) -> None:
-        """Wait, but raise StoppedError as soon as the import is told to stop."""
+        """Wait, but raise StoppedError as soon as `set` is called."""
         if self._event.wait(seconds):
             raise StoppedError

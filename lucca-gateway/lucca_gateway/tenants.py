@@ -1,4 +1,4 @@
-"""Lucca's tenants: which hosts the gateway may call, and the budget of requests of each tenant."""
+"""Lucca's tenants: which hosts the gateway may call, and the request budget of each tenant."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ LUCCA_DOMAINS = (
     "luccasoftware.com",
 )
 HTTPS_PORT = 443
-WINDOW = 60.0  # seconds over which Lucca counts requests
+WINDOW = 60.0  # seconds; Lucca's rate limit counts the requests in this window
 
 _LUCCA_HOST = re.compile(rf"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?:{'|'.join(map(re.escape, LUCCA_DOMAINS))})")
 
 
 class Tenants:
-    """The tenants in use. Imports of one tenant share its budget of requests and its connections, but never a key."""
+    """The tenants in use. Imports of one tenant share its request budget and its connections, but never an API key."""
 
     def __init__(self, listed: tuple[ListedHost, ...], requests_per_minute: int, tls: TlsFiles = DEFAULT_TLS) -> None:
         self._listed = {(host.name, host.port) for host in listed}
@@ -53,10 +53,10 @@ class Tenants:
         self._lock = Lock()
 
     def check(self, url: str) -> None:
-        """Check that the gateway may call the host of an instance, at all addresses of the host.
+        """Check that the gateway may call the host of an instance, at every address of the host.
 
         Raises:
-            HostError: It must not.
+            HostError: The gateway must not call it.
             OSError: The host name can't be resolved at the moment.
         """
         name, port = _host_of(url)
@@ -64,7 +64,7 @@ class Tenants:
             return
         if not _LUCCA_HOST.fullmatch(name) or port != HTTPS_PORT:
             raise HostError(
-                # The host isn't quoted: if somebody swaps the two configuration values, it is the key.
+                # Don't quote the host: if somebody swaps the two configuration values, it is the API key.
                 "it is not a host of Lucca, such as acme.ilucca.net. Only the operator of the gateway can "
                 "allow another one, with the setting LUCCA_GATEWAY_ALLOWED_HOSTS"
             )
@@ -87,7 +87,7 @@ class Tenants:
             tenant.imports += 1
         try:
             with new_session("lucca-gateway", _TenantAdapter(tenant, stop)) as session:
-                # No proxy and no .netrc from the environment: a proxy would resolve the host name itself.
+                # Use no proxy and no .netrc from the environment: a proxy would resolve the host name itself.
                 session.trust_env = False
                 session.verify = self._tls.verify
                 session.headers["Authorization"] = f"lucca application={api_key}"
@@ -101,7 +101,7 @@ class Tenants:
         return bool(self._listed & {(name, port), (name, None)})
 
     def _forget_idle(self) -> None:
-        """Drop the tenants without a running import whose window has passed: their budget is whole again."""
+        """Drop tenants with neither a running import nor a request in the window: their budget is full again."""
         now = time.monotonic()
         for key, tenant in list(self._tenants.items()):
             if not tenant.imports and now - tenant.last_request > WINDOW:
@@ -110,13 +110,13 @@ class Tenants:
 
 
 def _host_of(url: str) -> tuple[str, int]:
-    """Return the host and port of an instance; the tap has checked its URL."""
+    """Return the host and port of an instance. The tap has already checked the URL."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (HTTPS_PORT if parts.scheme == "https" else 80)
 
 
 class _Tenant:
-    """One instance of Lucca: its budget of requests, and the connections to it."""
+    """One instance of Lucca, with its request budget and the connections to it."""
 
     def __init__(self, adapter: BoundedAdapter, requests_per_minute: int) -> None:
         self.adapter = adapter
@@ -143,7 +143,7 @@ class _Tenant:
 
 
 class _TenantAdapter(BaseAdapter):
-    """Sends the requests of one import, each when the tenant's budget allows it."""
+    """Sends each request of one import as soon as the tenant's budget allows it."""
 
     def __init__(self, tenant: _Tenant, stop: Stop) -> None:
         super().__init__()

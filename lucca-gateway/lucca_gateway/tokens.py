@@ -1,4 +1,4 @@
-"""Bearer tokens, by which the gateway recognizes Elimity Insights: JWTs of its issuer, signed with RS256."""
+"""Validates the bearer tokens that identify Elimity Insights: JWTs of its issuer, signed with RS256."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lucca_gateway.asgi import App, Receive, Scope, Send
     from lucca_gateway.settings import TokenRules
 
-# Where the ASGI scope of a request with an accepted token holds the token's source id, as text.
+# The key of the ASGI scope that holds the source id of an accepted token, as text.
 SOURCE_ID = "lucca_gateway.source_id"
 REQUIRED_CLAIMS = ["aud", "base_url", "exp", "gateway_url", "iss", "source_id"]
 LEEWAY = 30  # seconds by which clocks may differ
@@ -26,25 +26,25 @@ _logger = logging.getLogger("lucca_gateway")
 
 
 class TokenError(Exception):
-    """A token is not accepted; the message says why, and quotes nothing of the token."""
+    """The token is not accepted. The message says why, and quotes nothing of the token."""
 
 
 class TokenValidator:
-    """Validates tokens with the rules of the settings and the keys of the issuer."""
+    """Validates tokens against the rules of the settings, with the keys of the issuer."""
 
     def __init__(self, rules: TokenRules, tls: TlsFiles) -> None:
         self._rules = rules
         self._keys = IssuerKeys(rules.jwks_url, tls)
 
     async def validate(self, token: str) -> str:
-        """Return the source id of an accepted token; fetches the keys of the issuer if needed.
+        """Validate a token and return its source id. Fetches the keys of the issuer if needed.
 
         Raises:
             TokenError: The token is not accepted.
         """
         try:
             header = jwt.get_unverified_header(token)
-            # Checked before any key is fetched: "none", or HS256 with the public key as the secret.
+            # Check this before fetching any key: attackers use "none", or HS256 with the public key as the secret.
             if header.get("alg") != ALGORITHM:
                 raise TokenError(f"it is not signed with {ALGORITHM}")
             key = await self._keys.find(header.get("kid"))
@@ -61,7 +61,7 @@ class TokenValidator:
             )
         except KeysUnavailableError:
             raise TokenError("the keys of the issuer cannot be read at the moment") from None
-        # The json module, which pyjwt uses, raises RecursionError on deep nesting and accepts infinite numbers.
+        # pyjwt uses the json module, which raises RecursionError on deep nesting and accepts infinite numbers.
         except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
             raise TokenError(_WORDS.get(type(error), "it is malformed")) from None
         for claim, expected in (("base_url", self._rules.base_url), ("gateway_url", self._rules.gateway_url)):
@@ -74,7 +74,7 @@ class TokenValidator:
 
 
 class TokenMiddleware:
-    """Serves only requests with an accepted token; those without a token too, if tokens are optional."""
+    """Serves requests with an accepted token. If tokens are optional, it serves requests without one, too."""
 
     def __init__(self, app: App, rules: TokenRules, tls: TlsFiles) -> None:
         self._app = app
@@ -82,7 +82,7 @@ class TokenMiddleware:
         self._validator = TokenValidator(rules, tls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with 401, or pass the request on with the source id of its token."""
+        """Pass the request on with the source id of its token, or answer with 401."""
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         try:
             if given or not self._optional:
@@ -104,7 +104,7 @@ def _bearer_token(given: list[bytes]) -> str:
 
 
 async def _refuse(scope: Scope, send: Send, message: str) -> None:
-    """Answer with 401. Clients of unary calls get the message, those of streams only the code."""
+    """Answer with 401. Clients of unary calls see the message, clients of streams only the code."""
     content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
     body = msgspec.json.encode({"code": "unauthenticated", "message": message})
     if content_type in {"application/connect+proto", "application/connect+json"}:

@@ -1,4 +1,4 @@
-"""Threads for imports: a limited number of them, and each runs one import from its beginning to its end."""
+"""Runs imports in a limited number of threads, each import from start to end in one thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Runs generators in threads, at most a given number at once; further ones wait for a slot."""
+    """Runs generators in threads, at most `most` at once. Further ones wait for a slot."""
 
     def __init__(self, most: int) -> None:
         self._slots = asyncio.Semaphore(most)
@@ -34,10 +34,10 @@ class Workers:
     async def run(
         self, make: Callable[[], Generator[T, None, None]], stop: Stop, ended: asyncio.Future[None]
     ) -> AsyncGenerator[T, None]:
-        """Run a generator in a thread and yield its items; the thread computes an item only when it is asked for.
+        """Run a generator in a thread and yield its items. The thread computes each item only on request.
 
-        When `ended` is done, waiting ends with its error, and `stop` tells the generator. The slot is free again only
-        when the thread has ended, so that imports that are slow to stop don't add up.
+        When `ended` is done, this raises its error and sets `stop`, which stops the generator. The slot is released
+        only when the thread has ended, so imports that are slow to stop still count.
         """
         await self._acquire_slot(ended)
         loop = asyncio.get_running_loop()
@@ -55,7 +55,7 @@ class Workers:
             worker.finish()
 
     async def _acquire_slot(self, ended: asyncio.Future[None]) -> None:
-        """Wait for a slot. If waiting is cancelled in the moment in which the slot is granted, it is given back."""
+        """Wait for a slot. If the wait is cancelled just as the slot is granted, give it back."""
 
         def give_back(acquired: asyncio.Future[Literal[True]]) -> None:
             if not acquired.cancelled():
@@ -70,9 +70,9 @@ class Workers:
 
 
 class _Worker(Thread, Generic[T]):
-    """Runs one generator in one thread: an SQLite connection belongs to the thread that opened it.
+    """Runs one generator in one thread, because only the thread that opened an SQLite connection may use it.
 
-    It is a daemon thread, so a request to Lucca that hangs doesn't keep the gateway from ending.
+    It is a daemon thread, so a request to Lucca that hangs doesn't keep the gateway from exiting.
     """
 
     def __init__(self, make: Callable[[], Generator[T, None, None]], at_end: Callable[[], object]) -> None:
@@ -89,7 +89,7 @@ class _Worker(Thread, Generic[T]):
         return await asyncio.wrap_future(future)
 
     def finish(self) -> None:
-        """End the thread as soon as it has computed the item it is working on."""
+        """End the thread once it has computed the current item."""
         self._asked.put(None)
 
     @override
@@ -108,7 +108,7 @@ class _Worker(Thread, Generic[T]):
                 try:
                     future.set_result(next(items, None))
                 except BaseException as error:  # noqa: BLE001 - it is raised in the task that waits for the item
-                    # Without its frames: they hold objects that must be closed in this thread.
+                    # Drop the frames: they hold objects that must be closed in this thread.
                     error.__cause__ = error.__context__ = None
                     future.set_exception(error.with_traceback(None))
 
