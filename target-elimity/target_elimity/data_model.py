@@ -1,4 +1,4 @@
-"""The data model of the source in Elimity Insights: one entity type and its 20 attribute types.
+"""The data model of the source in Elimity Insights: one entity type and its attribute types.
 
 The export file, the check of a source and the encoding of employees all use this table.
 """
