@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Machines differ and are busy: no test may fail for being slow.
+# No test may fail because the machine is slow or busy.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
-# Programs that tests install would compile all of their modules at each start.
+# With this variable, programs that tests install would compile all their modules at each start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the console scripts be started as they are, which takes longer."""
+    """Add the option to start console scripts as new processes instead of forks, which takes longer."""
     parser.addoption("--start-afresh", action="store_true", help="start each console script afresh, instead of forking")
 
 
@@ -36,20 +36,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run half as many workers again as there are cores: many tests wait for a time-out or for another try."""
+    """Run three workers for every two cores: many tests wait for a time-out or a retry."""
     cores = os.cpu_count() or 1
     return cores + cores // 2
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say at the end, where it is seen, that the report was not opened in a browser."""
+    """Warn in the summary if the tests didn't open the report in a browser."""
     if any(MISSING in str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())):
         terminalreporter.write_line(MISSING, yellow=True)
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """Give out a folder that all workers share, for what is made once (see `tests.project.once`)."""
+    """Return a folder that all workers share, for things that are made once (see `tests.project.once`)."""
     base = tmp_path_factory.getbasetemp()
     folder = (base if worker_id == "master" else base.parent) / "shared"
     folder.mkdir(exist_ok=True)
@@ -58,6 +58,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
-    """Serve a company of 250."""
+    """Serve a company of 250 employees."""
     with ExitStack() as stack:
         yield open_sandbox(stack, tmp_path)

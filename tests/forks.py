@@ -1,8 +1,8 @@
 """Starts the packages' console scripts without the half second that Python takes to import them.
 
 A server process imports all of the packages once. For each start it forks a child, which has its own arguments,
-environment and standard streams, and runs the console script's function. Exit codes, signals, tracebacks and what is
-registered with `atexit` are those of a process. Only the imports are shared, and nothing is taken apart at the end.
+environment and standard streams, and runs the console script's function. Exit codes, signals, tracebacks and `atexit`
+functions work as in a new process. Only the imports are shared, and the interpreter isn't torn down at the end.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 _LONGEST_REQUEST = 2**20
-# What Python looks at only when it starts.
+# Prefixes of the variables that Python reads only when it starts.
 _READ_AT_START = ("PYTHON", "LC_", "LANG")
 
 
 @dataclass
 class ForkServer:
-    """The server process, and the socket that it takes requests from until nobody holds the other end."""
+    """The server process and our end of its socket. The server ends when this end is closed."""
 
     packages: Sequence[str]
     process: subprocess.Popen[bytes]
@@ -60,12 +60,12 @@ class ForkServer:
         return cls(packages, process, ours, _read_at_start(os.environ))
 
     def stop(self) -> None:
-        """Let the server end."""
+        """Stop the server."""
         self.connection.close()
         self.process.wait()
 
     def can_run(self, command: str, environment: Mapping[str, str]) -> bool:
-        """Return whether a fork does what a new process would do."""
+        """Return whether a fork does the same as a new process, for this command and environment."""
         return command in self.packages and self.settings == _read_at_start(environment)
 
     def run(
@@ -105,7 +105,7 @@ def _written(file: IO[bytes]) -> str:
 
 
 def _serve(connection: socket.socket) -> Callable[[], Any]:
-    """Fork a child for each request; in the child, return the function that it is to run."""
+    """Fork a child for each request; in the child, return the function that it must run."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
     while True:
         request, descriptors, *_ = socket.recv_fds(connection, _LONGEST_REQUEST, 4)
@@ -119,7 +119,7 @@ def _serve(connection: socket.socket) -> Callable[[], Any]:
 
 
 def _child(request: dict[str, Any], stdin: int, stdout: int, stderr: int, answer: int) -> Callable[[], Any]:
-    """Become the console script in a child of its own, and tell the caller how that ended."""
+    """Fork a child that becomes the console script; send its process id and exit code to the caller."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     process = os.fork()
     if process:
@@ -152,12 +152,12 @@ def _import_all(packages: Sequence[str]) -> None:
 
 
 def _run_to_its_end(function: Callable[[], Any]) -> NoReturn:
-    """Run a function as Python runs a program, and end like it, but leave the modules to the system: that is quick."""
+    """Run a function and exit as Python does, but skip the teardown of the interpreter, which is slow."""
     try:
         code = function()
     except SystemExit as ended:
         code = ended.code
-    except BaseException:  # noqa: BLE001 - Python prints any
+    except BaseException:  # noqa: BLE001 - Python prints any exception
         traceback.print_exc()
         code = 1
     if isinstance(code, str):
@@ -171,8 +171,8 @@ def _run_to_its_end(function: Callable[[], Any]) -> NoReturn:
 
 
 def main() -> None:
-    """Serve; in a child, be the console script."""
-    sys.path.remove("")  # of the checkout, a console script sees only what is installed
+    """Serve requests; in a forked child, run the console script."""
+    sys.path.remove("")  # a console script imports what is installed, not what is in the current folder
     _, descriptor, *packages = sys.argv
     _import_all(packages)
     gc.freeze()

@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import ExitStack
 
-# A word that everybody in the sandbox's company has in their job title, and nothing else has.
+# A word in the job title of everybody in the sandbox's company, and nowhere else.
 CANARY = "Cucurucu"
 ROOT = Path(__file__).parent.parent
 SCRIPTS = Path(sys.executable).parent
-# Long enough for the slowest of machines; nothing waits for it when all goes well.
+# In seconds: long enough for the slowest machine. A test that passes doesn't wait for it.
 PATIENCE = 120
 # The packages of the repository.
 PROGRAMS = ("tap-lucca", "target-elimity", "lucca-gateway")
 PACKAGES = ("lucca-elimity-kit", "tap-lucca", "target-elimity", "lucca-gateway")
-# Set by the option `--start-afresh`: console scripts are started as they are, instead of as forks.
+# Set by the option `--start-afresh`: console scripts start as new processes instead of forks.
 START_AFRESH = False
 
 
 @dataclass
 class Run:
-    """What a process, or a pipeline of two, left behind."""
+    """The exit code and the output of a process."""
 
     exit_code: int
     stdout: str
@@ -68,7 +68,7 @@ class Run:
 
 @dataclass
 class Sandbox:
-    """A company, a Lucca and an Elimity Insights that are served, and a folder for files."""
+    """A served Lucca with its company, a served Elimity Insights, and a folder for files."""
 
     folder: Path
     lucca: Lucca
@@ -80,7 +80,7 @@ class Sandbox:
 
     @property
     def tap_config(self) -> dict[str, Any]:
-        """Settings for the tap; nothing waits for the rate limit unless a test wants it to."""
+        """Settings for the tap, with a rate limit that nothing waits for unless a test sets another."""
         return {
             "host": self.lucca_url,
             "api_key": self.lucca.api_key,
@@ -100,7 +100,7 @@ class Sandbox:
 
     @property
     def api_token(self) -> dict[str, Any]:
-        """Settings for the target, to compare with what the source holds."""
+        """Settings that the target needs to compare the import with what the source holds."""
         return {
             "api_token_id": self.elimity.api_token_id,
             "api_token_secret": self.elimity.api_token_secret,
@@ -126,7 +126,7 @@ class Sandbox:
         return target
 
     def _assert_nothing_leaks(self, output: str) -> None:
-        """No key or token in any log, error, state or alert, whatever a test is about; people only at debug level."""
+        """Assert in each test that no log, state or alert has a secret, and only debug lines have personal data."""
         elimity = self.elimity
         for user, secret in (
             (elimity.source_id, elimity.source_token),
@@ -140,7 +140,7 @@ class Sandbox:
         assert CANARY not in above_debug
 
     def pipeline(self, *tap_arguments: str | Path) -> tuple[Run, Run]:
-        """Run the tap, then the target on what it wrote: what a pipe does, with both ends to look at."""
+        """Run the tap, then the target on its output, as a pipe does; return both runs."""
         tap = self.tap(*tap_arguments)
         return tap, self.target(tap.stdout)
 
@@ -163,7 +163,7 @@ class Sandbox:
 
 
 def run(command: str, *arguments: str | Path, text: str = "", env: Mapping[str, str] | None = None) -> Run:
-    """Run a console script of the environment the tests run in; those of the packages start quickly, as forks."""
+    """Run a console script of the tests' environment; those of the packages start as forks, which is faster."""
     environment = {**os.environ, **(env or {})}
     if not START_AFRESH and (server := _fork_server()).can_run(command, environment):
         return Run(*server.run(command, arguments, text, environment, PATIENCE))
@@ -188,16 +188,16 @@ def _fork_server() -> ForkServer:
 
 
 def on_a_terminal(*command: str | Path, **streams: Any) -> tuple[int, str]:
-    """Run a command whose standard error is a terminal; return its exit code and what was written there."""
+    """Run a command with a terminal as its standard error; return its exit code and what it wrote there."""
     screen, terminal = pty.openpty()
-    quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}  # the SDK warns of an old Python, in lines of another form
+    quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}  # on an old Python, the SDK prints warnings in another format
     with subprocess.Popen(command, stderr=terminal, env=quiet, **streams) as process:
         os.close(terminal)
         written = b""
         try:
             while some := os.read(screen, 65536):
                 written += some
-        except OSError:  # what Linux answers once nobody writes any more
+        except OSError:  # Linux raises it when no process holds the terminal any more
             pass
         finally:
             os.close(screen)

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     from tests.harness import Sandbox
 
-# A block of commands: what is marked as `bash` is run, whatever else is shown is not.
+# A block of commands. Only blocks that are marked as `bash` are run.
 _BLOCK = re.compile(r"^( *)```bash\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
 def new_project(folder: Path) -> Path:
-    """Make a Meltano project like the repository's, with its installed plugins but a memory of its own."""
+    """Make a Meltano project like the repository's, with its installed plugins but its own state."""
     for original in ROOT.iterdir():
-        if original.name in {"meltano.yml", "deploy"}:  # what people edit
-            copy = shutil.copytree if original.is_dir() else shutil.copy2  # times too: make looks at them
+        if original.name in {"meltano.yml", "deploy"}:  # users edit these
+            copy = shutil.copytree if original.is_dir() else shutil.copy2  # copies file times too: make compares them
             copy(original, folder / original.name)
         elif original.name not in {".git", ".meltano", ".env", "output"}:
             (folder / original.name).symlink_to(original)
@@ -38,7 +38,7 @@ def new_project(folder: Path) -> Path:
 
 
 def install(environment: Path, *arguments: str | Path, python: str = sys.executable) -> Path:
-    """Make an environment, install into it what uv is told to, and return the folder of its commands."""
+    """Make an environment, run `uv pip install` with these arguments in it, and return the folder of its commands."""
     for command in (
         ("venv", "--python", python, environment),
         ("pip", "install", "--python", environment, *arguments),
@@ -50,7 +50,7 @@ def install(environment: Path, *arguments: str | Path, python: str = sys.executa
 
 
 def install_locked(environments: Path, lock: str) -> Path:
-    """Make an environment of what a lock file of the repository names, once; return the folder of its commands.
+    """Install a lock file of the repository into an environment, once; return the folder of its commands.
 
     Args:
         environments: The folder that all tests and workers share.
@@ -61,7 +61,7 @@ def install_locked(environments: Path, lock: str) -> Path:
 
 
 def once(made: Path, make: Callable[[], Path]) -> Path:
-    """Make something in a folder that all workers share, unless a test has made it already; return what `make` does."""
+    """Call `make` only once for the path `made`, in a folder that all workers share; return what `make` returned."""
     done = made.with_name(f"{made.name}.done")
     with made.with_name(f"{made.name}.lock").open("w") as lock:
         flock(lock, LOCK_EX)  # until the file is closed
@@ -83,7 +83,7 @@ def settings(sandbox: Sandbox) -> dict[str, str]:
 
 
 def shell(command: str, folder: Path, environment: Mapping[str, str], patience: int = PATIENCE) -> Run:
-    """Run a command as a person types it, with the commands of the checkout at hand."""
+    """Run a shell command, with the console scripts of the tests' environment on the PATH."""
     process = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         capture_output=True,
@@ -97,7 +97,7 @@ def shell(command: str, folder: Path, environment: Mapping[str, str], patience: 
 
 
 def text_of(page: str, section: str = "") -> str:
-    """Return a page of the documentation, or the section of it that has this heading of the second level."""
+    """Return a page of the documentation, or only its section with this second-level heading."""
     text = (ROOT / page).read_text(encoding="utf-8")
     return text.split(f"\n## {section}\n")[1].split("\n## ")[0] if section else text
 
@@ -115,14 +115,14 @@ def run_page(
     replaced: Mapping[str, str] | None = None,
     section: str = "",
 ) -> list[Run]:
-    """Run every command on a page, in order, and return what each block left behind; all of them must succeed.
+    """Run every command on a page in order and return the runs; all of them must succeed.
 
     Args:
         page: The page, as a path from the root of the repository.
         folder: The project to run it in.
-        environment: Variables on top of those of the process.
-        replaced: What stands for an example on the page, and what takes its place.
-        section: The section of the page that is run; the whole page without it.
+        environment: Variables added to those of the process.
+        replaced: Examples on the page, and the text to replace each with.
+        section: The section to run; by default, the whole page.
     """
     runs = []
     for block in commands(page, section):

@@ -1,4 +1,4 @@
-"""The floors of the benchmark do the work they are the floor of."""
+"""The benchmark's floor programs do the work of the programs that they are compared with."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_the_floors_read_and_write_what_the_programs_do(sandbox: Sandbox) -> None:
-    """As many records as the tap emits; as many employees, with the same attributes, as the target uploads."""
+    """The floors emit as many records as the tap, and the target's employees with nearly as many attributes."""
     bench = Bench(sandbox.folder, sandbox.lucca, sandbox.lucca_url, sandbox.elimity, sandbox.elimity_url, 250)
     usage = bench.tap()
     assert usage.seconds > 0
@@ -26,7 +26,7 @@ def test_the_floors_read_and_write_what_the_programs_do(sandbox: Sandbox) -> Non
     records = [line for line in bench.messages.read_text().splitlines() if '"type":"RECORD"' in line]
     assert len(floor.read_text().splitlines()) == len(records)
     measured(sys.executable, "-m", "bench.floor_target", snapshot, read=bench.messages)
-    assert bench.target().seconds > 0  # which fails if nothing is uploaded
+    assert bench.target().seconds > 0  # fails if nothing is uploaded
     bench.dry_run()
     floors, ours = (
         {entity["id"]: values_of(entity).keys() for entity in body["entities"]}

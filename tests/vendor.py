@@ -1,4 +1,4 @@
-"""Employees as a user of the vendor's client would write them: the oracle of the snapshot."""
+"""Builds entities with the vendor's client, to compare the target's snapshots with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def entity(employee: Employee) -> vendor.Entity:
-    """Return the entity of an employee."""
+    """Return an employee as an entity of the vendor's client."""
     assignments = [
         vendor.AttributeAssignment(attribute.id, _value(value))
         for attribute in ATTRIBUTE_TYPES

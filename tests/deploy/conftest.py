@@ -1,4 +1,4 @@
-"""Servers and programs that many tenants need."""
+"""Fixtures: a bucket and two tenants."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from tests.harness import Sandbox
 
-# Only that there is one: the server does not check what it says.
+# The server requires a signature, but doesn't check it.
 SIGNATURE = "AWS4-HMAC-SHA256 Credential=key/20261125/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 
 
 class Bucket:
-    """A bucket on a server of its own."""
+    """A bucket on its own server."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -37,13 +37,13 @@ class Bucket:
         requests.put(url, content, headers={"Authorization": SIGNATURE}, timeout=PATIENCE).raise_for_status()
 
     def has(self, key: str) -> bool:
-        """Whether there is an object."""
+        """Return whether an object exists."""
         url = f"{self.url}/states/{key}"
         return requests.head(url, headers={"Authorization": SIGNATURE}, timeout=PATIENCE).ok
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that the page names."""
+        """The environment variables that the page names."""
         return {
             "MELTANO_STATE_BACKEND_URI": "s3://states/meltano",
             "AWS_ACCESS_KEY_ID": "key",
@@ -54,7 +54,7 @@ class Bucket:
 
 @pytest.fixture
 def bucket(tmp_path: Path, shared: Path) -> Iterator[Bucket]:
-    """Serve the protocol of S3, as a process."""
+    """Run a server process that speaks the S3 protocol, with one bucket."""
     server = install_locked(shared, "tests/locks/moto.lock") / "moto_server"
     log = tmp_path / "moto.log"
     with (

@@ -1,4 +1,4 @@
-"""Tenants as the documentation adds them, and programs in environments of their own."""
+"""Adds and imports tenants as the documentation says."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PAGE = "docs/many-tenants.md"
 
 
 def examples(sandbox: Sandbox) -> dict[str, str]:
-    """Return what stands for a tenant's servers on the page, and where the sandbox's are."""
+    """Return the page's example addresses of a tenant's servers, and the sandbox's to replace them with."""
     sandbox.elimity.source_id = "12"
     return {"acme.ilucca.net": sandbox.lucca_url, "https://acme.elimity.com": sandbox.elimity_url}
 
 
 def secrets(name: str, sandbox: Sandbox) -> dict[str, str]:
-    """Return the variables that hold a tenant's secrets, which are like nobody else's."""
+    """Return the variables with a tenant's secrets, which no other tenant has."""
     sandbox.lucca.api_key = f"{name}-api-key"
     sandbox.elimity.source_token = f"{name}-source-token"
     return {
@@ -31,12 +31,12 @@ def secrets(name: str, sandbox: Sandbox) -> dict[str, str]:
 
 
 def add_tenant(project: Path, name: str, sandbox: Sandbox) -> dict[str, str]:
-    """Write a tenant's file with the command of the page, and return the tenant's secrets."""
+    """Write a tenant's file with the command of the page, and return its environment variables."""
     command = commands(PAGE)[0]
     for example, value in {**examples(sandbox), "acme": name, "ACME": name.upper()}.items():
         command = command.replace(example, value)
     assert shell(command, project, {}).exit_code == 0
-    # Nothing waits for the rate limit.
+    # With this rate, nothing waits for the rate limit.
     return {"TAP_LUCCA_REQUESTS_PER_MINUTE": "10000", **secrets(name, sandbox)}
 
 

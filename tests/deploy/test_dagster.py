@@ -1,4 +1,4 @@
-"""The definitions for Dagster, executed by it."""
+"""The definitions for Dagster, executed by Dagster."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ with DagsterInstance.get() as instance:
 
 @pytest.fixture(scope="session")
 def dagster(shared: Path) -> Path:
-    """Install Dagster into an environment of its own."""
+    """Install Dagster into its own environment."""
     return install_locked(shared, "deploy/dagster/requirements.lock")
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """Give Dagster its settings."""
+    """Make a DAGSTER_HOME with the repository's settings."""
     folder = tmp_path / "home"
     folder.mkdir()
     shutil.copy(ROOT / "deploy/dagster/dagster.yaml", folder)
@@ -72,13 +72,13 @@ def project(tmp_path: Path) -> Path:
 
 
 def execute(dagster: Path, job: str, project: Path, environment: dict[str, str]) -> Run:
-    """Execute a job here and now."""
+    """Execute a job in a new process, and wait for its end."""
     command = f"{dagster}/dagster job execute --python-file deploy/dagster/definitions.py --job {job}"
     return shell(command, project, environment)
 
 
 def test_a_failed_import_fails_the_job(dagster: Path, home: Path, project: Path, acme: Sandbox) -> None:
-    """The error of the run is what Meltano calls critical; no secret is in anything that Dagster writes."""
+    """The run's error is the line that Meltano logs as critical, and Dagster writes no secret."""
     environment = {**add_tenant(project, "acme", acme), "DAGSTER_HOME": str(home)}
     acme.lucca.api_key = "another-api-key"
     run = execute(dagster, "acme", project, environment)
@@ -92,7 +92,7 @@ def test_a_failed_import_fails_the_job(dagster: Path, home: Path, project: Path,
 
 
 def test_a_run_that_is_stopped_leaves_nothing_behind(dagster: Path, home: Path, project: Path, acme: Sandbox) -> None:
-    """Neither the tap nor the target goes on by itself, and nothing is uploaded."""
+    """If a run is stopped, the tap and the target end too, and nothing is uploaded."""
     environment = {**os.environ, **add_tenant(project, "acme", acme), "DAGSTER_HOME": str(home)}
     acme.lucca.faults.add(Fault(WORK_CONTRACTS, "hang", count=None, seconds=60))
     with subprocess.Popen(
@@ -111,7 +111,7 @@ def test_a_run_that_is_stopped_leaves_nothing_behind(dagster: Path, home: Path, 
 
 
 def running(project: Path) -> str:
-    """Return the commands that run with files of a project."""
+    """Return the running commands that mention the project's folder."""
     processes = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True).stdout
     return "".join(line for line in processes.splitlines() if str(project) in line)
 
@@ -119,7 +119,7 @@ def running(project: Path) -> str:
 def test_a_tenant_that_leaves_its_host_to_others_is_refused(
     dagster: Path, home: Path, project: Path, acme: Sandbox, beta: Sandbox
 ) -> None:
-    """Else the host of whoever is in the environment would be read, and imported into the tenant's source."""
+    """Without a host in its file, a tenant's job would read the host in the environment, so it is refused."""
     environment = {**settings(beta), **add_tenant(project, "acme", acme), "DAGSTER_HOME": str(home)}
     file = project / "tenants/acme.meltano.yml"
     file.write_text(
@@ -132,7 +132,7 @@ def test_a_tenant_that_leaves_its_host_to_others_is_refused(
 
 
 def test_every_tenant_has_a_schedule(dagster: Path, home: Path, project: Path, acme: Sandbox, beta: Sandbox) -> None:
-    """Daily, in the tenant's time zone, and one run of a tenant at a time; Dagster understands it as it is meant."""
+    """Dagster runs each tenant daily, in the tenant's time zone, and only one run of a tenant at a time."""
     add_tenant(project, "acme", acme)
     add_tenant(project, "beta-group", beta)
     (project / "evaluation.py").write_text(EVALUATION)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow  # installs Dagster
 
 
 def test_the_commands_of_the_page(tmp_path: Path, acme: Sandbox, bucket: Bucket) -> None:
-    """From adding a tenant to removing it, with a bucket and Dagster."""
+    """The commands work from adding a tenant to removing it, with a bucket and Dagster."""
     project = tmp_path / "project"
     project.mkdir()
     new_project(project)
@@ -34,7 +34,7 @@ def test_the_commands_of_the_page(tmp_path: Path, acme: Sandbox, bucket: Bucket)
     printed = "".join(run.stdout for run in runs)
     assert "acme:tap-lucca-to-target-elimity\n" in printed
     assert "Schedule: acme_daily [RUNNING]" in printed
-    # The first by hand, the second by Dagster.
+    # The page imports once by hand and once with Dagster.
     assert len(acme.elimity.snapshots) == 2
     assert {entity["id"] for entity in acme.entities} == {str(user["id"]) for user in acme.lucca.company.users}
     assert not bucket.has("meltano/acme:tap-lucca-to-target-elimity/state.json")

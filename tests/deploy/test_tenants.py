@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.slow
 def test_tenants_at_the_same_time_keep_to_themselves(tmp_path: Path, acme: Sandbox, beta: Sandbox) -> None:
-    """Each imports its own people with its own memory, though settings of a single company lie around everywhere."""
+    """Each tenant imports its own people with its own state, although `.env` and the environment name one company."""
     project = new_project(tmp_path)
     environment = {**settings(acme), **add_tenant(project, "acme", acme), **add_tenant(project, "beta", beta)}
     (project / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings(beta).items()))
@@ -48,16 +48,16 @@ def test_tenants_at_the_same_time_keep_to_themselves(tmp_path: Path, acme: Sandb
 @pytest.mark.slow
 @pytest.mark.parametrize(("package", "check"), [("tap_lucca", "--test"), ("target_elimity", "--check")])
 def test_variables_win_over_a_file_that_lies_around(tmp_path: Path, acme: Sandbox, package: str, check: str) -> None:
-    """A key in some `.env` is not that of the tenant in the environment, and must not be sent to the tenant's host."""
+    """Variables take precedence over a `.env` in the folder, so its key isn't sent to the tenant's host."""
     (tmp_path / ".env").write_text("TAP_LUCCA_API_KEY=other\nTARGET_ELIMITY_SOURCE_TOKEN=other\n")
-    program = f"from {package}.__main__ import main; main()"  # looks for the file in the folder that it runs in
+    program = f"from {package}.__main__ import main; main()"  # reads `.env` in the folder that it runs in
     run = shell(f"python -c '{program}' --config=ENV {check} > /dev/null", tmp_path, settings(acme))
     assert run.exit_code == 0, run.log
 
 
 @pytest.mark.slow
 def test_a_secret_that_is_not_set_is_nobody_elses(tmp_path: Path, acme: Sandbox, beta: Sandbox) -> None:
-    """The run ends before anything is sent, with the variable's name; a plain variable does not step in."""
+    """The run names the missing variable and sends nothing. It doesn't use the variable without the tenant's prefix."""
     project = new_project(tmp_path)
     environment = {**settings(acme), **add_tenant(project, "beta", beta)}
     del environment["BETA_LUCCA_API_KEY"]
@@ -69,7 +69,7 @@ def test_a_secret_that_is_not_set_is_nobody_elses(tmp_path: Path, acme: Sandbox,
 
 @pytest.mark.slow
 def test_meltano_hides_the_secrets_of_a_tenant(tmp_path: Path, acme: Sandbox) -> None:
-    """`meltano config list` shows whose variable is used, not what it holds."""
+    """`meltano config list` shows the tenant's host, but no secret."""
     project = new_project(tmp_path)
     environment = add_tenant(project, "acme", acme)
     listed = shell("meltano --environment=acme config list tap-lucca", project, environment)
@@ -80,7 +80,7 @@ def test_meltano_hides_the_secrets_of_a_tenant(tmp_path: Path, acme: Sandbox) ->
 
 @pytest.mark.slow
 def test_machines_share_a_bucket(tmp_path: Path, acme: Sandbox, bucket: Bucket) -> None:
-    """What one machine remembers, another compares with; of a run on another machine Meltano knows nothing."""
+    """Machines share the state of the last import. Meltano doesn't notice a run on another machine."""
     machines = []
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
@@ -88,7 +88,7 @@ def test_machines_share_a_bucket(tmp_path: Path, acme: Sandbox, bucket: Bucket) 
         environment = {**bucket.environment, **add_tenant(machines[-1], "acme", acme)}
     first, second = machines
     lock = "meltano/acme:tap-lucca-to-target-elimity/lock"
-    # Left behind by a machine that died.
+    # The lock of a machine that died.
     bucket.put(lock, str(time.time() - 11))
 
     acme.lucca.faults.add(Fault(WORK_CONTRACTS, "hang", seconds=10))

@@ -1,4 +1,4 @@
-"""The documentation: its commands are run as they stand, its links lead somewhere, its messages are real."""
+"""The documentation: its commands run as written, its links lead somewhere, and its messages exist in the code."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SCHEMAS = "docs/schemas.md"
 
 @pytest.fixture
 def project(sandbox: Sandbox) -> Path:
-    """Make a checkout whose settings are those of the sandbox, in the environment and in files."""
+    """Make a checkout with the files `tap.json` and `target.json`, which have the settings of the sandbox."""
     folder = sandbox.folder / "checkout"
     folder.mkdir()
     for name, content in (("tap.json", sandbox.tap_config), ("target.json", sandbox.target_config)):
@@ -53,7 +53,7 @@ def test_readme(project: Path) -> None:
 
 
 def test_setup(sandbox: Sandbox, project: Path) -> None:
-    """From the installation to the first import, with the settings in `.env` alone."""
+    """The setup guide works from the installation to the first import, with settings only in `.env`."""
     variables = settings(sandbox)
     values = "".join(f"{name}={value}\n" for name, value in variables.items())
     (project / ".env").write_text(values)
@@ -69,7 +69,7 @@ def test_setup(sandbox: Sandbox, project: Path) -> None:
 
 @pytest.mark.slow
 def test_after_the_setup(sandbox: Sandbox, project: Path) -> None:
-    """The pages on settings, data, dry runs and imports, in one project."""
+    """The commands of the pages on settings, data, dry runs and imports work in one project."""
     environment = settings(sandbox)
     run_page("docs/configuration.md", project, environment)
     assert len(sandbox.elimity.snapshots) == 2
@@ -84,7 +84,7 @@ def test_after_the_setup(sandbox: Sandbox, project: Path) -> None:
 
 
 def test_schemas(sandbox: Sandbox, project: Path) -> None:
-    """A pinned catalog is that of the tap, and the records of a run fit it; a record that doesn't fit is an error."""
+    """The page's commands accept the tap's catalog and records, and fail if a schema or record differs from the pin."""
     *_, compare, write, validate = commands(SCHEMAS)
     *_, last = run_page(SCHEMAS, project, settings(sandbox))
     assert "250" in last.stdout
@@ -102,7 +102,7 @@ def test_schemas(sandbox: Sandbox, project: Path) -> None:
 
 @pytest.mark.slow
 def test_operations(sandbox: Sandbox, project: Path) -> None:
-    """An upgrade and a move, after an import whose STATE there is to look at and take along."""
+    """The page's upgrade and move work after an import, and take its STATE along."""
     environment = settings(sandbox)
     first = subprocess.run(
         [SCRIPTS / "meltano", "run", "lucca-to-elimity"],
@@ -118,7 +118,7 @@ def test_operations(sandbox: Sandbox, project: Path) -> None:
 
 @pytest.mark.slow
 def test_the_packages(sandbox: Sandbox, project: Path) -> None:
-    """Tap, target and gateway, installed as their pages say, in an environment of their own."""
+    """Tap, target and gateway work if installed as their pages say, in their own environment."""
     environment = sandbox.folder / "environment"
     venv: list[str | Path] = [SCRIPTS / "uv", "venv", "--quiet", "--seed", "--python", sys.executable, environment]
     subprocess.run(venv, check=True, timeout=PATIENCE)
@@ -137,14 +137,14 @@ def test_the_packages(sandbox: Sandbox, project: Path) -> None:
 
 
 def test_every_command_is_run_by_a_test() -> None:
-    """Whatever page has commands is run in full by one of the tests."""
+    """For each page with commands, one of the tests runs all of them."""
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
     run = set(re.findall(r'(?:run_page\(\s*|[A-Z]+ = )"([^"]+[.]md)"', tests))
     assert {page for page in PAGES if commands(page)} == run
 
 
 def test_every_block_says_what_it_is() -> None:
-    """A block without a mark would be a command that no test runs."""
+    """Every code block names its language: otherwise it could be a command that no test runs."""
     for page in PAGES:
         fences = re.findall(r"^ *```(.*)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
         assert all(fences[::2]), page
@@ -152,7 +152,7 @@ def test_every_block_says_what_it_is() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    """To a file of the repository, and to a heading on it."""
+    """Every relative link leads to a file of the repository and, if it names one, to a heading in it."""
     for page in PAGES:
         for target in re.findall(r"\]\(([^)\s]+)\)", (ROOT / page).read_text(encoding="utf-8")):
             if "://" in target:
@@ -171,7 +171,7 @@ def anchors(file: Path) -> set[str]:
 
 
 def test_every_message_of_the_troubleshooting_is_one_of_ours() -> None:
-    """The first column of the tables of messages quotes the code; what varies is written as an ellipsis."""
+    """The first column of the message tables quotes the code, with an ellipsis for each variable part."""
     page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     messages = re.findall(r"^\| `(.+?)` \|", page, re.MULTILINE)
     assert len(messages) > 20
@@ -185,7 +185,7 @@ def test_every_message_of_the_troubleshooting_is_one_of_ours() -> None:
 
 
 def texts_of(code: str) -> Iterator[str]:
-    """Yield the texts in a module, with an ellipsis for each value that is put into one."""
+    """Yield the string constants in a module, with an ellipsis for each interpolated value."""
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.JoinedStr):
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)

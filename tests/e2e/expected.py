@@ -1,6 +1,6 @@
-"""What must arrive in Elimity Insights, computed from Lucca's raw rows alone: a second opinion on the transform.
+"""Computes what must arrive in Elimity Insights from Lucca's raw rows alone, as an independent check of the transform.
 
-Written from the specification's table, with text comparisons in place of dates and none of the target's code.
+This module follows the specification's table, compares dates as text and uses none of the target's code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def expected_entities(
     users: Sequence[Mapping[str, Any]], contracts: Sequence[Mapping[str, Any]], today: date
 ) -> dict[str, tuple[str, dict[str, str]]]:
-    """Return, by id, the name and the attributes (dates and timestamps as ISO text) of every employee."""
+    """Return the name and attributes of every employee, by id. Dates and timestamps are ISO text."""
     owned: dict[int, list[Mapping[str, Any]]] = {}
     for contract in contracts:
         owned.setdefault(contract["ownerId"], []).append(contract)

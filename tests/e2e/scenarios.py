@@ -1,7 +1,7 @@
-"""Every fault that tap and target are run through.
+"""The faults that the tap and the target are tested with.
 
-`tests/e2e/test_faults.py` runs the real processes through each scenario and looks for the words that are `seen`. The
-tables of `docs/troubleshooting.md` tell people what the programs do.
+`tests/e2e/test_faults.py` runs the real processes through each scenario and looks for the text `seen` in their logs.
+The tables of `docs/troubleshooting.md` describe to users what the programs do.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def _nothing(_: Sandbox) -> None:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A fault, and what becomes of it."""
+    """A fault and its expected outcome."""
 
     seen: str
-    """Words of the log of the tap or the target."""
+    """Text that the log of the tap or the target must contain."""
 
     imported: bool
     lucca: tuple[Fault, ...] = ()
@@ -58,12 +58,12 @@ def _always(kind: Any, path: str, **more: Any) -> tuple[Fault, ...]:
 
 
 def _churn(sandbox: Sandbox) -> None:
-    """Let employees and contracts be deleted, and as many created, before every page."""
+    """Before every page, delete employees and contracts and create the same number of new ones."""
     sandbox.lucca.on_request.append(lambda lucca, _, nth: lucca.churn(3, Random(nth)))
 
 
 def _hire(sandbox: Sandbox) -> None:
-    """Let employees and contracts be created before a page of each stream."""
+    """Create employees and contracts before one page of each stream."""
 
     def hire(lucca: Lucca, _: str, nth: int) -> None:
         if nth == 2:
@@ -74,7 +74,7 @@ def _hire(sandbox: Sandbox) -> None:
 
 
 def _grow(sandbox: Sandbox) -> None:
-    """Let Lucca count more before every page than the page holds."""
+    """Before every page, hire more employees than the page holds."""
 
     def grow(lucca: Lucca, _: str, nth: int) -> None:
         lucca.hire(250, Random(nth))
@@ -83,18 +83,18 @@ def _grow(sandbox: Sandbox) -> None:
 
 
 def _exhaust(sandbox: Sandbox) -> None:
-    """Let Lucca allow fewer requests than the tap takes, as when another integration uses them up."""
+    """Let Lucca allow fewer requests than the tap needs, as if another integration used up the limit."""
     sandbox.lucca.requests_per_window = 5
     sandbox.lucca.window_seconds = 2
 
 
 def _hide_end_dates(sandbox: Sandbox) -> None:
-    """Take the right to see contract dates from the key's role."""
+    """Revoke the key's right to see contract dates."""
     sandbox.lucca.hidden_fields = frozenset({"dtContractEnd"})
 
 
 def _hide_former_employees(sandbox: Sandbox) -> None:
-    """Take the right to see former employees from the key's role."""
+    """Revoke the key's right to see former employees."""
     sandbox.lucca.allow_former = False
 
 
@@ -106,12 +106,12 @@ def _archive_status(sandbox: Sandbox) -> None:
 
 
 def _shrink_limit(sandbox: Sandbox) -> None:
-    """Let the server refuse large bodies."""
+    """Make the server refuse large request bodies."""
     sandbox.elimity.max_body_bytes = 1000
 
 
 SCENARIOS = {
-    # Lucca, in passing
+    # Lucca: temporary faults
     "rate limit used up": Scenario(
         "the rate limit, which all integrations of the tenant share, is used up; waiting",
         imported=True,
@@ -187,7 +187,7 @@ SCENARIOS = {
         imported=False,
         tap={**IMPATIENT, "host": "http://127.0.0.1:9"},
     ),
-    # Lucca, for good
+    # Lucca: permanent faults
     "key revoked": Scenario(
         "the API key is wrong or revoked; check the setting 'api_key'",
         imported=False,
@@ -223,7 +223,7 @@ SCENARIOS = {
         imported=True,
         prepare=_hide_former_employees,
     ),
-    # Data that moves
+    # Data that changes while the tap reads it
     "people replaced": Scenario(
         "Import complete.",
         imported=True,
@@ -239,7 +239,7 @@ SCENARIOS = {
         imported=False,
         prepare=_grow,
     ),
-    # Elimity Insights, in passing
+    # Elimity Insights: temporary faults
     **{
         f"upload {kind} once": Scenario(
             seen,
@@ -272,7 +272,7 @@ SCENARIOS = {
         imported=True,
         elimity=_always(500, LOGS),
     ),
-    # Elimity Insights, for good
+    # Elimity Insights: permanent faults
     "token revoked": Scenario(
         "'source_id' or 'source_token' is wrong, or the credentials were revoked",
         imported=False,

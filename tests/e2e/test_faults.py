@@ -1,4 +1,4 @@
-"""The real processes, run through every scenario, at debug level."""
+"""Run the real processes through every scenario, with logs at debug level."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def ids_of(users: list[User]) -> set[str]:
-    """Return the ids of users as Elimity Insights has them."""
+    """Return the ids of users as text, which is how Elimity Insights holds them."""
     return {str(user["id"]) for user in users}
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario(sandbox: Sandbox, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The import is whole or doesn't happen, in these words, and nobody is lost."""
+    """The import is complete or doesn't happen, a log contains the expected text, and no employee is lost."""
     monkeypatch.setenv("LOGLEVEL", "DEBUG")
     scenario = SCENARIOS[name]
     sandbox.lucca.faults.add(*scenario.lucca)
@@ -55,7 +55,7 @@ def test_scenario(sandbox: Sandbox, name: str, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("name", ["key revoked", "right lacking", "request refused", "no Lucca", "redirect"])
 def test_what_is_for_good_is_asked_once(sandbox: Sandbox, name: str) -> None:
-    """400, 401, 403, 404 and redirects are not retried: each try counts against the tenant's limit."""
+    """The tap doesn't retry after 400, 401, 403, 404 or a redirect: each try counts against the tenant's rate limit."""
     (fault,) = SCENARIOS[name].lucca
     sandbox.lucca.faults.add(fault)
     sandbox.tap()
@@ -64,7 +64,7 @@ def test_what_is_for_good_is_asked_once(sandbox: Sandbox, name: str) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_refused_upload_is_sent_once(sandbox: Sandbox, status: int) -> None:
-    """The server's answer would be the same; its words are nowhere."""
+    """The target doesn't retry a refused upload. Its alert contains the status but not the server's text."""
     sandbox.elimity.faults.add(*SCENARIOS[f"upload {status}"].elimity)
     sandbox.pipeline()
     assert sum(request.path.endswith("/snapshots") for request in sandbox.elimity.requests) == 1

@@ -1,4 +1,4 @@
-"""Incremental `users` are for other targets: a part of the company is no import."""
+"""Incremental `users` are for other targets: target-elimity refuses them, because it needs the whole company."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXTRACTOR = """
 
 
 def test_target_elimity_refuses_incremental_users(sandbox: Sandbox) -> None:
-    """Even where the tap reads everybody, and whatever a full table before it left in STATE: nothing is uploaded."""
+    """The target uploads nothing, even if the tap reads everybody and STATE holds the marks of a full-table run."""
     catalog = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
     for stream in catalog["streams"]:
         if stream["stream"] == "users":
@@ -32,7 +32,7 @@ def test_target_elimity_refuses_incremental_users(sandbox: Sandbox) -> None:
     assert target.exit_code == 1
     assert TOLD in target.log
     assert sandbox.elimity.snapshots == []
-    # A target that did not look at it would miss the mark of completion nevertheless.
+    # Even a target that ignores the bookmark properties would find no completion mark.
     target = sandbox.target(tap.stdout.replace('"bookmark_properties":["modifiedAt"]', '"bookmark_properties":[]'))
     assert target.exit_code == 1
     assert "The stream 'users' is incomplete" in target.log
@@ -40,7 +40,7 @@ def test_target_elimity_refuses_incremental_users(sandbox: Sandbox) -> None:
 
 
 def test_meltano_asks_for_incremental_users(sandbox: Sandbox) -> None:
-    """`metadata:` of the plugin, as its README has it, reaches the tap; nothing is uploaded."""
+    """The `metadata:` from the plugin's README reaches the tap through Meltano, and the target uploads nothing."""
     project = new_project(sandbox.folder)
     (metadata,) = re.findall(r"```yaml\n(metadata:\n.*?)```", (ROOT / "tap-lucca/README.md").read_text(), re.DOTALL)
     definition = (project / "meltano.yml").read_text()

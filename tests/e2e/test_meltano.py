@@ -1,4 +1,4 @@
-"""The main job as an operator runs it: real Meltano, its plugins in environments of their own, its own state."""
+"""The import as an operator runs it: real Meltano with its own state, and each plugin in its own environment."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[Sandbox]:
-    """Serve a company that takes several pages, beside a Meltano project like the repository's, with its plugins."""
+    """Serve a company that fills several pages, and make a Meltano project with the repository's plugins."""
     new_project(tmp_path)
     with ExitStack() as stack:
         yield open_sandbox(stack, tmp_path, employees=2345, seed=2)
@@ -41,12 +41,12 @@ def meltano(sandbox: Sandbox, *arguments: str, **environment: str) -> Run:
 
 
 def import_company(sandbox: Sandbox, **environment: str) -> Run:
-    """Do the main job."""
+    """Import the company with `meltano run`."""
     return meltano(sandbox, "run", "tap-lucca", "target-elimity", **environment)
 
 
 def remembered(sandbox: Sandbox) -> dict[str, int] | None:
-    """Return what the state says of the last upload."""
+    """Return the counts of the last upload from Meltano's state."""
     states = meltano(sandbox, "state", "list").stdout.split()
     if not states:
         return None
@@ -56,9 +56,9 @@ def remembered(sandbox: Sandbox) -> dict[str, int] | None:
 
 
 def test_2345_employees_arrive(company: Sandbox) -> None:
-    """Each attribute of each employee, compared with an independent computation from Lucca's raw rows.
+    """Every attribute of every employee equals an independent computation from Lucca's raw rows.
 
-    Lucca takes its time, and the log tells how far the tap is.
+    Lucca answers slowly, and the log shows the tap's progress.
     """
     company.lucca.faults.add(Fault(USERS, "hang", seconds=1.6, count=3))
     run = import_company(company)
@@ -74,7 +74,7 @@ def test_2345_employees_arrive(company: Sandbox) -> None:
 
 @pytest.mark.slow
 def test_a_tap_that_crashes_fails_the_run_and_uploads_nothing(company: Sandbox) -> None:
-    """Meltano just closes the target's input: the target must not take that for the end. The next run starts afresh."""
+    """Meltano just closes the target's input, which the target doesn't take for success. The next run starts afresh."""
     company.lucca.faults.add(Fault(WORK_CONTRACTS, 403, nth=3))
     failed = import_company(company)
     assert failed.exit_code != 0
@@ -87,7 +87,7 @@ def test_a_tap_that_crashes_fails_the_run_and_uploads_nothing(company: Sandbox) 
 
 
 def test_the_safeguard_remembers_from_run_to_run(company: Sandbox) -> None:
-    """Over Meltano's state, a company that shrank by half overnight is refused, until the operator lets it through."""
+    """With counts from Meltano's state, the target refuses a company that shrank by half, until a setting allows it."""
     assert import_company(company).exit_code == 0
     before = remembered(company)
     company.lucca.delete_users({int(str(user["id"])) for user in company.lucca.company.users[::2]})
@@ -136,7 +136,7 @@ def test_meltano_hides_the_secrets(company: Sandbox) -> None:
 
 @pytest.mark.slow
 def test_nobody_else_is_spoken_to(company: Sandbox) -> None:
-    """Meltano neither reports its use nor asks for updates of itself: nothing knocks at the proxy to the world."""
+    """Meltano sends no usage data and doesn't check for updates: nothing connects to the proxy."""
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
         run = import_company(company, HTTPS_PROXY=url, https_proxy=url, XDG_CACHE_HOME=str(company.folder / "cache"))
@@ -149,7 +149,7 @@ def test_nobody_else_is_spoken_to(company: Sandbox) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("dropped", "emitted"), [("null", True), ('"__NULL__"', False)])
 def test_what_drops_a_property_in_the_project_file(company: Sandbox, dropped: str, emitted: bool) -> None:
-    """Meltano removes a null before the tap starts, as the documentation says; the text arrives."""
+    """Meltano removes a `null` before the tap starts, so the property stays; the text `__NULL__` drops the property."""
     project = company.folder / "meltano.yml"
     text = project.read_text(encoding="utf-8")
     before, name, after = text.partition("\n  - name: tap-lucca\n")

@@ -1,4 +1,4 @@
-"""Private authorities, mutual TLS and proxies, with both real processes against real servers."""
+"""Private certificate authorities, mutual TLS and proxies, with both real processes against real servers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def secured(tmp_path: Path) -> Iterator[Sandbox]:
-    """Serve both over TLS, with certificates of a private authority; Elimity Insights wants one of its clients too."""
+    """Serve both APIs with certificates of a private authority; Elimity Insights requires a client certificate too."""
     authority = trustme.CA()
     ca, certificate, key = (tmp_path / name for name in ("ca.pem", "server.pem", "server.key"))
     authority.cert_pem.write_to_path(ca)
@@ -45,7 +45,7 @@ def secured(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 def test_private_authority_and_mutual_tls(secured: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tap finds its authorities in REQUESTS_CA_BUNDLE; the target in a setting, and shows its certificate."""
+    """The tap takes its authorities from REQUESTS_CA_BUNDLE; the target has settings for them and its certificate."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(secured.folder / "ca.pem"))
     tap, target = secured.pipeline()
     assert (tap.exit_code, target.exit_code) == (0, 0)
@@ -53,7 +53,7 @@ def test_private_authority_and_mutual_tls(secured: Sandbox, monkeypatch: pytest.
 
 
 def test_an_unknown_authority_is_told_plainly_and_at_once(secured: Sandbox) -> None:
-    """Waiting does not make a certificate valid."""
+    """If a certificate's authority is unknown, both programs log that the verification failed and don't retry."""
     tap = secured.tap()
     del secured.target_settings["ca_bundle"]
     target = secured.target("")
@@ -65,7 +65,7 @@ def test_an_unknown_authority_is_told_plainly_and_at_once(secured: Sandbox) -> N
 
 
 def test_a_missing_client_certificate_is_told(secured: Sandbox) -> None:
-    """The server closes the connection on a client it does not know."""
+    """The server closes the connection if it gets no client certificate, and the target fails with a message."""
     del secured.target_settings["client_certificate"], secured.target_settings["client_private_key"]
     secured.target_settings["max_retry_seconds"] = 0
     target = secured.target("")
@@ -75,7 +75,7 @@ def test_a_missing_client_certificate_is_told(secured: Sandbox) -> None:
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """Forwards requests and notes their addresses."""
+    """Forwards requests and records their URLs."""
 
     seen: list[str]
 
@@ -95,11 +95,11 @@ class Proxy(BaseHTTPRequestHandler):
 
     @override
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def test_a_proxy_of_the_environment_is_used(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Companies let their servers out through a proxy: HTTP_PROXY and its like hold for both processes."""
+    """Both processes send their requests through the proxy in HTTP_PROXY."""
     Proxy.seen = []
     with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
         Thread(target=server.serve_forever, daemon=True).start()

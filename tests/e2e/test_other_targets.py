@@ -1,4 +1,4 @@
-"""The tap with other people's targets: every command of `docs/other-targets.md`, and what the page says of them."""
+"""The tap with other targets: run every command of `docs/other-targets.md` and check what the page says about it."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ PASSWORD = "sandbox-password"
 
 @pytest.fixture
 def checkout(sandbox: Sandbox) -> Sandbox:
-    """Serve a company beside a checkout of its own."""
+    """Serve a company, and make a checkout of its own in the sandbox's folder."""
     new_project(sandbox.folder)
     return sandbox
 
 
 @pytest.fixture
 def database() -> Iterator[dict[str, str]]:
-    """Start a PostgreSQL server with an empty database; return the variables that its clients connect with.
+    """Start a PostgreSQL server with an empty database; yield the environment variables that its clients connect with.
 
-    The server refuses to run as root. Then it runs as nobody, in a folder that nobody can reach. It lives in New York,
-    which is not where Lucca's dates are from.
+    The server refuses to run as root. If the tests run as root, it runs as the user `nobody`, in a folder that this
+    user can read. Its time zone is New York, which isn't the zone of Lucca's dates.
     """
     user = "nobody" if os.geteuid() == 0 else None
     with TemporaryDirectory() as name:
@@ -92,7 +92,7 @@ def database() -> Iterator[dict[str, str]]:
 
 
 def test_every_command_of_the_page_is_run() -> None:
-    """Each of them is in a section that one of the tests below runs."""
+    """Every command on the page is in a section that one of the tests below runs."""
     assert commands(PAGE) == [command for section in SECTIONS for command in commands(PAGE, section)]
 
 
@@ -108,8 +108,8 @@ def test_json_lines(checkout: Sandbox) -> None:
 
 @pytest.mark.slow
 def test_csv(checkout: Sandbox) -> None:
-    """target-csv writes everybody, awkward people included, with a column for each field; a second run replaces it."""
-    if sys.version_info < (3, 11):  # whose csv module can neither write nor read it
+    """target-csv writes everybody, edge cases included, with a column for each field; a second run replaces them."""
+    if sys.version_info < (3, 11):  # its csv module can neither write nor read NUL characters
         with checkout.lucca.changing() as company:
             for user in company.users:
                 user["name"], user["firstName"] = (
@@ -131,7 +131,10 @@ def test_csv(checkout: Sandbox) -> None:
 
 @pytest.mark.slow
 def test_postgresql(checkout: Sandbox, database: dict[str, str]) -> None:
-    """target-postgres makes tables as documented, holds every value of Lucca's, updates, adds, and deletes as told."""
+    """target-postgres makes the documented tables, stores every value and updates rows.
+
+    It deletes nobody, whatever its settings. The page's own command deletes those who left.
+    """
     with checkout.lucca.changing() as company:
         company.users[3]["habilitedRoles"] = [{"id": 1, "name": "Nul\0", "url": "https://lucca.example"}]
     environment = connect(checkout, database)
@@ -151,7 +154,7 @@ def test_postgresql(checkout: Sandbox, database: dict[str, str]) -> None:
     }
     assert_loaded(checkout, database)
     difference = "SELECT abs(extract(epoch FROM now()::timestamp - max(_sdc_received_at))) AS seconds FROM lucca.users"
-    assert query(database, difference)[0]["seconds"] < PATIENCE  # and not the five hours between New York and Greenwich
+    assert query(database, difference)[0]["seconds"] < PATIENCE  # not the five hours between New York and UTC
 
     with checkout.lucca.changing() as company:
         moved, left, *others = company.users
@@ -169,7 +172,7 @@ def test_postgresql(checkout: Sandbox, database: dict[str, str]) -> None:
 
 @pytest.mark.slow
 def test_postgresql_without_the_settings_of_the_recipe(checkout: Sandbox, database: dict[str, str]) -> None:
-    """A NUL character makes the target fail and quote people; objects arrive as jsonb, and absent ones not as NULL."""
+    """A NUL character makes the target fail and log personal data; objects become jsonb; absent ones aren't NULL."""
     environment = {**connect(checkout, database), "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "nested"}
     install(checkout, "PostgreSQL")
     load = "tap-lucca --config=ENV | .targets/postgres/bin/target-postgres --config=ENV"
@@ -194,7 +197,7 @@ def test_postgresql_without_the_settings_of_the_recipe(checkout: Sandbox, databa
 
 @pytest.mark.slow
 def test_rename_drop_and_filter(checkout: Sandbox) -> None:
-    """Stream maps of the tap, and of meltano-map-transform in a pipe, let one legal entity through and change it."""
+    """Stream maps of the tap, and of meltano-map-transform in a pipe, emit and change only one legal entity's users."""
     install(checkout, "JSON lines")
     (checkout.folder / "target-jsonl.json").write_text('{"destination_path": "output/jsonl"}')
     run_page(PAGE, checkout.folder, settings(checkout), LEGAL_ENTITY, "Rename, drop, filter")
@@ -207,12 +210,12 @@ def test_rename_drop_and_filter(checkout: Sandbox) -> None:
         record["badge"] = record.pop("employeeNumber")
         record["departmentName"] = (record.pop("department") or {}).get("name")
     assert json_lines(checkout, "people") == expected
-    assert len(json_lines(checkout, "work_contracts")) == len(checkout.contracts)  # of the second pipe alone
+    assert len(json_lines(checkout, "work_contracts")) == len(checkout.contracts)  # only the second pipe writes them
 
 
 @pytest.mark.slow
 def test_under_meltano(checkout: Sandbox, database: dict[str, str]) -> None:
-    """The plugin definitions of the page: a mapping before target-jsonl, and target-postgres with its settings."""
+    """The page's plugin definitions work: a mapper before target-jsonl, and target-postgres with its settings."""
     install(checkout, "JSON lines", "Rename, drop, filter", "PostgreSQL")
     definitions, *_ = re.findall(r"^```yaml\n(.*?)^```$", text_of(PAGE, "Under Meltano"), re.DOTALL | re.MULTILINE)
     definitions = definitions.replace(*next(iter(LEGAL_ENTITY.items())))
@@ -226,7 +229,7 @@ def test_under_meltano(checkout: Sandbox, database: dict[str, str]) -> None:
 
 
 def test_into_target_elimity(checkout: Sandbox) -> None:
-    """Attributes may be renamed or dropped; a filter, or a change of what an import needs, is refused in a sentence."""
+    """The target accepts renamed or dropped attributes. It refuses a filter, or a change to what an import needs."""
     install(checkout, "Rename, drop, filter")
     messages = checkout.tap().stdout
     refused: dict[str, dict[str, str | None]] = {
@@ -280,7 +283,7 @@ def connect(sandbox: Sandbox, database: Mapping[str, str]) -> dict[str, str]:
 
 def query(database: Mapping[str, str], rows: str) -> list[dict[str, Any]]:
     """Return the rows of a query."""
-    statement = f"SELECT coalesce(json_agg(one), '[]') FROM ({rows}) AS one"  # noqa: S608 - of the queries in this file
+    statement = f"SELECT coalesce(json_agg(one), '[]') FROM ({rows}) AS one"  # noqa: S608 - for this file's queries only
     psql = shell(shlex.join(["psql", "--no-align", "--tuples-only", "--command", statement]), ROOT, database)
     assert psql.exit_code == 0, psql.log
     found: list[dict[str, Any]] = json.loads(psql.stdout)
@@ -303,7 +306,7 @@ def assert_loaded(sandbox: Sandbox, database: Mapping[str, str]) -> None:
 
 
 def lucca_rows(sandbox: Sandbox) -> dict[str, dict[int, Mapping[str, Any]]]:
-    """Return what Lucca holds, by stream and id."""
+    """Return Lucca's rows, by stream and id."""
     streams: dict[str, Iterable[Mapping[str, Any]]] = {
         "users": sandbox.lucca.company.users,
         "work_contracts": sandbox.contracts,
@@ -312,7 +315,7 @@ def lucca_rows(sandbox: Sandbox) -> dict[str, dict[int, Mapping[str, Any]]]:
 
 
 def lucca_value(row: Mapping[str, Any], column: str) -> Any:
-    """Return the value in Lucca of a column that flattening made: `manager__mail` is the manager's mail."""
+    """Return Lucca's value for a flattened column: `manager__mail` is the manager's mail."""
     value: Any = row
     for name in column.split("__"):
         value = (value or {}).get(name)
@@ -320,7 +323,7 @@ def lucca_value(row: Mapping[str, Any], column: str) -> Any:
 
 
 def csv_text(column: str, value: Any) -> str:
-    """Return a value of Lucca's as target-csv writes it."""
+    """Return one of Lucca's values as target-csv writes it."""
     if column == "habilitedRoles":
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if isinstance(value, str) and re.fullmatch(r"[\d-]{10}T[\d:.]+", value):
@@ -335,13 +338,13 @@ def employed_by(person: Mapping[str, Any], legal_entity: str) -> bool:
 
 
 def json_lines(sandbox: Sandbox, stream: str) -> list[dict[str, Any]]:
-    """Return what target-jsonl wrote of a stream."""
+    """Return the records of a stream that target-jsonl wrote."""
     (file,) = sandbox.folder.glob(f"output/jsonl/{stream}-*.jsonl")
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
 def documented_columns() -> dict[tuple[str, str], str]:
-    """Return, by table and column, the type that the page names."""
+    """Return the column types that the page documents, by table and column."""
     columns, table = {}, ""
     for cells in re.findall(
         r"^\| (`lucca\.\w+`)? ?\| (`.*`) \| `([\w ]+)`.* \|$", text_of(PAGE, "PostgreSQL"), re.MULTILINE

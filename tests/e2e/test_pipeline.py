@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 def assert_everything_arrived(sandbox: Sandbox, today: date) -> None:
-    """Compare what the source holds, attribute by attribute, with a computation from Lucca's raw rows."""
+    """Assert that every attribute in the source equals an independent computation from Lucca's raw rows."""
     arrived = {entity["id"]: (entity["name"], values_of(entity)) for entity in sandbox.entities}
     assert arrived == expected_entities(sandbox.lucca.company.users, sandbox.contracts, today)
 
 
 def test_a_company_arrives_attribute_by_attribute(sandbox: Sandbox) -> None:
-    """All the awkward people of a small company."""
+    """Every attribute of a small company arrives, edge cases included."""
     tap, target = sandbox.pipeline()
     assert (tap.exit_code, target.exit_code) == (0, 0)
     assert len(sandbox.entities) == 250
@@ -40,7 +40,7 @@ def test_a_company_arrives_attribute_by_attribute(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("embedded", [True, False])
 def test_contract_types_by_id_alone(sandbox: Sandbox, embedded: bool) -> None:
-    """Tenants whose contracts carry only a type id get the labels that are configured."""
+    """If contracts carry only a type id, the target uses the configured labels."""
     sandbox.lucca.embed_contract_types = embedded
     sandbox.target_settings = {"contract_type_names": {"1": "Permanent"}}
     sandbox.pipeline()
@@ -52,7 +52,7 @@ def test_contract_types_by_id_alone(sandbox: Sandbox, embedded: bool) -> None:
 @pytest.mark.parametrize("path", [USERS, WORK_CONTRACTS])
 @pytest.mark.parametrize("nth", [1, 3])
 def test_a_tap_that_crashes_leaves_the_source_as_it_was(sandbox: Sandbox, path: str, nth: int) -> None:
-    """In the middle of users or of contracts: what arrived by then replaces nothing."""
+    """If the tap crashes while it reads users or contracts, the target uploads nothing."""
     sandbox.tap_settings = {"page_size": 100}
     sandbox.lucca.faults.add(Fault(path, 403, nth=nth, count=None))
     tap, target = sandbox.pipeline()
@@ -63,7 +63,7 @@ def test_a_tap_that_crashes_leaves_the_source_as_it_was(sandbox: Sandbox, path: 
 
 
 def test_a_state_of_an_earlier_run_completes_nothing(sandbox: Sandbox) -> None:
-    """With yesterday's marks loaded, a tap that crashes today has nothing to show for completion."""
+    """If the tap crashes, completion marks from an earlier run's state don't make the target upload."""
     tap, _ = sandbox.pipeline()
     state = sandbox.file("state.json", tap.state)
     sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, 403, count=None))
@@ -73,7 +73,7 @@ def test_a_state_of_an_earlier_run_completes_nothing(sandbox: Sandbox) -> None:
 
 
 def test_a_killed_tap_leaves_the_source_as_it_was(sandbox: Sandbox) -> None:
-    """SIGKILL in the middle: the target sees no more than its input end."""
+    """If the tap gets a SIGKILL, the target only sees the end of its input, and uploads nothing."""
     sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, "hang", seconds=PATIENCE))
     with _piped(sandbox) as (tap, target):
         _wait_for_path(sandbox, WORK_CONTRACTS)
@@ -85,7 +85,10 @@ def test_a_killed_tap_leaves_the_source_as_it_was(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_target_that_is_told_to_stop_uploads_nothing(sandbox: Sandbox, number: signal.Signals) -> None:
-    """By default the SDK would drain, emit STATE and report success; the tap, writing into nothing, ends too."""
+    """On a signal, the target exits non-zero without an upload or STATE; the tap ends because its pipe is closed.
+
+    By default, the SDK would drain its sinks, emit STATE and exit with 0.
+    """
     sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, "hang", seconds=3))
     with _piped(sandbox) as (tap, target):
         _wait_for_path(sandbox, WORK_CONTRACTS)
@@ -103,7 +106,7 @@ def test_a_target_that_is_told_to_stop_uploads_nothing(sandbox: Sandbox, number:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_tap_that_is_told_to_stop_ends_at_once_and_non_zero(sandbox: Sandbox, number: signal.Signals) -> None:
-    """It writes no STATE on its way out, and the target uploads nothing."""
+    """On a signal, the tap ends without emitting STATE, and the target uploads nothing."""
     sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, "hang", seconds=PATIENCE))
     with _piped(sandbox) as (tap, target):
         _wait_for_path(sandbox, WORK_CONTRACTS)
@@ -115,7 +118,10 @@ def test_a_tap_that_is_told_to_stop_ends_at_once_and_non_zero(sandbox: Sandbox, 
 
 
 def test_an_import_that_takes_long_is_neither_uploaded_nor_acknowledged_before_its_end(sandbox: Sandbox) -> None:
-    """The SDK drains and emits STATE every five minutes; six minutes are made to pass between two records."""
+    """The target neither uploads nor emits STATE before its input ends.
+
+    By default, the SDK drains its sinks and emits STATE every five minutes. The test simulates six between two records.
+    """
     messages = sandbox.tap().stdout.splitlines(keepends=True)
     config = sandbox.file("target.json", sandbox.target_config)
     six_minutes_later = (
@@ -139,7 +145,7 @@ def test_an_import_that_takes_long_is_neither_uploaded_nor_acknowledged_before_i
 
 
 def test_a_company_of_2345_is_read_in_pages(tmp_path: Path) -> None:
-    """Several pages of both streams, through the pipe, attribute by attribute."""
+    """Every attribute arrives if both streams take several pages."""
     with ExitStack() as stack:
         sandbox = open_sandbox(stack, tmp_path, employees=2345, seed=7)
         tap, target = sandbox.pipeline()
@@ -150,7 +156,7 @@ def test_a_company_of_2345_is_read_in_pages(tmp_path: Path) -> None:
 
 @contextmanager
 def _piped(sandbox: Sandbox) -> Iterator[tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
-    """Start the two processes, the output of the tap piped into the target; their logs go to files."""
+    """Start the tap and the target with a pipe between them; both log to files."""
     folder = sandbox.folder
     with (
         (folder / "tap.log").open("wb") as tap_log,
@@ -168,14 +174,14 @@ def _piped(sandbox: Sandbox) -> Iterator[tuple[subprocess.Popen[bytes], subproce
         ) as target,
     ):
         assert tap.stdout
-        tap.stdout.close()  # only the target reads it: when it goes, the tap must notice
+        tap.stdout.close()  # only the target may hold this end: the tap must notice when the target ends
         yield tap, target
         tap.kill()
         target.kill()
 
 
 def _wait_for_path(sandbox: Sandbox, path: str) -> None:
-    """Wait until Lucca is asked for a path: the stream before it has been written by then."""
+    """Wait until the tap requests a path. By then, it has emitted the stream before it."""
     deadline = time.monotonic() + PATIENCE
     while not any(request.path == path for request in sandbox.lucca.requests):
         assert time.monotonic() < deadline

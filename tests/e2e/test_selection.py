@@ -1,4 +1,4 @@
-"""Selection means data minimisation: what is deselected is not asked of Lucca, and arrives nowhere."""
+"""Selection minimises data: the tap doesn't request deselected properties from Lucca, and none of them arrives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAIL_AND_MANAGER = {"email", "managerId", "managerName", "managerEmail"}
 
 
 def assert_all_arrived_but(sandbox: Sandbox, attributes: set[str]) -> None:
-    """Everybody is there, without these attributes, and with all others as they are without a selection."""
+    """Assert that everybody arrived without these attributes, and with all others unchanged."""
     company = sandbox.lucca.company
     everything = expected_entities(company.users, sandbox.contracts, company.today)
     assert attributes <= {attribute for _, values in everything.values() for attribute in values}
@@ -33,13 +33,13 @@ def assert_all_arrived_but(sandbox: Sandbox, attributes: set[str]) -> None:
 
 
 def requested_fields(sandbox: Sandbox) -> str:
-    """Return the fields asked for of users, which have to be the same in every request."""
+    """Return the `fields` of the requests for users, which must be the same in every request."""
     (fields,) = {request.query["fields"] for request in sandbox.lucca.requests if request.path == USERS}
     return fields
 
 
 def deselect(sandbox: Sandbox, *paths: str) -> Path:
-    """Write the committed catalog with properties of users deselected."""
+    """Write the repository's catalog with these properties of users deselected."""
     catalog: dict[str, Any] = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
     for stream in catalog["streams"]:
         for entry in stream["metadata"]:
@@ -60,7 +60,7 @@ def deselect(sandbox: Sandbox, *paths: str) -> Path:
 def test_what_a_catalog_deselects(
     sandbox: Sandbox, deselected: tuple[str, ...], attributes: set[str], asked: str | None
 ) -> None:
-    """A property, a whole object or one property of it: gone from the request, the records and the snapshot."""
+    """A deselected property, object or property of an object is in no request, record or snapshot."""
     tap, target = sandbox.pipeline("--catalog", deselect(sandbox, *deselected))
     assert target.exit_code == 0, tap.log + target.log
     assert_all_arrived_but(sandbox, attributes)
@@ -74,7 +74,7 @@ def test_what_a_catalog_deselects(
 
 
 def test_what_is_deselected_in_meltano(sandbox: Sandbox) -> None:
-    """The variable of the documentation, in `.env`: Meltano makes the same catalog of it."""
+    """The documented variable in `.env` makes Meltano deselect the same properties."""
     project = new_project(sandbox.folder)
     (project / ".env").write_text('TAP_LUCCA__SELECT=["*.*", "!users.mail", "!users.manager"]\n')
     run = shell("meltano --environment=sandbox run tap-lucca target-elimity", project, settings(sandbox))

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def project(sandbox: Sandbox) -> Path:
-    """Make a Meltano project like the repository's beside a served company."""
+    """Serve a company, and make a Meltano project like the repository's in the sandbox's folder."""
     return new_project(sandbox.folder)
 
 
 def configure(project: Path, plugin: str, **values: object) -> None:
-    """Set settings of a plugin in meltano.yml."""
+    """Write a plugin's settings into meltano.yml."""
     path = project / "meltano.yml"
     content = yaml.safe_load(path.read_text())
     for plugins in content["plugins"].values():
@@ -50,7 +50,7 @@ def meltano(sandbox: Sandbox, *arguments: str, **environment: str) -> Run:
     ],
 )
 def test_a_wrong_setting_stops_the_run(sandbox: Sandbox, project: Path, plugin: str, name: str, value: str) -> None:
-    """Meltano hands it on as it is, from the environment and from its file, and the plugin refuses it by name."""
+    """Meltano passes on a wrong value from a variable or its file; the plugin refuses it and names the setting."""
     variable = f"{plugin.upper().replace('-', '_')}_{name.upper()}"
     from_environment = meltano(sandbox, "run", "tap-lucca", "target-elimity", **{variable: value})
     configure(project, plugin, **{name: value})
@@ -62,7 +62,7 @@ def test_a_wrong_setting_stops_the_run(sandbox: Sandbox, project: Path, plugin: 
 
 
 def test_settings_arrive_in_every_form(sandbox: Sandbox, project: Path) -> None:
-    """Empty variables, an object as text, then YAML's own values, texts of them and an object in the file."""
+    """The plugins accept empty variables, an object as text, and YAML values, text or an object in meltano.yml."""
     empty = {
         "TAP_LUCCA_REQUEST_TIMEOUT": "",
         "TARGET_ELIMITY_CONTRACT_TYPE_NAMES": "",
@@ -81,7 +81,7 @@ def test_settings_arrive_in_every_form(sandbox: Sandbox, project: Path) -> None:
 
 
 def test_a_dry_run_with_credentials_that_are_empty(sandbox: Sandbox, project: Path) -> None:
-    """The variables of `.env.example`, as it ships them, do no harm to a run that needs none."""
+    """A dry run accepts the empty credentials of `.env.example`; a check fails and names the missing variable."""
     environment = {"TARGET_ELIMITY_SOURCE_ID": "", "TARGET_ELIMITY_SOURCE_TOKEN": "", "TARGET_ELIMITY_URL": ""}
     dry = meltano(sandbox, "run", "tap-lucca", "target-elimity", **environment, TARGET_ELIMITY_OUTPUT_PATH="output")
     assert dry.exit_code == 0, dry.log

@@ -1,4 +1,4 @@
-"""How a program ends: an error that was foreseen is one line, whatever its origin."""
+"""How a program ends: an expected error is one line, whatever its origin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECRET = "Xq7-s3cret"
 
 
 def run_program(body: str, redirect: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a program whose start has this body, with streams redirected as a shell does."""
+    """Run a program whose start function has this body, with its streams redirected by a shell."""
     indented = body.replace("\n", "\n    ")
     program = (
         f"from lucca_elimity_kit.cli import run\ndef start():\n    {indented}\n    return 0\n"
@@ -40,7 +40,7 @@ def run_program(body: str, redirect: str = "") -> subprocess.CompletedProcess[st
     ],
 )
 def test_an_error_that_was_foreseen(raised: str, exit_code: int) -> None:
-    """One line, no traceback, nothing of what a library says."""
+    """The program logs one line, without a traceback and without a library's text."""
     ended = run_program(raised)
     assert ended.returncode == exit_code
     assert ended.stderr.startswith("program: ")
@@ -49,7 +49,7 @@ def test_an_error_that_was_foreseen(raised: str, exit_code: int) -> None:
 
 
 def test_a_bug_shows_where_it_is() -> None:
-    """A traceback without what the error says, which may quote anything."""
+    """A bug gives a traceback without the message of the exception, which may quote anything."""
     ended = run_program(f"secret = '{SECRET[:3]}' + '{SECRET[3:]}'\n{{}}[secret]")
     assert ended.returncode == 1
     assert "Traceback" in ended.stderr
@@ -62,19 +62,19 @@ def test_a_bug_shows_where_it_is() -> None:
     [(">&-", 1), ("> /dev/full", 1), ("<&-", 0), ("2>&-", 0), ("2> /dev/full", 0), ("<&- 2>&-", 0)],
 )
 def test_streams_that_are_closed_or_full(redirect: str, exit_code: int) -> None:
-    """Output that is lost is an error in one line; a lost log is none, and no file takes the number of a stream."""
+    """Lost output is an error in one line; a lost log isn't an error. No file gets the number of a closed stream."""
     ended = run_program("print('x' * 99)\nassert open('/dev/null').fileno() > 2", redirect)
     assert ended.returncode == exit_code
     assert len(ended.stderr.splitlines()) == exit_code
 
 
 def test_a_reader_that_goes_away() -> None:
-    """A broken pipe is one line too."""
+    """If the reader of a pipe goes away, the program exits non-zero."""
     ended = run_program("print('x\\\\n' * 1_000_000)", "| true; exit ${PIPESTATUS[0]}")
     assert ended.returncode in {1, 127}
 
 
 def test_exit_codes_pass() -> None:
-    """What a program exits with is what the shell sees."""
+    """The shell sees the exit code of the program."""
     assert run_program("return 3").returncode == 3
     assert run_program("import sys\nsys.exit(143)").returncode == 143

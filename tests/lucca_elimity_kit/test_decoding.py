@@ -1,4 +1,4 @@
-"""JSON of other systems."""
+"""Decoding the JSON of other systems."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DECODER = msgspec.json.Decoder(list[Row])
 )
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_half_a_surrogate_pair_stops_nobody(mark: bytes, body: bytes, title: str | None) -> None:
-    """Whole pairs stay, and a byte order mark is skipped."""
+    """Half a surrogate pair is replaced. Whole pairs stay, and a byte order mark is skipped."""
     assert decode(DECODER, mark + b'[{"id": 1, "title": ' + body + b"}]") == [Row(1, title)]
 
 
@@ -51,13 +51,13 @@ def test_half_a_surrogate_pair_stops_nobody(mark: bytes, body: bytes, title: str
     ],
 )
 def test_what_is_no_json(body: bytes) -> None:
-    """Whatever goes wrong within, it is one error."""
+    """Text that isn't JSON raises DecodeError, whatever the cause."""
     with pytest.raises(msgspec.DecodeError):
         decode(DECODER, body)
 
 
 @pytest.mark.parametrize("body", [b'[{"id": "x"}]', b'[{"id": "\\ud83d"}]', b"{}"])
 def test_what_has_another_form(body: bytes) -> None:
-    """It is JSON, so it is a validation error."""
+    """JSON of another form raises ValidationError."""
     with pytest.raises(msgspec.ValidationError):
         decode(DECODER, body)

@@ -1,4 +1,4 @@
-"""What is said of other systems' answers and libraries' errors."""
+"""How messages describe the answers of other systems and the errors of libraries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECRET = "k3y/with+signs="
     ("status", "phrase"), [(401, "401 (unauthorized)"), (599, "599"), (0, "0"), (-1, "-1"), (10**9, "1000000000")]
 )
 def test_a_status_has_our_phrase(status: int, phrase: str) -> None:
-    """Any number does."""
+    """A known status has a phrase; any other number stands alone."""
     assert status_phrase(status) == phrase
 
 
@@ -43,20 +43,20 @@ def test_a_status_has_our_phrase(status: int, phrase: str) -> None:
     ],
 )
 def test_an_error_is_named_in_our_words(error: Exception) -> None:
-    """Never in its own."""
+    """The description never contains the error's own text."""
     assert "canary" not in failure(error)
     assert failure(error)
 
 
 def test_an_error_below_names_the_failure() -> None:
-    """However deep it is, and even if the chain is a circle."""
+    """The cause is found however deep it is, even if the chain of errors is circular."""
     error = requests.ConnectionError(requests.ConnectionError(ConnectionRefusedError("canary")))
     error.args[0].__context__ = error
     assert "refuses" in failure(error)
 
 
 def test_what_was_being_handled_is_not_the_failure() -> None:
-    """An error of our own program, in whose handling a call was made, says nothing about the call."""
+    """If a call is made while another error is handled, that error isn't the cause of the call's failure."""
     error = OSError(errno.ENETUNREACH, "canary")
     error.__context__ = KeyError("canary")
     assert "ENETUNREACH" in failure(error)
@@ -76,7 +76,7 @@ def test_what_was_being_handled_is_not_the_failure() -> None:
     ],
 )
 def test_a_secret_is_taken_out_in_every_form(form: str) -> None:
-    """Before anything is cut."""
+    """The secret is removed before the text is cut."""
     for before in (0, 485, 499):
         shown = scrub("é" * before + f"<{form}> end", [SECRET])
         assert form[4:10] not in shown
@@ -85,21 +85,21 @@ def test_a_secret_is_taken_out_in_every_form(form: str) -> None:
 
 
 def test_a_secret_in_json_and_in_html() -> None:
-    """As a server echoes it."""
+    """A secret is removed even if a server echoes it in JSON or HTML."""
     secret = 'a"b<c>&\\é'
     assert scrub(json.dumps({"key": secret}), [secret]) == '{"key": "…"}'
     assert scrub("a&quot;b&lt;c&gt;&amp;\\é", [secret]) == "…"
 
 
 def test_invisible_characters_become_visible() -> None:
-    """Control, bidirectional and zero-width characters, and half a surrogate pair."""
+    """Control, bidirectional and zero-width characters and half a surrogate pair are escaped."""
     shown = scrub("a\x1b[2J\r\n\u202e\u200b\u2028\ud83d\x00\xa0é", [])
     assert shown == "a\\x1b[2J\\r\\n\\u202e\\u200b\\u2028\\ud83d\\x00\\xa0é"
     assert shown.isprintable()
 
 
 def test_text_is_cut_last() -> None:
-    """To the limit."""
+    """A text is cut to the limit."""
     assert scrub("a" * 60_000, [], 10) == "a" * 10 + "…"
     assert scrub("", ["", SECRET]) == ""
 
@@ -121,12 +121,12 @@ def test_text_is_cut_last() -> None:
     ],
 )
 def test_the_host_of_a_redirect(location: str, host: str | None) -> None:
-    """Only if it is a plain one, without a secret."""
+    """The host is returned only if it is plain and contains no secret."""
     assert redirect_host(location, ["TOK", ""]) == host
 
 
 def test_libraries_are_quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """Their warnings hold header bytes."""
+    """Libraries log nothing, because their warnings contain raw headers."""
     quiet_libraries()
     logging.getLogger("urllib3.connection").error("canary")
     logging.getLogger("requests.sessions").error("canary")

@@ -1,4 +1,4 @@
-"""Calls of other systems, most of them hostile."""
+"""Calls to other systems, most of them hostile."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def whole(answer: Answer) -> Answer:
 
 
 class Caller:
-    """An Http of a test, whose pauses take no time."""
+    """An Http for tests, whose pauses take no time."""
 
     def __init__(self, max_seconds: float = 0, **settings: Any) -> None:
         self.pauses: list[float] = []
@@ -69,7 +69,7 @@ class Caller:
 
 @pytest.fixture(autouse=True)
 def _only_our_words(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Whatever is answered, no secret, traceback or line of a library is logged above debug level."""
+    """Assert that no log line has a secret or a traceback, and that libraries log nothing above debug level."""
     quiet_libraries()
     with caplog.at_level(logging.DEBUG):
         yield
@@ -82,7 +82,7 @@ def _only_our_words(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 def test_an_answer_is_returned() -> None:
-    """Status, headers and body; credentials and parameters are sent."""
+    """The answer has status, headers and body. The request has credentials and parameters."""
     with answering(ok(b'{"a": 1}', "X-Page: 2")) as wire:
         answer = Caller().get(wire, params={"page": "1"})
     assert (answer.status, answer.body, answer.headers["x-page"]) == (200, b'{"a": 1}', "2")
@@ -112,7 +112,7 @@ def test_an_answer_is_returned() -> None:
     ],
 )
 def test_an_answer_that_is_none_is_an_error_in_our_words(reply: Any) -> None:
-    """Nothing of it is in the message; whether the request was processed is unknown."""
+    """The error quotes nothing of the answer, and says that the answer was lost."""
     with answering(reply) as wire:
         error = Caller().error(wire)
     assert "canary" not in str(error)
@@ -123,7 +123,7 @@ def test_an_answer_that_is_none_is_an_error_in_our_words(reply: Any) -> None:
 
 @pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
 def test_interim_answers_are_skipped(interim: str) -> None:
-    """The final answer counts; endless interim answers are an error."""
+    """The final answer is returned; endless interim answers are an error."""
     hint = f"HTTP/1.1 {interim}\r\nLink: </canary>\r\n\r\n".encode()
     with answering(hint * 3 + ok(b"[]")) as wire:
         assert Caller().get(wire).body == b"[]"
@@ -144,7 +144,7 @@ def test_interim_answers_are_skipped(interim: str) -> None:
 )
 @pytest.mark.parametrize("secured", [False, True])
 def test_the_whole_answer_has_a_time_limit(reply: Any, authority: Authority, secured: bool) -> None:
-    """However it drips, head and body together must arrive in time."""
+    """Head and body together must arrive in time, even if they drip."""
     with answering(reply, context=authority.server if secured else None) as wire:
         start = monotonic()
         error = Caller(timeout=0.4, tls=authority.files).error(wire)
@@ -154,10 +154,10 @@ def test_the_whole_answer_has_a_time_limit(reply: Any, authority: Authority, sec
 
 
 def test_a_limit_holds_below_a_rate_limiter_too() -> None:
-    """Adapters are combined by inheritance."""
+    """The time limit also holds if a class inherits from this adapter and a rate limiter."""
 
     class Both(LimiterAdapter, BoundedAdapter):  # type: ignore[misc] # `send` of LimiterMixin takes any keywords
-        """Limited, and bounded."""
+        """An adapter with a rate limit and bounded answers."""
 
     caller = Caller(timeout=0.3)
     limiter = Limiter(InMemoryBucket([Rate(100, 1000)]))
@@ -169,7 +169,7 @@ def test_a_limit_holds_below_a_rate_limiter_too() -> None:
 
 
 def test_a_connection_is_kept_for_the_next_call() -> None:
-    """The limit of one answer is not that of the next."""
+    """The next call uses the same connection, and each answer has its own time limit."""
 
     def reply(stream: socket.socket) -> None:
         stream.sendall(ok(b"1", last=False))
@@ -184,7 +184,7 @@ def test_a_connection_is_kept_for_the_next_call() -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "identity"])
 def test_a_large_answer_is_refused_before_it_fills_the_memory(encoding: str) -> None:
-    """A bomb of 100 MB takes no more than the limit, whatever made it small."""
+    """An answer of 100 MB takes no more memory than the limit, with any compression or none."""
     body = bytes(100 * 1024 * 1024)
     if encoding == "gzip":
         body = gzip.compress(body, 1)
@@ -203,11 +203,11 @@ def test_a_large_answer_is_refused_before_it_fills_the_memory(encoding: str) -> 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 300, 301, 304, 407, 418, 499, 600])
 def test_what_cannot_pass_ends_at_once(status: int) -> None:
-    """The message has the status and the advice, and no word of the server."""
+    """A permanent error isn't retried. Its message has the status and the advice, and none of the server's text."""
     reply = ok(b"<html>canary", f"Location: https://x?key={SECRET}", status=f"{status} canary\x1b[2J")
     with answering(reply) as wire:
         caller = Caller(100, advice=lambda status: f"advice on {status}")
-        if status == 600:  # not a status of HTTP: like one of a server that fails
+        if status == 600:  # not an HTTP status: retried like a server error
             caller = Caller(0, advice=lambda status: f"advice on {status}")
         error = caller.error(wire)
     assert error.status == status
@@ -231,7 +231,7 @@ def test_what_cannot_pass_ends_at_once(status: int) -> None:
     ],
 )
 def test_a_redirect_is_not_followed(location: str, host: str | None) -> None:
-    """Only a plain host name is named."""
+    """The error names the host of the redirect only if it is plain."""
     with answering(ok(b"<html></html>", f"Location: {location}", status="302 Found")) as wire:
         caller = Caller(100)
         error = caller.error(wire)
@@ -242,7 +242,7 @@ def test_a_redirect_is_not_followed(location: str, host: str | None) -> None:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520])
 def test_what_may_pass_is_tried_again(status: int) -> None:
-    """With growing pauses."""
+    """A temporary error is retried with growing pauses."""
     with answering(*[ok(status=f"{status} x")] * 3, ok(b"[]")) as wire:
         caller = Caller(100, timeout=60)  # a busy machine answers late
         assert caller.get(wire).body == b"[]"
@@ -250,7 +250,7 @@ def test_what_may_pass_is_tried_again(status: int) -> None:
 
 
 def test_patience_ends() -> None:
-    """The last pause is cut to what is left, and the message says that it was tried for long."""
+    """The last pause is cut to the time that is left, and the message says how long the call was retried."""
     with answering(ok(status="503 x")) as wire:
         caller = Caller(10)
         error = caller.error(wire)
@@ -260,7 +260,7 @@ def test_patience_ends() -> None:
 
 
 def test_no_patience_is_one_try() -> None:
-    """`max_retry_seconds` 0."""
+    """With `max_retry_seconds` 0, there is one try."""
     with answering(ok(status="503 x"), ok()) as wire:
         caller = Caller(0)
         assert "retrying" not in str(caller.error(wire))
@@ -270,7 +270,7 @@ def test_no_patience_is_one_try() -> None:
 @pytest.mark.parametrize("status", [429, 503, 500])
 @pytest.mark.parametrize("date", [False, True])
 def test_retry_after_is_heeded(status: int, date: bool) -> None:
-    """In seconds, or as a date."""
+    """The pause is as long as Retry-After says, in seconds or as a date."""
     value = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=30), usegmt=True) if date else "30"
     with answering(ok(b"", f"Retry-After: {value}", status=f"{status} x"), ok()) as wire:
         caller = Caller(100)
@@ -279,7 +279,7 @@ def test_retry_after_is_heeded(status: int, date: bool) -> None:
 
 
 def test_retry_after_beyond_the_patience_ends_at_once() -> None:
-    """The seconds are in the message: who waits can do so."""
+    """The call fails without a pause. The error has the seconds, so the caller can wait."""
     with answering(ok(b"", "Retry-After: 3600", status="429 x"), ok()) as wire:
         caller = Caller(100)
         error = caller.error(wire)
@@ -289,7 +289,7 @@ def test_retry_after_beyond_the_patience_ends_at_once() -> None:
 
 
 def test_a_rate_limit_without_retry_after() -> None:
-    """The window is waited out, if it is known."""
+    """The pause is as long as the rate limit's window, if that is known."""
     with answering(ok(status="429 x"), ok()) as wire:
         caller = Caller(100, rate_limit_pause=60)
         caller.get(wire)
@@ -298,7 +298,7 @@ def test_a_rate_limit_without_retry_after() -> None:
 
 @pytest.mark.parametrize("value", ["", "soon", "-5", "1e5", "٣", "5, 10", "Wed, 99 Foo 2020 00:00:00 GMT", "0x10"])
 def test_a_retry_after_that_says_nothing(value: str) -> None:
-    """It is as if it were not there."""
+    """A malformed Retry-After is ignored, and a huge one is capped."""
     assert retry_after_of(value) is None
     assert retry_after_of("9" * 5000) == 10**9
 
@@ -315,7 +315,7 @@ def test_a_retry_after_that_says_nothing(value: str) -> None:
     ],
 )
 def test_a_lost_answer_is_remembered(lost: bool, replies: list[bytes]) -> None:
-    """Also when a later try got a clear answer."""
+    """The error says that an answer was lost, even if a later try got a clear answer."""
 
     def check(answer: Answer) -> None:
         if answer.body.startswith(b"<"):
@@ -326,7 +326,7 @@ def test_a_lost_answer_is_remembered(lost: bool, replies: list[bytes]) -> None:
 
 
 def test_who_cannot_be_reached_lost_nothing() -> None:
-    """A refused connection, and a name that doesn't exist."""
+    """A refused connection or an unknown host name doesn't count as a lost answer."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = Wire(listener.getsockname()[1])
     assert not Caller().error(closed).answer_lost
@@ -338,17 +338,17 @@ def test_who_cannot_be_reached_lost_nothing() -> None:
 
 
 def test_a_body_is_sent_again_from_its_start() -> None:
-    """A file has been read to its end after the first try."""
+    """A retry sends the whole file, although the first try has read it to its end."""
     with answering(ok(status="503 x"), ok()) as wire:
         Caller(10).http.call("POST", wire.url, what=WHAT, read=whole, data=BytesIO(b"snapshot"))
     assert [request.partition(b"\r\n\r\n")[2] for request in wire.requests] == [b"snapshot"] * 2
 
 
 def test_a_pause_can_be_interrupted() -> None:
-    """What `sleep` raises comes out."""
+    """An exception from `sleep` ends the call."""
 
     class StoppedError(Exception):
-        """Nobody waits any more."""
+        """The pause was interrupted."""
 
     def stop(_: float) -> None:
         raise StoppedError
@@ -362,7 +362,7 @@ def test_a_pause_can_be_interrupted() -> None:
 
 
 class Authority:
-    """An authority, and a server's certificate by it."""
+    """A certificate authority, and TLS contexts of servers with its certificates."""
 
     def __init__(self, folder: Path) -> None:
         authority = trustme.CA()
@@ -384,7 +384,7 @@ def _server(authority: trustme.CA, host: str, **details: Any) -> ssl.SSLContext:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    """Make an authority."""
+    """Make a certificate authority."""
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
@@ -393,7 +393,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     [("server", "not trusted"), ("other_host", "another host"), ("expired", "expired"), ("wants_client", "client")],
 )
 def test_a_certificate_that_is_not_accepted_ends_at_once(authority: Authority, context: str, words: str) -> None:
-    """Waiting changes nothing, and nothing was processed."""
+    """The call fails without a retry, and no answer counts as lost."""
     caller = Caller(100, tls=TlsFiles() if context == "server" else authority.files)
     with answering(ok(), context=getattr(authority, context)) as wire:
         error = caller.error(wire)
@@ -403,7 +403,7 @@ def test_a_certificate_that_is_not_accepted_ends_at_once(authority: Authority, c
 
 
 def test_a_server_without_tls(authority: Authority) -> None:
-    """An http server at an https URL, and one that breaks off the handshake: nothing was processed."""
+    """If a server doesn't speak TLS or breaks off the handshake, no answer counts as lost."""
     for reply in (ok(), b""):
         with answering(reply) as wire:
             wire.scheme = "https"
@@ -428,7 +428,7 @@ def test_a_server_without_tls(authority: Authority) -> None:
 )
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_a_bad_proxy_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
-    """The variable, and no part of what is in it."""
+    """The error names the variable, but no part of its value."""
     for other in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, value)
@@ -443,7 +443,7 @@ def test_a_bad_proxy_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.parametrize(("status", "passes"), [("407 canary", False), ("503 canary", True)])
 def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch, status: str, passes: bool) -> None:
-    """Its status and the variable are named; nothing was processed."""
+    """The error names the proxy's status and the variable, and no answer counts as lost."""
     for other in ("https_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(other, raising=False)
     with answering(ok(status=status)) as wire:
@@ -467,7 +467,7 @@ def _stream(caller: Caller, wire: Wire, seconds: float = 5) -> Iterator[Any]:
 
 
 def test_a_large_answer_is_read_in_pieces() -> None:
-    """It is tried again until the body begins."""
+    """The body can be read in pieces. The call is retried only before the body begins."""
     data = json.dumps(list(range(100_000))).encode()
     with answering(ok(status="503 x"), ok(gzip.compress(data), GZIP)) as wire:
         caller = Caller(10, max_bytes=10)
@@ -485,7 +485,7 @@ def test_a_large_answer_is_read_in_pieces() -> None:
     ],
 )
 def test_a_stream_that_breaks_off(reply: Any) -> None:
-    """It is not tried again: the reader has seen its beginning."""
+    """The call isn't retried, because the reader has already read the beginning of the body."""
     with answering(reply) as wire:
         caller = Caller(10)
         start = monotonic()

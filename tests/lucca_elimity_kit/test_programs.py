@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SECRET = "Xq7-s3cret"
 TAP = {"host": "http://127.0.0.1:9", "api_key": SECRET, "max_retry_seconds": 0}
-# No run gets so far as to use these.
+# No run gets far enough to use these.
 TARGET = {"url": "http://127.0.0.1:9", "source_id": "1", "source_token": SECRET, "max_retry_seconds": 0}
 PROGRAMS: dict[str, dict[str, Any]] = {"tap-lucca": TAP, "target-elimity": TARGET}
 WRONG: list[tuple[str, str, Any]] = [
@@ -61,7 +61,7 @@ def refused(run: Run, name: str) -> None:
 
 @pytest.mark.parametrize(("program", "name", "value"), WRONG)
 def test_a_wrong_setting(tmp_path: Path, program: str, name: str, value: Any) -> None:
-    """It is refused by name, from a file and from the environment."""
+    """The program refuses a wrong value from a file or the environment, and names the setting."""
     file = tmp_path / "settings.json"
     file.write_text(json.dumps({**PROGRAMS[program], name: value}))
     refused(run(program, "--config", file), name)
@@ -71,7 +71,7 @@ def test_a_wrong_setting(tmp_path: Path, program: str, name: str, value: Any) ->
 
 
 def test_a_misspelt_setting(tmp_path: Path) -> None:
-    """A safeguard that somebody believes in is not silently off."""
+    """The target refuses a misspelt setting and names the right one. Otherwise, a safeguard could silently be off."""
     file = tmp_path / "settings.json"
     file.write_text(json.dumps({**TARGET, "max_remove_percent": 5}))
     refused(run("target-elimity", "--config", file), "max_removed_percent")
@@ -81,7 +81,7 @@ def test_a_misspelt_setting(tmp_path: Path) -> None:
 
 
 def test_settings_as_platforms_set_them(sandbox: Sandbox) -> None:
-    """Empty variables, what Meltano and Kubernetes add, an id that looks like a number: none stops a run."""
+    """Empty variables, and those that Meltano and Kubernetes add, don't stop a run."""
     environment = {
         "TAP_LUCCA_HOST": sandbox.lucca_url,
         "TAP_LUCCA_API_KEY": sandbox.lucca.api_key,
@@ -102,7 +102,7 @@ def test_settings_as_platforms_set_them(sandbox: Sandbox) -> None:
 
 
 def test_a_token_needs_its_secret_and_the_source(tmp_path: Path) -> None:
-    """The API token has two parts, and the source it reads goes by number, in a dry run too."""
+    """An API token needs both its parts, a source id that is a number, and the URL, even in a dry run."""
     file = tmp_path / "settings.json"
     dry = {"output_path": str(tmp_path / "output"), "api_token_id": "1", "api_token_secret": SECRET}
     for settings, name in (
@@ -131,7 +131,7 @@ def test_a_token_needs_its_secret_and_the_source(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_of_another_form(tmp_path: Path, option: str, content: bytes | None) -> None:
-    """Settings, catalog or state that are none end the tap in one line."""
+    """A malformed or missing settings file, catalog or state ends the tap with one line."""
     file, odd = tmp_path / "settings.json", tmp_path / "odd.json"
     file.write_text(json.dumps(TAP))
     if content is not None:
@@ -143,7 +143,7 @@ def test_a_file_of_another_form(tmp_path: Path, option: str, content: bytes | No
 
 
 def shell(command: str, **streams: Any) -> subprocess.CompletedProcess[str]:
-    """Run a command of the checkout with its streams as a shell redirects them."""
+    """Run a shell command, which may redirect the streams of its programs."""
     path = {**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"}
     return subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=PATIENCE, env=path, **streams
@@ -152,7 +152,7 @@ def shell(command: str, **streams: Any) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("redirect", [">&-", "> /dev/full", "| true; exit ${PIPESTATUS[0]}"])
 def test_output_that_is_lost(redirect: str) -> None:
-    """One line and an exit code."""
+    """If its output is lost, the tap exits with 1 and prints no traceback."""
     tap = shell(f"tap-lucca --discover {redirect}")
     assert tap.returncode == 1 or (redirect.startswith("|") and tap.returncode == 0)  # true may have waited
     assert "Traceback" not in tap.stderr
@@ -160,7 +160,7 @@ def test_output_that_is_lost(redirect: str) -> None:
 
 
 def test_input_that_is_closed(tmp_path: Path) -> None:
-    """One line and an exit code."""
+    """If its input is closed, the target exits with 1 and writes no files."""
     file = tmp_path / "settings.json"
     file.write_text(json.dumps({"output_path": str(tmp_path / "output")}))
     target = shell(f"target-elimity --config {file} <&-")
@@ -170,7 +170,7 @@ def test_input_that_is_closed(tmp_path: Path) -> None:
 
 
 def test_a_log_that_is_closed_hinders_no_import(sandbox: Sandbox) -> None:
-    """Everybody arrives all the same."""
+    """Everybody arrives, although both logs are closed."""
     tap, target = sandbox.file("tap.json", sandbox.tap_config), sandbox.file("target.json", sandbox.target_config)
     done = shell(f"set -o pipefail; tap-lucca --config {tap} 2>&- | target-elimity --config {target} 2>&-")
     assert done.returncode == 0
@@ -178,7 +178,7 @@ def test_a_log_that_is_closed_hinders_no_import(sandbox: Sandbox) -> None:
 
 
 def test_a_full_disk(sandbox: Sandbox) -> None:
-    """A limit for files stands for it: nothing is imported, and one line says so."""
+    """If the disk is full (the test limits the size of files), the target fails with one line."""
     messages = sandbox.folder / "messages"
     messages.write_text(sandbox.tap().stdout)
     config = sandbox.file("target.json", {"output_path": str(sandbox.folder / "output")})
@@ -193,7 +193,7 @@ def test_a_full_disk(sandbox: Sandbox) -> None:
     [("tap_lucca", "singer_sdk"), ("target_elimity", "singer_sdk"), ("lucca_gateway", "uvicorn")],
 )
 def test_an_early_interrupt_is_no_traceback(package: str, loading: str) -> None:
-    """Ctrl-C while a heavy module is loaded ends the program as the signal does."""
+    """Ctrl-C while the program imports a large module ends it like the signal, without a traceback."""
     program = f"""
 import os, signal, sys
 class Interrupting:

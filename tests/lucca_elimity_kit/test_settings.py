@@ -88,7 +88,7 @@ REFUSED: dict[str, list[Any]] = {
     ],
 )
 def test_what_is_taken(name: str, value: Any, parsed: Any) -> None:
-    """JSON values and their texts are the same setting."""
+    """A JSON value and its text give the same setting."""
     settings = KINDS.parse({name: value})
     assert settings[name] == parsed
     assert type(settings[name]) is type(parsed)
@@ -96,7 +96,7 @@ def test_what_is_taken(name: str, value: Any, parsed: Any) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values])
 def test_what_is_refused(name: str, value: Any) -> None:
-    """Nothing is coerced; the message names the setting and its variable, and quotes no value."""
+    """Wrong values aren't coerced. The message names the setting and its variable, and quotes no value."""
     with pytest.raises(SettingsError) as caught:
         KINDS.parse({name: value})
     message = str(caught.value)
@@ -108,7 +108,7 @@ def test_what_is_refused(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("empty", ["", None])
 def test_empty_is_not_set(empty: str | None) -> None:
-    """The default applies, and what is missing is told to be empty."""
+    """An empty value counts as missing: the default applies, or the error says that the setting is empty."""
     assert KINDS.parse(dict.fromkeys(KINDS.schema["properties"], empty)) == {"flag": True}
     with pytest.raises(SettingsError, match=r"'host' is missing: it is empty.*PROGRAM_HOST"):
         KINDS.parse({"api_key": SECRET, "host": empty})
@@ -119,7 +119,7 @@ def test_empty_is_not_set(empty: str | None) -> None:
     ("name", "nearest"), [("nubmer", "number"), ("lables", "labels"), ("x", None), (SECRET * 99, None)]
 )
 def test_an_unknown_name_in_a_file(name: str, nearest: str | None) -> None:
-    """It is refused, with the nearest name that is known."""
+    """The error suggests the most similar known name."""
     with pytest.raises(SettingsError) as caught:
         KINDS.parse({name: SECRET})
     message = str(caught.value)
@@ -145,7 +145,7 @@ def test_an_unknown_name_in_a_file(name: str, nearest: str | None) -> None:
     ],
 )
 def test_a_misspelt_variable(variable: str) -> None:
-    """A name a letter or two from one that is known is refused, and what the SDK would read without declaring it."""
+    """Variables that differ from a known one by a letter or two, or that only the SDK would read, are refused."""
     with pytest.raises(SettingsError, match=f"PROGRAM_{variable}"):
         KINDS.read_environment({f"PROGRAM_{variable}": SECRET})
 
@@ -172,12 +172,12 @@ def test_a_misspelt_variable(variable: str) -> None:
     ],
 )
 def test_variables_of_others(variable: str) -> None:
-    """What Meltano, the SDK and Kubernetes put into the environment stops nothing."""
+    """Variables that Meltano, the SDK and Kubernetes set are ignored."""
     assert KINDS.read_environment({variable: "tcp://10.0.0.1:80", "PROGRAM_NUMBER": "4"}) == {"number": "4"}
 
 
 def test_paths_expand_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`~` is the home folder in a path, and nothing in a text."""
+    """`~` is expanded in a path, but not in a text."""
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = KINDS.parse({"file_path": "~/x", "text": "~/x"})
     assert settings == {"flag": True, "file_path": str(tmp_path / "x"), "text": "~/x"}
@@ -187,7 +187,7 @@ def test_paths_expand_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_a_file(tmp_path: Path, encoding: str) -> None:
-    """UTF-8, with a byte order mark or without."""
+    """A file is UTF-8, with or without a byte order mark."""
     path = tmp_path / "settings.json"
     path.write_text(json.dumps({"text": "é"}, ensure_ascii=False), encoding=encoding)
     assert read_file(path) == {"text": "é"}
@@ -209,7 +209,7 @@ def test_a_file(tmp_path: Path, encoding: str) -> None:
     ],
 )
 def test_a_file_that_is_none(tmp_path: Path, content: bytes) -> None:
-    """Another encoding, other JSON or none is one sentence that quotes nothing of it."""
+    """A file in another encoding, or without a JSON object, is refused. The message quotes nothing of it."""
     path = tmp_path / "settings.json"
     path.write_bytes(content)
     with pytest.raises(SettingsError) as caught:
@@ -219,7 +219,7 @@ def test_a_file_that_is_none(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    """A missing file, a folder, and a path that no file can have."""
+    """A missing file, a folder and an impossible path raise SettingsError."""
     for path in (tmp_path / "absent", tmp_path, "\0", "~nobody-of-that-name/x"):
         with pytest.raises(SettingsError):
             read_file(path)

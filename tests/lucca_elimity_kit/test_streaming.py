@@ -1,4 +1,4 @@
-"""JSON that is taken piece by piece."""
+"""Reading JSON piece by piece."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ OBJECTS = st.lists(st.dictionaries(st.text(), VALUES, max_size=3), max_size=3)
 
 
 class Drip:
-    """A file that gives out a few bytes at a time."""
+    """A file that returns a few bytes at a time."""
 
     def __init__(self, content: bytes, size: int) -> None:
         self._file = io.BytesIO(content)
         self._size = size
 
     def read(self: Self, size: int, /) -> bytes:
-        """Return up to so many bytes."""
+        """Return at most this many bytes."""
         return self._file.read(min(self._size, size))
 
 
 def walk(content: bytes, size: int = 1 << 16) -> list[dict[str, object]]:
-    """Return an array of objects, walked through."""
+    """Read an array of objects piece by piece, and return it."""
     stream = JsonStream(Drip(content, size))
     found: list[dict[str, object]] = []
     for _ in stream.items():
@@ -49,7 +49,7 @@ def walk(content: bytes, size: int = 1 << 16) -> list[dict[str, object]]:
 
 @given(OBJECTS, st.integers(1, 9), st.booleans(), st.sampled_from([None, 1]))
 def test_it_reads_what_json_reads(values: list[dict[str, object]], size: int, ascii_: bool, indent: int | None) -> None:
-    """However the bytes are cut."""
+    """The stream reads the same values as `json`, however the bytes are cut."""
     content = json.dumps(values, ensure_ascii=ascii_, indent=indent).encode(errors="surrogatepass")
     assert walk(b"\xef\xbb\xbf " + content + b" \n", size) == values
 
@@ -84,7 +84,7 @@ def test_it_reads_what_json_reads(values: list[dict[str, object]], size: int, as
     ids=lambda content: ascii(content)[:20] if isinstance(content, bytes) else str(content),
 )
 def test_what_is_malformed(content: bytes, size: int) -> None:
-    """It is told as such, and never read as something else."""
+    """Malformed JSON raises MalformedJsonError, and is never read as something else."""
     if len(content) > 1000 and size == 1:
         pytest.skip("takes long, and shows nothing more")
     with pytest.raises(MalformedJsonError):
@@ -92,7 +92,7 @@ def test_what_is_malformed(content: bytes, size: int) -> None:
 
 
 def count_items(stream: JsonStream) -> int:
-    """Return how many items of an array can be taken before it is malformed."""
+    """Return how many items of an array can be read before it is malformed."""
     read = 0
     try:
         for _ in stream.items():
@@ -104,7 +104,7 @@ def count_items(stream: JsonStream) -> int:
 
 
 def test_memory_stays_flat() -> None:
-    """Neither the number of items nor a value without end fills it."""
+    """Neither many items nor an endless value fills the memory."""
 
     class Endless:
         def __init__(self, begin: bytes, rest: bytes, times: int) -> None:

@@ -69,7 +69,7 @@ def path(files: Path) -> Callable[[str], str]:
 
 
 def test_files_that_can_be_used(path: Callable[[str], str]) -> None:
-    """As requests takes them."""
+    """The files are returned in the form that requests takes."""
     assert load_tls() == TlsFiles(verify=True, cert=None)
     assert load_tls(ca_bundle=path("two.pem")).verify == path("two.pem")
     assert load_tls(client_certificate=path("both.pem")).cert == path("both.pem")
@@ -85,7 +85,7 @@ BAD_CERTIFICATES = (
 
 @pytest.mark.parametrize("name", BAD_CERTIFICATES)
 def test_authorities_that_cannot_be_used(path: Callable[[str], str], name: str) -> None:
-    """The setting is named, and nothing of its value or of the file."""
+    """The error names the setting, but nothing of its value or of the file."""
     with pytest.raises(SettingsError) as caught:
         load_tls(ca_bundle=path(name))
     assert "'ca_bundle'" in str(caught.value)
@@ -95,7 +95,7 @@ def test_authorities_that_cannot_be_used(path: Callable[[str], str], name: str) 
 
 @pytest.mark.parametrize("name", BAD_CERTIFICATES)
 def test_client_certificates_that_cannot_be_used(path: Callable[[str], str], name: str) -> None:
-    """Whether the key is in a file of its own or not."""
+    """The error names the certificate's setting, whether or not the key has its own file."""
     for key in (None, path("client.key")):
         with pytest.raises(SettingsError, match="'client_certificate'"):
             load_tls(client_certificate=path(name), client_private_key=key)
@@ -109,27 +109,27 @@ def test_client_certificates_that_cannot_be_used(path: Callable[[str], str], nam
     ],
 )
 def test_private_keys_that_cannot_be_used(path: Callable[[str], str], name: str) -> None:
-    """An encrypted one never asks for its password."""
+    """The error names the key's setting. An encrypted key doesn't prompt for its password."""
     with pytest.raises(SettingsError, match="'client_private_key'"):
         load_tls(client_certificate=path("client.pem"), client_private_key=path(name))
 
 
 @pytest.mark.parametrize("name", ["client.pem", "both-encrypted.pem", "both-traditional.pem"])
 def test_a_certificate_without_a_usable_key_in_its_file(path: Callable[[str], str], name: str) -> None:
-    """It names the certificate's setting."""
+    """The error names the certificate's setting."""
     with pytest.raises(SettingsError, match="'client_certificate'"):
         load_tls(client_certificate=path(name))
 
 
 def test_a_key_without_a_certificate(path: Callable[[str], str]) -> None:
-    """It would not be used."""
+    """A key without a certificate is refused, because it would not be used."""
     with pytest.raises(SettingsError, match="client_certificate"):
         load_tls(client_private_key=path("client.key"))
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_authorities_of_the_environment(path: Callable[[str], str], variable: str) -> None:
-    """A file or a folder; a setting goes first, and an empty variable is not set."""
+    """The variable names a file or a folder. A setting takes precedence, and an empty variable counts as not set."""
     assert load_tls(environment={variable: path("folder")}).verify == path("folder")
     assert load_tls(environment={variable: path("ca.pem")}).verify == path("ca.pem")
     assert load_tls(environment={variable: path("text.pem")}, ca_bundle=path("ca.pem")).verify == path("ca.pem")
@@ -139,6 +139,6 @@ def test_authorities_of_the_environment(path: Callable[[str], str], variable: st
 
 
 def test_settings_may_have_other_names(path: Callable[[str], str]) -> None:
-    """Those of the gateway are variables."""
+    """Errors can use other names for settings, such as the gateway's variables."""
     with pytest.raises(SettingsError, match="LUCCA_GATEWAY_CA_BUNDLE"):
         load_tls(ca_bundle=path("text.pem"), named=lambda name: f"LUCCA_GATEWAY_{name.upper()}")

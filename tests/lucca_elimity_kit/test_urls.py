@@ -22,7 +22,7 @@ from lucca_elimity_kit.urls import is_loopback, parse_url
     ],
 )
 def test_a_url_is_taken(text: str) -> None:
-    """It is https anywhere, or http on this machine."""
+    """The scheme is https, or http on this machine only."""
     assert parse_url(text, path_allowed=True).hostname
 
 
@@ -62,14 +62,14 @@ def test_a_url_is_taken(text: str) -> None:
     ],
 )
 def test_a_url_is_refused(text: str, flaw: str) -> None:
-    """The flaw is named, and nothing of the URL."""
+    """The error names the flaw, but nothing of the URL."""
     with pytest.raises(ValueError, match=flaw) as caught:
         parse_url(text, path_allowed=True)
     assert "canary" not in str(caught.value)
 
 
 def test_a_path_may_be_refused() -> None:
-    """A slash alone is none."""
+    """A path can be refused. A slash alone isn't a path."""
     assert parse_url("https://acme.example/", path_allowed=False)
     with pytest.raises(ValueError, match="path"):
         parse_url("https://acme.example/timmi", path_allowed=False)
@@ -79,5 +79,5 @@ def test_a_path_may_be_refused() -> None:
     ("hostname", "loopback"), [("localhost", True), ("LOCALHOST", True), ("::1", True), ("127.1", False), ("", False)]
 )
 def test_loopback(hostname: str, loopback: bool) -> None:
-    """Nothing but names and addresses that every library reads as this machine."""
+    """Only names and addresses that every library takes for this machine are loopback."""
     assert is_loopback(hostname) == loopback

@@ -1,4 +1,4 @@
-"""A server that answers with the very bytes it is given: what no HTTP library would send."""
+"""A server that answers with raw bytes, which no HTTP library would send."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LENGTH = re.compile(rb"content-length: *([0-9]+)", re.IGNORECASE)
 
 @dataclass
 class Wire:
-    """A server that is up."""
+    """A running server."""
 
     port: int = 0
     requests: list[bytes] = field(default_factory=list)
@@ -37,12 +37,12 @@ class Wire:
 def answering(
     *replies: Reply, context: ssl.SSLContext | None = None, paths: Mapping[str, Reply] | None = None
 ) -> Iterator[Wire]:
-    """Answer the first request with the first reply and so on, each on a connection of its own; repeat the last.
+    """Answer the first request with the first reply and so on, each on its own connection; repeat the last reply.
 
     Args:
-        replies: What is sent, or what sends it.
+        replies: Bytes to send, or functions that send them.
         context: With it, the server speaks TLS.
-        paths: Replies to the requests whose path ends so.
+        paths: Replies to requests by the end of their path.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.05)
@@ -97,14 +97,14 @@ def _read_request(stream: socket.socket) -> bytes:
 
 
 def ok(body: bytes = b"{}", *headers: str, status: str = "200 OK", last: bool = True) -> bytes:
-    """Return a whole answer; `last` says that it is the last one on its connection."""
+    """Return a complete answer; `last` says that it is the last one on its connection."""
     connection = "close" if last else "keep-alive"
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", f"Connection: {connection}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 def drip(start: bytes, drop: bytes, pause: float = 0.05) -> Callable[[socket.socket], None]:
-    """Return a reply that begins, and then goes on a few bytes at a time, for ever."""
+    """Return a reply that begins, and then continues with a few bytes at a time, forever."""
 
     def reply(stream: socket.socket) -> None:
         stream.sendall(start)
@@ -117,7 +117,7 @@ def drip(start: bytes, drop: bytes, pause: float = 0.05) -> Callable[[socket.soc
 
 
 def reset(stream: socket.socket) -> None:
-    """Break the connection off."""
+    """Reset the connection."""
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 

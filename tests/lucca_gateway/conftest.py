@@ -1,4 +1,4 @@
-"""A gateway that runs as a process, and companies in Lucca for it to read."""
+"""Fixtures: a gateway that runs as a process, and companies in Lucca for it to read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def shared_gateway() -> Iterator[GatewayProcess]:
-    """Run a gateway that waits for nothing, for all tests that need no settings of their own."""
+    """Run a gateway that never waits for a rate limit or a retry, for all tests that need no settings of their own."""
     with running_gateway(ENVIRONMENT) as gateway:
         yield gateway
     assert gateway.process.returncode == 0
@@ -26,7 +26,7 @@ def shared_gateway() -> Iterator[GatewayProcess]:
 
 @pytest.fixture
 def gateway(shared_gateway: GatewayProcess, sandbox: Sandbox) -> Iterator[GatewayProcess]:
-    """Give out the gateway, and make sure that no key and no person gets into its log, whatever a test is about."""
+    """Return the gateway; after each test, assert that its log has no key and no personal data."""
     before = len(shared_gateway.log)
     yield shared_gateway
     log = str(shared_gateway.log[before:])
@@ -36,6 +36,6 @@ def gateway(shared_gateway: GatewayProcess, sandbox: Sandbox) -> Iterator[Gatewa
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[Sandbox]:
-    """Serve a second company, of 120."""
+    """Serve a second company, of 120 employees."""
     with ExitStack() as stack:
         yield open_sandbox(stack, tmp_path, employees=120, seed=2)

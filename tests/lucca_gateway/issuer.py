@@ -26,7 +26,7 @@ BASE_URL, GATEWAY_URL = "https://acme.elimity.com", "https://gateway.acme.exampl
 
 @dataclass
 class Issuer:
-    """What auth.elimity.com is in production: it signs tokens and publishes its keys."""
+    """Stands in for auth.elimity.com: it signs tokens and publishes its keys."""
 
     keys: dict[str, rsa.RSAPrivateKey] = field(default_factory=dict)
     url: str = ""
@@ -53,7 +53,7 @@ class Issuer:
         return {"keys": keys}
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """Return the claims of a good token, changed; None leaves one out."""
+        """Return the claims of a valid token, with changes; None leaves a claim out."""
         claims = {
             "aud": "gateway",
             "base_url": BASE_URL,
@@ -72,7 +72,7 @@ class Issuer:
 
 
 def settings_of(issuer: Issuer, **more: str) -> dict[str, str]:
-    """Return the settings of a gateway that wants its tokens."""
+    """Return the settings of a gateway that requires this issuer's tokens."""
     return {
         **ENVIRONMENT,
         "LUCCA_GATEWAY_JWT_VALIDATION_BASE_URL": BASE_URL,

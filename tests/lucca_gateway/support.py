@@ -1,4 +1,4 @@
-"""What the tests of the gateway have in common."""
+"""Helpers for the tests of the gateway."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.harness import Sandbox
 
 SERVICE = "/elimity.insights.customgateway.v1alpha2.Service"
-# Nothing waits for the rate limit, or long for a Lucca that is down, unless a test wants it to.
+# With these settings, nothing waits for the rate limit or retries if Lucca is down. Tests can override them.
 ENVIRONMENT = {
     "LUCCA_GATEWAY_ALLOWED_HOSTS": "127.0.0.1",
     "LUCCA_GATEWAY_REQUESTS_PER_MINUTE": "10000",
@@ -32,7 +32,7 @@ ENVIRONMENT = {
 
 @dataclass
 class Failure:
-    """An import that failed: its error, and what was streamed before."""
+    """A failed import: its error, and the responses that were streamed before it."""
 
     error: ConnectError
     streamed: list[Response]
@@ -44,33 +44,33 @@ class Failure:
 
     @property
     def message(self) -> str:
-        """The words of the error."""
+        """The message of the error."""
         return self.error.message
 
 
 def configuration(sandbox: Sandbox, **changes: Any) -> dict[str, Any]:
-    """Return the configuration values an administrator gives; None leaves one out."""
+    """Return the configuration values that an administrator enters; None leaves one out."""
     values = {"host": sandbox.lucca_url, "api_key": sandbox.lucca.api_key, **changes}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def failure(url: str, generation: Generation, values: dict[str, Any], token: str | None = None) -> Failure:
-    """Ask for an import that has to fail."""
+    """Request an import, assert that it fails, and return the failure."""
     streamed: list[Response] = []
     with pytest.raises(ConnectError) as caught:
-        streamed.extend(responses(url, generation, values, token))  # what came before the error is in it, too
+        streamed.extend(responses(url, generation, values, token))  # keeps the responses before the error
     return Failure(caught.value, streamed)
 
 
 def employees_of(elimity: Elimity) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Return, by id, the name and the attributes of what the source holds."""
+    """Return the name and attributes of each employee that the source holds, by id."""
     entities = elimity.current.body["entities"] if elimity.current else []
     assert len({entity["id"] for entity in entities}) == len(entities)
     return {entity["id"]: (entity["name"], values_of(entity)) for entity in entities}
 
 
 def wait_until(holds: Callable[[], object]) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline
@@ -78,5 +78,5 @@ def wait_until(holds: Callable[[], object]) -> None:
 
 
 def wait_for_words(gateway: GatewayProcess, words: str) -> None:
-    """Wait until the gateway's log has some words: a line may come later than the answer it is about."""
+    """Wait until the gateway's log contains a text: a line may be written after the answer it is about."""
     wait_until(lambda: words in gateway.log_text)

@@ -1,4 +1,4 @@
-"""Clients that go away, gateways that are told to stop, imports that have to wait."""
+"""Clients that disconnect, gateways that are shut down, imports that have to wait."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ PATH = "/elimity.insights.customgateway.v1alpha1.Service/PerformImport"
 
 
 def body_of(sandbox: Sandbox) -> bytes:
-    """Return the request for an import, as it is on the wire."""
+    """Return the body of a request for an import, as it is sent."""
     message = ParseDict({"fields": configuration(sandbox)}, PerformImportRequest()).SerializeToString()
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
 @contextmanager
 def begun(client: httpx.Client, url: str, sandbox: Sandbox) -> Iterator[None]:
-    """Ask for an import, and go away at the end of the block, which begins when the first log has come."""
+    """Request an import; enter the block when the first log arrives, and disconnect at its end."""
     request = client.build_request(
         "POST", url + PATH, content=body_of(sandbox), headers={"Content-Type": "application/connect+proto"}
     )
@@ -55,7 +55,7 @@ def begun(client: httpx.Client, url: str, sandbox: Sandbox) -> Iterator[None]:
 
 @pytest.fixture
 def slow(sandbox: Sandbox) -> Iterator[Sandbox]:
-    """A Lucca whose third page of users comes a second late, and whose work contracts never end."""
+    """Make the third page of users late, and the first page of work contracts hang."""
     sandbox.lucca.faults.add(Fault(USERS, "hang", nth=3, seconds=0.5))
     sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, "hang", seconds=PATIENCE))
     yield sandbox
@@ -63,7 +63,7 @@ def slow(sandbox: Sandbox) -> Iterator[Sandbox]:
 
 
 def test_a_client_that_goes_away_stops_the_work(sandbox: Sandbox, gateway: GatewayProcess) -> None:
-    """Lucca is asked for nothing more after the page at hand."""
+    """After the current page, the gateway sends no more requests to Lucca."""
     sandbox.lucca.faults.add(Fault(USERS, "hang", nth=2, seconds=1, count=1))
     with httpx.Client() as client, begun(client, gateway.url, sandbox):
         wait_until(lambda: len(sandbox.lucca.requests) == 2)
@@ -73,7 +73,7 @@ def test_a_client_that_goes_away_stops_the_work(sandbox: Sandbox, gateway: Gatew
 
 
 def test_a_client_that_goes_away_ends_the_wait_for_another_try(sandbox: Sandbox) -> None:
-    """Lucca asks to come back in a minute; the only place for imports is free again at once."""
+    """While the gateway waits a minute for a retry, the client disconnects. The only import slot is free at once."""
     settings = {"LUCCA_GATEWAY_MAX_IMPORTS": "1", "LUCCA_GATEWAY_MAX_RETRY_SECONDS": "300"}
     sandbox.lucca.faults.add(Fault(USERS, 429, nth=2, headers={"Retry-After": "60"}))
     with running_gateway({**ENVIRONMENT, **settings}) as gateway:
@@ -86,7 +86,7 @@ def test_a_client_that_goes_away_ends_the_wait_for_another_try(sandbox: Sandbox)
 
 
 def test_imports_beyond_the_limit_wait_for_their_turn(sandbox: Sandbox, other: Sandbox) -> None:
-    """One after the other, and each whole; who goes away while waiting does not take a place."""
+    """Imports run one after the other, each completely. A client that disconnects while it waits takes no slot."""
     with running_gateway({**ENVIRONMENT, "LUCCA_GATEWAY_MAX_IMPORTS": "1"}) as gateway, ThreadPoolExecutor(3) as pool:
         sandbox.lucca.faults.add(Fault(USERS, "hang", nth=2, seconds=1.5))
         first = pool.submit(pull, sandbox.elimity, gateway.url, "v1alpha1", configuration(sandbox))
@@ -102,7 +102,7 @@ def test_imports_beyond_the_limit_wait_for_their_turn(sandbox: Sandbox, other: S
 
 
 def test_two_tenants_at_once_never_mix(sandbox: Sandbox, other: Sandbox, gateway: GatewayProcess) -> None:
-    """Eight imports at once, of two companies in both generations: each source gets its own people."""
+    """Of eight imports at once, for two companies in both generations, each source gets its own people."""
     with ThreadPoolExecutor(8) as pool:
         imports = [
             pool.submit(pull, company.elimity, gateway.url, generation, configuration(company))
@@ -119,7 +119,7 @@ def test_two_tenants_at_once_never_mix(sandbox: Sandbox, other: Sandbox, gateway
 
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_a_gateway_that_is_told_to_stop_ends_its_imports_with_an_error(slow: Sandbox, generation: Generation) -> None:
-    """After a moment in which they may finish; its own exit code is 0, and a Lucca that hangs does not hold it."""
+    """On SIGTERM, imports get a moment to finish and then an error. The gateway exits with 0, even if Lucca hangs."""
     with (
         running_gateway({**ENVIRONMENT, "LUCCA_GATEWAY_SHUTDOWN_SECONDS": "1"}) as gateway,
         ThreadPoolExecutor(1) as pool,
@@ -136,7 +136,7 @@ def test_a_gateway_that_is_told_to_stop_ends_its_imports_with_an_error(slow: San
 
 
 def test_a_gateway_that_is_told_to_stop_lets_a_quick_import_finish(sandbox: Sandbox) -> None:
-    """It takes no new ones meanwhile."""
+    """On SIGTERM, the gateway finishes an import that ends soon, and exits with 0."""
     sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, "hang", seconds=1))
     with running_gateway(ENVIRONMENT) as gateway, ThreadPoolExecutor(1) as pool:
         pulled = pool.submit(pull, sandbox.elimity, gateway.url, "v1alpha2", configuration(sandbox))
@@ -149,7 +149,7 @@ def test_a_gateway_that_is_told_to_stop_lets_a_quick_import_finish(sandbox: Sand
 
 @pytest.mark.parametrize("after", [1, 3, 6])
 def test_a_call_that_is_cancelled_never_ends_as_if_all_was_well(sandbox: Sandbox, after: int) -> None:
-    """In the reading as well as among the employees: the generated application would end it without an error."""
+    """The gateway ends a cancelled stream with an error at any point. The generated application alone would not."""
     application = Application(read_settings(ENVIRONMENT))
     sent: list[dict[str, Any]] = []
     request = [{"type": "http.request", "body": body_of(sandbox), "more_body": False}]
@@ -171,7 +171,7 @@ def test_a_call_that_is_cancelled_never_ends_as_if_all_was_well(sandbox: Sandbox
         headers = [(b"content-type", b"application/connect+proto")]
         scope = {"type": "http", "method": "POST", "path": PATH, "root_path": "", "headers": headers}
         task = asyncio.create_task(application(scope, receive, send))
-        with pytest.raises(BaseException):  # noqa: B017, PT011 - whatever the generated application makes of it
+        with pytest.raises(BaseException):  # noqa: B017, PT011 - the generated application may raise anything
             await task
 
     asyncio.run(serve())
@@ -182,7 +182,7 @@ def test_a_call_that_is_cancelled_never_ends_as_if_all_was_well(sandbox: Sandbox
 def test_a_client_that_takes_nothing_any_more_ends_its_import(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would hold its place for ever."""
+    """If a client stops reading, the gateway ends its import, which would otherwise hold its slot forever."""
     monkeypatch.setattr(protocol, "SEND_TIMEOUT", 0.2)
     request = [{"type": "http.request", "body": body_of(sandbox), "more_body": False}]
 
@@ -206,7 +206,7 @@ def test_a_client_that_takes_nothing_any_more_ends_its_import(
 def test_an_error_that_nobody_foresaw_is_told_without_its_words(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They may quote a record, so neither the stream nor the log has them."""
+    """Neither the stream nor the log contains the text of an unexpected exception, which may quote a record."""
 
     def fail(*_: object) -> None:
         raise KeyError(CANARY)
@@ -222,7 +222,7 @@ def test_an_error_that_nobody_foresaw_is_told_without_its_words(
 
 
 def test_no_secret_and_no_person_is_logged_at_any_level(sandbox: Sandbox) -> None:
-    """Whatever goes well or wrong; and the lines of one import carry one id."""
+    """Successful and failed imports log no secret or personal data, and all lines of an import have the same id."""
     with running_gateway({**ENVIRONMENT, "LUCCA_GATEWAY_LOG_LEVEL": "debug"}) as gateway:
         values = configuration(sandbox)
         pull(sandbox.elimity, gateway.url, "v1alpha2", values, "a.secret.token")
@@ -242,7 +242,7 @@ def test_no_secret_and_no_person_is_logged_at_any_level(sandbox: Sandbox) -> Non
 
 
 def test_health_is_answered_and_nothing_else_is_there(gateway: GatewayProcess) -> None:
-    """Without a token, a body or a service."""
+    """`/healthz` answers 200 without a token. Other paths and methods are refused."""
     with httpx.Client(base_url=gateway.url) as client:
         assert client.get("/healthz").status_code == 200
         assert client.get("/").status_code == 404
@@ -252,14 +252,14 @@ def test_health_is_answered_and_nothing_else_is_there(gateway: GatewayProcess) -
 
 
 def test_a_request_that_is_too_large_is_refused(gateway: GatewayProcess) -> None:
-    """Configuration values are short."""
+    """A request of 100,000 bytes answers 413, because configuration values are short."""
     with httpx.Client(base_url=gateway.url) as client:
         headers = {"Content-Type": "application/connect+proto"}
         assert client.post(PATH, content=b"\0" * 100_000, headers=headers).status_code == 413
 
 
 def test_nonsense_is_answered_with_an_error(gateway: GatewayProcess) -> None:
-    """Whatever is sent as a request, the stream does not end well."""
+    """Whatever the malformed request, the stream ends with an error."""
     headers = {"Content-Type": "application/connect+proto"}
     with httpx.Client(base_url=gateway.url) as client:
         for content in (b"", b"nonsense", b"\0\0\0\0\3abc", b"\1\0\0\0\3abc", b"\0\0\0\0\0" * 2):

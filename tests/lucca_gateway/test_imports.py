@@ -1,4 +1,4 @@
-"""Imports through the gateway, a real process, asked for by the vendor's generated clients in both generations."""
+"""Imports through a real gateway process, requested by the vendor's generated clients in both generations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ both_generations = pytest.mark.parametrize("generation", GENERATIONS)
 def test_the_employees_are_those_of_the_agent_based_import(
     sandbox: Sandbox, gateway: GatewayProcess, generation: Generation
 ) -> None:
-    """Attribute by attribute, what tap and target upload for a company is what the gateway streams for it."""
+    """The gateway streams the same employees, with the same attributes, as the tap and the target upload."""
     sandbox.pipeline()
     pulled = Elimity()
     pull(pulled, gateway.url, generation, configuration(sandbox))
@@ -42,7 +42,7 @@ def test_the_employees_are_those_of_the_agent_based_import(
 def test_the_employees_are_the_same_with_a_time_zone_and_labels(
     sandbox: Sandbox, gateway: GatewayProcess, generation: Generation
 ) -> None:
-    """The two settings on which the transform depends, on a company whose contracts carry only a type id."""
+    """Gateway and target agree with both settings of the transform, if contracts have only a type id."""
     del gateway
     sandbox.lucca.embed_contract_types = False
     sandbox.target_settings = {"timezone": "Pacific/Auckland", "contract_type_names": {"1": "Permanent"}}
@@ -62,7 +62,7 @@ def test_the_employees_are_the_same_with_a_time_zone_and_labels(
 def test_dates_at_the_ends_of_the_calendar_pass_as_they_stand(
     sandbox: Sandbox, gateway: GatewayProcess, generation: Generation
 ) -> None:
-    """They stand for "ever" and "never", and are the first and the last that protobuf can express."""
+    """The first and last day that protobuf can express, which mean "always" and "never", arrive unchanged."""
     with sandbox.lucca.changing() as company:
         never, ever = company.users[:2]
         never["dtContractEnd"], never["modifiedAt"] = "9999-12-31T00:00:00", "9999-12-31T23:59:59.997"
@@ -78,7 +78,7 @@ def test_dates_at_the_ends_of_the_calendar_pass_as_they_stand(
 def test_the_logs_tell_start_progress_and_counts(
     sandbox: Sandbox, gateway: GatewayProcess, generation: Generation
 ) -> None:
-    """With totals, and all but the last before the first employee."""
+    """The logs have totals, and all but the last come before the first employee."""
     streamed = list(responses(gateway.url, generation, configuration(sandbox)))
     logs = [response.log for response in streamed if response.HasField("log")]
     assert all(log.level.HasField("info") for log in logs)
@@ -94,7 +94,7 @@ def test_the_logs_tell_start_progress_and_counts(
 
 
 def test_blanks_around_the_values_do_no_harm(sandbox: Sandbox, gateway: GatewayProcess) -> None:
-    """What is copied out of a mail often ends with one."""
+    """Blanks around a value are ignored, because copied values often end with one."""
     values = configuration(sandbox, host=f" {sandbox.lucca_url}/ ", api_key=f"{sandbox.lucca.api_key}\n")
     pull(sandbox.elimity, gateway.url, "v1alpha2", values)
     assert len(sandbox.entities) == 250
@@ -118,7 +118,7 @@ def test_blanks_around_the_values_do_no_harm(sandbox: Sandbox, gateway: GatewayP
 def test_missing_and_malformed_values_are_named_before_anything_is_streamed(
     sandbox: Sandbox, gateway: GatewayProcess, generation: Generation, changes: dict[str, Any], words: str
 ) -> None:
-    """And without a request to anyone."""
+    """The gateway names the value, and sends no request to Lucca."""
     failed = failure(gateway.url, generation, configuration(sandbox, **changes))
     assert failed.streamed == []
     assert failed.code == "invalid_argument"
@@ -130,7 +130,7 @@ def test_missing_and_malformed_values_are_named_before_anything_is_streamed(
 def test_a_key_that_lucca_refuses_is_told_before_anything_is_streamed(
     sandbox: Sandbox, gateway: GatewayProcess, generation: Generation
 ) -> None:
-    """In words for the administrator."""
+    """The error is written for the administrator and doesn't contain the key."""
     failed = failure(gateway.url, generation, configuration(sandbox, api_key="Xk3-wrong"))
     assert failed.streamed == []
     assert failed.code == "unauthenticated"
@@ -142,7 +142,7 @@ def test_a_key_that_lucca_refuses_is_told_before_anything_is_streamed(
 def test_a_lucca_that_is_down_is_told_before_anything_is_streamed(
     sandbox: Sandbox, gateway: GatewayProcess, generation: Generation
 ) -> None:
-    """Nobody listens on the discard port."""
+    """If Lucca refuses the connection (nothing listens on the discard port), the error is `unavailable`."""
     failed = failure(gateway.url, generation, configuration(sandbox, host="http://127.0.0.1:9"))
     assert failed.streamed == []
     assert failed.code == "unavailable"
@@ -155,7 +155,7 @@ def test_a_lucca_that_is_down_is_told_before_anything_is_streamed(
 def test_a_failure_in_the_middle_ends_the_stream_with_an_error_and_no_employee(
     sandbox: Sandbox, gateway: GatewayProcess, generation: Generation, path: str, fault: tuple[Any, str]
 ) -> None:
-    """The source keeps what it has: Lucca is read to its end before the first employee is streamed."""
+    """The gateway reads Lucca to the end before it streams the first employee, so the source keeps what it has."""
     kind, code = fault
     sandbox.lucca.faults.add(Fault(path, kind, nth=2, count=None))
     failed = failure(gateway.url, generation, configuration(sandbox))
@@ -168,7 +168,7 @@ def test_a_failure_in_the_middle_ends_the_stream_with_an_error_and_no_employee(
 def test_a_date_that_is_none_stops_the_import_before_the_first_employee(
     sandbox: Sandbox, gateway: GatewayProcess, generation: Generation, field: str
 ) -> None:
-    """Even that of the very last user: everybody is made once beforehand."""
+    """The date may be that of the last user: the gateway builds all employees before it streams the first."""
     with sandbox.lucca.changing() as company:
         company.users[-1][field] = "soon"  # type: ignore[literal-required]
     failed = failure(gateway.url, generation, configuration(sandbox))
@@ -179,7 +179,7 @@ def test_a_date_that_is_none_stops_the_import_before_the_first_employee(
 
 
 def test_a_record_of_another_form_stops_the_import(sandbox: Sandbox, gateway: GatewayProcess) -> None:
-    """The target's own check of every record is part of the gateway, too."""
+    """The gateway checks every record like the target, and names the stream and the field."""
     with sandbox.lucca.changing() as company:
         company.work_contracts[3]["ownerId"] = "Jane"  # type: ignore[typeddict-item]
     failed = failure(gateway.url, "v1alpha2", configuration(sandbox))
@@ -191,7 +191,7 @@ def test_a_record_of_another_form_stops_the_import(sandbox: Sandbox, gateway: Ga
 
 @both_generations
 def test_hidden_end_dates_are_refused(sandbox: Sandbox, gateway: GatewayProcess, generation: Generation) -> None:
-    """All leavers would look active."""
+    """The gateway refuses an import without end dates, because all leavers would look active."""
     sandbox.lucca.hidden_fields = frozenset({"dtContractEnd"})
     failed = failure(gateway.url, generation, configuration(sandbox))
     assert failed.code == "failed_precondition"
@@ -201,7 +201,7 @@ def test_hidden_end_dates_are_refused(sandbox: Sandbox, gateway: GatewayProcess,
 
 @both_generations
 def test_a_company_without_a_user_is_refused(sandbox: Sandbox, gateway: GatewayProcess, generation: Generation) -> None:
-    """It would empty the source."""
+    """The gateway refuses to import a company without users, because that would empty the source."""
     with sandbox.lucca.changing() as company:
         company.users.clear()
     failed = failure(gateway.url, generation, configuration(sandbox))
@@ -213,7 +213,7 @@ def test_a_company_without_a_user_is_refused(sandbox: Sandbox, gateway: GatewayP
 def test_a_redirect_is_not_followed(
     sandbox: Sandbox, other: Sandbox, gateway: GatewayProcess, generation: Generation
 ) -> None:
-    """The key is for one host, and so is the permission to speak to it."""
+    """The gateway sends the key only to the configured host, and names the value 'host'."""
     sandbox.lucca.faults.add(Fault("/", "redirect", location=f"{other.lucca_url}{USERS}", count=None))
     failed = failure(gateway.url, generation, configuration(sandbox))
     assert failed.streamed == []
@@ -223,7 +223,7 @@ def test_a_redirect_is_not_followed(
 
 
 def test_warnings_are_streamed(sandbox: Sandbox, gateway: GatewayProcess) -> None:
-    """What is probably a right that is missing is imported, and told."""
+    """If a right is probably missing, the gateway imports and streams a warning."""
     sandbox.lucca.allow_former = False
     with sandbox.lucca.changing() as company:
         company.work_contracts.clear()
@@ -235,7 +235,7 @@ def test_warnings_are_streamed(sandbox: Sandbox, gateway: GatewayProcess) -> Non
 def test_people_who_come_and_go_meanwhile_are_neither_lost_nor_doubled(
     sandbox: Sandbox, gateway: GatewayProcess
 ) -> None:
-    """The tap's walk through pages that move is the gateway's."""
+    """The gateway reads pages that change in the same way as the tap."""
     sandbox.lucca.faults.add(Fault(USERS, "mutate", nth=2, changes=3))
     before = {str(user["id"]) for user in sandbox.lucca.company.users}
     pull(sandbox.elimity, gateway.url, "v1alpha2", configuration(sandbox))
@@ -244,7 +244,7 @@ def test_people_who_come_and_go_meanwhile_are_neither_lost_nor_doubled(
 
 
 def test_the_version_must_be_the_one_of_the_gateway(gateway: GatewayProcess, sandbox: Sandbox) -> None:
-    """A cursor of another version would mean something else; what was asked for is not echoed."""
+    """The gateway refuses another version, in which a cursor has another meaning, and doesn't echo it."""
     from elimity.insights.customgateway.v1alpha2 import customgateway_connect, customgateway_pb2  # noqa: PLC0415
 
     with customgateway_connect.ServiceClientSync(gateway.url) as client:
@@ -257,7 +257,7 @@ def test_the_version_must_be_the_one_of_the_gateway(gateway: GatewayProcess, san
 
 
 def test_a_company_of_2345_is_streamed_in_pages(tmp_path: Path, gateway: GatewayProcess) -> None:
-    """Many pages of both streams, attribute by attribute."""
+    """Every attribute arrives if both streams take many pages."""
     with ExitStack() as stack:
         large = open_sandbox(stack, tmp_path, employees=2345, seed=7)
         pull(large.elimity, gateway.url, "v1alpha2", configuration(large))
@@ -267,7 +267,7 @@ def test_a_company_of_2345_is_streamed_in_pages(tmp_path: Path, gateway: Gateway
 
 @both_generations
 def test_a_full_temporary_folder_is_an_error_for_the_operator(tmp_path: Path, generation: Generation) -> None:
-    """The company does not fit into memory, and no file may grow."""
+    """If a company doesn't fit into memory and the temporary file can't grow, the error names the temporary folder."""
     script = tmp_path / "lucca-gateway"
     script.write_text(f'#!/bin/sh\nulimit -f 8\nexec "{GATEWAY}" "$@"\n')
     script.chmod(0o700)

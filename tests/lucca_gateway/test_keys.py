@@ -36,24 +36,24 @@ def issuer() -> Issuer:
 
 
 def jwks(issuer: Issuer, **more: object) -> bytes:
-    """Return the body of its JWKS."""
+    """Return the body of the issuer's JWKS."""
     return json.dumps({**issuer.public_keys(), **more}).encode()
 
 
 def status(gateway: GatewayProcess, token: str) -> int:
-    """Call the gateway with a token."""
+    """Call the gateway with a token, and return the status."""
     headers = {"Content-Type": "application/proto", "Authorization": f"Bearer {token}"}
     return httpx.post(f"{gateway.url}{SERVICE}/Meta", headers=headers, timeout=120).status_code
 
 
 def unknown(issuer: Issuer, number: int) -> str:
-    """Return a token with a key that nobody knows; its signature is not looked at."""
+    """Return a token with an unknown key; its signature is never checked."""
     return jwt.encode(issuer.claims(), issuer.keys["first"], "RS256", {"kid": f"unknown {number}"})
 
 
 @pytest.mark.parametrize("reply", [DRIP, silence])
 def test_unknown_keys_do_not_hold_a_good_token(issuer: Issuer, reply: Reply) -> None:
-    """Twenty of them cause one request; and when the issuer answers again, a good token is accepted."""
+    """Twenty unknown keys cause one request. Once the issuer answers again, a valid token is accepted."""
     with answering(reply, ok(jwks(issuer))) as wire:
         issuer.url = f"{wire.url}/"
         with running_gateway(settings_of(issuer)) as gateway, ThreadPoolExecutor(21) as pool:
@@ -84,7 +84,7 @@ BAD = {
 
 @pytest.mark.parametrize("bad", BAD)
 def test_a_jwks_that_is_none_refuses_the_token(issuer: Issuer, bad: str) -> None:
-    """With 401, a line in the log and nothing of what was answered."""
+    """The gateway answers 401 and logs a warning that quotes nothing of the malformed JWKS."""
     with answering(ok(BAD[bad])) as wire:
         issuer.url = f"{wire.url}/"
         with running_gateway(settings_of(issuer)) as gateway:
@@ -95,7 +95,7 @@ def test_a_jwks_that_is_none_refuses_the_token(issuer: Issuer, bad: str) -> None
 
 
 def test_a_key_that_cannot_be_used_does_not_spoil_the_others(issuer: Issuer) -> None:
-    """Such as one of a kind that nobody knows yet."""
+    """Unusable keys, such as those of an unknown type, are skipped, and the others still work."""
     strange = [7, {"kty": "new", "kid": "new"}, {"kty": "oct", "kid": "old"}, {"kty": "RSA", "kid": "odd", "n": 7}]
     strange += issuer.public_keys()["keys"]
     with answering(ok(jwks(issuer, keys=strange))) as wire:
@@ -105,7 +105,7 @@ def test_a_key_that_cannot_be_used_does_not_spoil_the_others(issuer: Issuer) -> 
 
 
 def test_deep_json_in_a_token_is_a_refusal(issuer: Issuer) -> None:
-    """In its head, which is read before its signature is checked."""
+    """The gateway answers 401, although it parses a token's head before it checks the signature."""
     deep = jwt.utils.base64url_encode(b"[" * 20_000).decode()
     with answering(ok(jwks(issuer))) as wire:
         issuer.url = f"{wire.url}/"
@@ -115,7 +115,7 @@ def test_deep_json_in_a_token_is_a_refusal(issuer: Issuer) -> None:
 
 
 def test_keys_outlive_an_issuer_that_is_down(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fresh key waits for nothing, a stale one for one try, and an old one is not used."""
+    """A fresh key is used at once, a stale one after one attempt to fetch the keys, and an old one never."""
     monkeypatch.setattr(keys, "COOLDOWN_SECONDS", 0.0)
     monkeypatch.setattr(keys, "FETCH_SECONDS", 0.5)
 
@@ -140,7 +140,7 @@ def test_keys_outlive_an_issuer_that_is_down(issuer: Issuer, monkeypatch: pytest
 
 
 def test_a_key_that_the_issuer_withdraws_is_refused(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As soon as the keys are read again."""
+    """A key that the issuer withdrew is refused once the keys are fetched again."""
     monkeypatch.setattr(keys, "FRESH_SECONDS", 0.0)
     monkeypatch.setattr(keys, "COOLDOWN_SECONDS", 0.0)
     other = Issuer()

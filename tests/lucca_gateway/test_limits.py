@@ -49,7 +49,7 @@ HALVES = {
 
 
 def test_half_sent_requests_are_closed(gateway: GatewayProcess) -> None:
-    """Two hundred at once, wherever they stop; the gateway answers others meanwhile, and the log stays quiet."""
+    """The gateway closes 200 half-sent requests, wherever they stop, answers others meanwhile and logs no traceback."""
     with ExitStack() as stack:
         begun = time.monotonic()
         connections = []
@@ -65,7 +65,7 @@ def test_half_sent_requests_are_closed(gateway: GatewayProcess) -> None:
 
 
 def test_requests_that_drip_are_closed(gateway: GatewayProcess) -> None:
-    """A byte now and then does not keep them open, not even after they were answered."""
+    """A byte now and then doesn't keep a request open, even after it was answered."""
     with ExitStack() as stack:
         open_ones = []
         for half in ("half a head", "half a body", "half a body of what is not there"):
@@ -79,7 +79,7 @@ def test_requests_that_drip_are_closed(gateway: GatewayProcess) -> None:
 
 
 def takes_a_byte(connection: socket.socket) -> bool:
-    """Send a byte; whether the connection is still open."""
+    """Send a byte, and return whether the connection is still open."""
     try:
         connection.sendall(b"a")
     except ConnectionError:
@@ -88,7 +88,7 @@ def takes_a_byte(connection: socket.socket) -> bool:
 
 
 def test_a_connection_that_is_used_stays_open(gateway: GatewayProcess) -> None:
-    """Each request has its own time."""
+    """Each request has its own time limit, so a connection may stay open longer than one."""
     with connect(gateway) as connection:
         for _ in range(4):
             connection.sendall(HEALTH[:10])
@@ -102,7 +102,7 @@ def test_a_connection_that_is_used_stays_open(gateway: GatewayProcess) -> None:
 
 @pytest.mark.parametrize("head", [HEAD, b"POST /healthz HTTP/1.1\r\nHost: gateway\r\n"])
 def test_two_lengths_close_the_connection(gateway: GatewayProcess, head: bytes) -> None:
-    """RFC 9112, 6.3: what follows may be meant as part of the body; it is not answered."""
+    """The gateway doesn't answer the bytes that follow, which may belong to the body (RFC 9112, 6.3)."""
     with connect(gateway) as connection:
         body = b"5\r\nhello\r\n0\r\n\r\n"
         lengths = b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n" % len(body)

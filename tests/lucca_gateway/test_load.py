@@ -24,11 +24,11 @@ IMPORTS, EMPLOYEES = 20, 5000
 
 @pytest.mark.slow
 def test_twenty_imports_of_5000_employees_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each of another tenant, in either generation: nobody is lost or mixed up, and the memory stays bounded."""
+    """With 20 tenants in both generations, nobody is lost or mixed up, and the memory stays bounded."""
     with ExitStack() as stack:
         companies = [open_sandbox(stack, tmp_path, EMPLOYEES, seed) for seed in range(IMPORTS)]
         settings = {**ENVIRONMENT, "LUCCA_GATEWAY_PAGE_SIZE": "1000"}
-        # Millions of rows that are no garbage, and that the collector would look at again and again.
+        # Keeps the collector from scanning millions of rows, which are no garbage, again and again.
         gc.freeze()
         stack.callback(gc.unfreeze)
         gateway = stack.enter_context(running_gateway(settings))
@@ -49,7 +49,7 @@ def test_twenty_imports_of_5000_employees_at_once(tmp_path: Path, capsys: pytest
             logins = {entity["id"]: entity["attributeAssignments"][0]["value"]["value"] for entity in arrived}
             assert logins == {str(user["id"]): user["login"] for user in company.lucca.company.users}
     with capsys.disabled():
-        print(  # noqa: T201 - the figures are what one wants to see
+        print(  # noqa: T201 - shows the figures
             f"\n{IMPORTS} imports of {EMPLOYEES} employees at once: {seconds[-1]:.1f} s in all "
             f"({IMPORTS * EMPLOYEES / seconds[-1]:.0f} employees/s), first done after {seconds[0]:.1f} s; "
             f"memory of the gateway {idle} MB before, {peak} MB at most"
@@ -58,7 +58,7 @@ def test_twenty_imports_of_5000_employees_at_once(tmp_path: Path, capsys: pytest
 
 
 def _memory(pid: int, name: str) -> int:
-    """Return a figure of a process's memory, in MB; 0 where the system does not tell."""
+    """Return a figure of a process's memory, in MB; 0 if the system doesn't provide it."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except OSError:

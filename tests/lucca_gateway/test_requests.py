@@ -1,4 +1,4 @@
-"""Requests that no Elimity Insights sends, but an administrator's slip or somebody else might."""
+"""Requests that Elimity Insights wouldn't send, caused by an administrator's mistake or sent by somebody else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_compressed_requests_are_refused_unread(gateway: GatewayProcess, path: str, headers: dict[str, str]) -> None:
-    """A few kilobytes would become gigabytes before anyone looks at their size."""
+    """The gateway doesn't unpack compressed requests: a few kilobytes could become gigabytes."""
     bomb = gzip.compress(bytes(10_000_000))
     url = f"{gateway.url}/elimity.insights.customgateway.{path}"
     answer = httpx.post(url, content=bomb, headers=headers, timeout=10)
@@ -40,7 +40,7 @@ def test_compressed_requests_are_refused_unread(gateway: GatewayProcess, path: s
 def test_swapped_configuration_values_do_not_put_the_key_into_the_log(
     sandbox: Sandbox, gateway: GatewayProcess, generation: Any
 ) -> None:
-    """The key stands where the host should: neither the log nor the administrator's error repeats it."""
+    """If the key is entered as the host, neither the log nor the administrator's error repeats it."""
     key = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
     failed = failure(gateway.url, generation, configuration(sandbox, host=key, api_key="acme.ilucca.net"))
     assert failed.code == "invalid_argument"
@@ -50,7 +50,7 @@ def test_swapped_configuration_values_do_not_put_the_key_into_the_log(
 
 @pytest.mark.parametrize("host", [math.nan, 7, True, ["acme.ilucca.net"], "x" * 64 + ".ilucca.net", "acme..ilucca.net"])
 def test_a_host_that_is_none_is_told_in_words(sandbox: Sandbox, gateway: GatewayProcess, host: Any) -> None:
-    """Whatever kind of value it is."""
+    """The error names the value 'host', whatever its type."""
     failed = failure(gateway.url, "v1alpha2", configuration(sandbox, host=host))
     assert (failed.code, failed.streamed) == ("invalid_argument", [])
     assert "'host'" in failed.message
@@ -67,7 +67,7 @@ BODIES = {
 
 @pytest.mark.parametrize("content_type", BODIES)
 def test_a_body_that_is_no_message_is_an_invalid_argument(gateway: GatewayProcess, content_type: str) -> None:
-    """In either encoding, and without a word of it in the answer."""
+    """In either encoding, the answer is `invalid_argument` and quotes nothing of the body."""
     method = "PerformImport" if "connect" in content_type else "Meta"
     answer = httpx.post(
         f"{gateway.url}/elimity.insights.customgateway.v1alpha2.Service/{method}",
@@ -86,7 +86,7 @@ def test_a_body_that_is_no_message_is_an_invalid_argument(gateway: GatewayProces
     [{"Connect-Protocol-Version": "canary" * 5000}, {"Connect-Timeout-Ms": "canary"}, {"X-Name": b"\xff"}],
 )
 def test_headers_are_not_echoed(gateway: GatewayProcess, method: str, headers: dict[Any, Any]) -> None:
-    """However long they are."""
+    """The answer quotes no malformed header, however long."""
     content_type = "application/connect+proto" if method == "PerformImport" else "application/proto"
     answer = httpx.post(
         f"{gateway.url}/elimity.insights.customgateway.v1alpha2.Service/{method}",
@@ -98,7 +98,7 @@ def test_headers_are_not_echoed(gateway: GatewayProcess, method: str, headers: d
 
 
 def test_a_long_path_is_cut_in_the_log(gateway: GatewayProcess) -> None:
-    """It is as long as a client wants."""
+    """A client may request a path of any length; the log has only its beginning."""
     assert httpx.get(f"{gateway.url}/{'x' * 50_000}").status_code == 404
     wait_until(lambda: any(line["message"].startswith("GET /xxx") for line in gateway.log))
     assert max(len(line["message"]) for line in gateway.log) < 1000

@@ -1,4 +1,4 @@
-"""The safeguard of the gateway: an import against what the source holds, in the sandbox's Elimity Insights."""
+"""The gateway's safeguard: it compares an import with what the source holds in the sandbox's Elimity Insights."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GONE = {"dtContractEnd": "2020-01-31T00:00:00"}
 
 @dataclass
 class Guarded:
-    """A gateway that wants the tokens of the sandbox's Elimity Insights, and imports through it."""
+    """A gateway that requires tokens for the sandbox's Elimity Insights, and imports through it."""
 
     sandbox: Sandbox
     issuer: Issuer
@@ -45,16 +45,16 @@ class Guarded:
     heard: list[str] = field(default_factory=list)
 
     def values(self, **changes: Any) -> dict[str, Any]:
-        """Return configuration values with an API token, changed; None leaves one out."""
+        """Return configuration values with an API token, and with changes; None leaves one out."""
         return configuration(self.sandbox, **{**self.sandbox.api_token, **changes})
 
     def token(self, **changes: Any) -> str:
-        """Return the token that comes with a request of the source."""
+        """Return the token that the source sends with a request."""
         elimity = self.sandbox.elimity
         return self.issuer.token(**{"base_url": self.sandbox.elimity_url, "source_id": elimity.source_id, **changes})
 
     def pull(self, generation: Generation = "v1alpha2", **changes: Any) -> str:
-        """Import, and return the lines of the Logs tab."""
+        """Import, and return the new lines of the Logs tab."""
         logs = self.sandbox.elimity.connector_logs
         before = len(logs)
         pull(self.sandbox.elimity, self.gateway.url, generation, self.values(**changes), self.token())
@@ -63,7 +63,7 @@ class Guarded:
         return told
 
     def refused(self, token: str | None = "", generation: Generation = "v1alpha2", **changes: Any) -> Failure:
-        """Ask for an import that has to fail without an employee; without an argument, with the source's token."""
+        """Assert that an import fails before the first employee; by default, the request has the source's token."""
         given = self.token() if token == "" else token
         failed = failure(self.gateway.url, generation, self.values(**changes), given)
         assert not any(response.HasField("entity") for response in failed.streamed)
@@ -71,7 +71,7 @@ class Guarded:
         return failed
 
     def refused_at_start(self, **changes: Any) -> Failure:
-        """Ask for an import that has to fail before Lucca is called."""
+        """Assert that an import fails before the gateway calls Lucca."""
         before = len(self.sandbox.lucca.requests)
         failed = self.refused(**changes)
         assert failed.streamed == []
@@ -88,7 +88,7 @@ def issuer() -> Iterator[Issuer]:
 
 @contextmanager
 def run_guarded(sandbox: Sandbox, issuer: Issuer, **settings: str) -> Iterator[Guarded]:
-    """Run a gateway, and make sure that no secret and no person gets out, whatever a test is about."""
+    """Run a gateway; at the end, assert that its output has no secret and no personal data."""
     environment = settings_of(issuer, **{f"{PREFIX}JWT_VALIDATION_BASE_URL": sandbox.elimity_url, **settings})
     elimity = sandbox.elimity
     secrets = (sandbox.lucca.api_key, elimity.api_token_secret)
@@ -103,7 +103,7 @@ def run_guarded(sandbox: Sandbox, issuer: Issuer, **settings: str) -> Iterator[G
 
 @pytest.fixture
 def guarded(sandbox: Sandbox, issuer: Issuer) -> Iterator[Guarded]:
-    """Run a gateway with the limits that are the defaults."""
+    """Run a gateway with the default limits."""
     with run_guarded(sandbox, issuer) as gateway:
         yield gateway
 
@@ -122,7 +122,7 @@ def remove(sandbox: Sandbox, count: int) -> None:
 
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_an_import_within_the_limits(guarded: Guarded, generation: Generation) -> None:
-    """It is compared before Lucca is read, and the counts are logged; a first import has nothing to compare with."""
+    """The gateway reads the source with one query, and logs the changes. A first import has nothing to compare with."""
     assert "Nothing was compared" in guarded.pull(generation)
     remove(guarded.sandbox, 3)
     guarded.sandbox.elimity.requests.clear()
@@ -134,7 +134,7 @@ def test_an_import_within_the_limits(guarded: Guarded, generation: Generation) -
 
 
 def test_people_who_would_be_removed(guarded: Guarded, issuer: Issuer) -> None:
-    """They are counted and the variable is named that lets the import through, which it then does."""
+    """The error has the count and names the variable that allows the import. With the variable, it succeeds."""
     guarded.pull()
     remove(guarded.sandbox, 60)
     failed = guarded.refused()
@@ -149,7 +149,7 @@ def test_people_who_would_be_removed(guarded: Guarded, issuer: Issuer) -> None:
 
 
 def test_people_who_would_turn_inactive(guarded: Guarded) -> None:
-    """The limit of active people has a variable of its own."""
+    """The limit for people who turn inactive has its own variable."""
     change(guarded.sandbox, slice(None), dtContractEnd=None)
     guarded.pull()
     change(guarded.sandbox, slice(0, 60), **GONE)
@@ -160,7 +160,7 @@ def test_people_who_would_turn_inactive(guarded: Guarded) -> None:
 
 
 def test_an_attribute_that_would_be_emptied(guarded: Guarded, issuer: Issuer) -> None:
-    """It is named, and its limit has a variable of its own."""
+    """The error names the attribute and the variable of its limit."""
     guarded.pull()
     change(guarded.sandbox, slice(None), department=None)
     failed = guarded.refused(generation="v1alpha1")
@@ -171,7 +171,7 @@ def test_an_attribute_that_would_be_emptied(guarded: Guarded, issuer: Issuer) ->
 
 
 def test_without_an_api_token_a_line_says_that_nothing_was_compared(guarded: Guarded) -> None:
-    """Blank values are none; Elimity Insights is not called."""
+    """Blank values count as missing, and the gateway doesn't call Elimity Insights."""
     guarded.pull()
     guarded.sandbox.elimity.requests.clear()
     remove(guarded.sandbox, 200)
@@ -184,7 +184,7 @@ def test_without_an_api_token_a_line_says_that_nothing_was_compared(guarded: Gua
 
 
 def test_an_api_token_that_is_malformed(guarded: Guarded) -> None:
-    """One of the two values alone, or none that can be sent: it is named before anything is called."""
+    """If one of the two values is missing or malformed, the error names it, and the gateway calls nobody."""
     flaws: tuple[tuple[str, Any], ...] = (
         ("api_token_id", None),
         ("api_token_secret", None),
@@ -202,14 +202,14 @@ def test_an_api_token_that_is_malformed(guarded: Guarded) -> None:
 
 
 def test_blanks_around_the_values_do_not_matter(guarded: Guarded) -> None:
-    """As with the values for Lucca."""
+    """Blanks around the API token's values are ignored, as with the values for Lucca."""
     elimity = guarded.sandbox.elimity
     guarded.pull(api_token_id=f" {elimity.api_token_id}", api_token_secret=f"{elimity.api_token_secret}\n")
     assert SOURCES in {request.path for request in elimity.requests}
 
 
 def test_a_wrong_api_token(guarded: Guarded) -> None:
-    """It is not Lucca's key that is wrong."""
+    """The error names the API token's secret, not Lucca's key."""
     failed = guarded.refused_at_start(api_token_secret="wrong-secret")
     assert failed.code == "unauthenticated"
     assert "'api_token_secret'" in failed.message
@@ -217,14 +217,14 @@ def test_a_wrong_api_token(guarded: Guarded) -> None:
 
 @pytest.mark.parametrize("flaw", ["listed", "archived"])
 def test_a_source_that_the_api_token_may_not_read(guarded: Guarded, flaw: str) -> None:
-    """Another source than that of the request's token is not read instead."""
+    """The gateway refuses the import and doesn't query another source instead."""
     setattr(guarded.sandbox.elimity, flaw, flaw == "archived")
     assert guarded.refused_at_start().code == "permission_denied"
     assert guarded.sandbox.elimity.queries == []
 
 
 def test_the_source_is_that_of_the_token(guarded: Guarded) -> None:
-    """Whatever else a request says; one that is not a number cannot be read back."""
+    """The gateway reads only the source in the token, whatever else a request names. A source id must be a number."""
     for source_id, code in (("77", "permission_denied"), ("a1", "invalid_argument"), ("\u0661", "invalid_argument")):
         assert guarded.refused_at_start(token=guarded.token(source_id=source_id), source_id="1").code == code
     assert guarded.sandbox.elimity.queries == []
@@ -232,7 +232,7 @@ def test_the_source_is_that_of_the_token(guarded: Guarded) -> None:
 
 @pytest.mark.parametrize("path", [SOURCES, QUERY])
 def test_no_redirect_is_followed(guarded: Guarded, path: str) -> None:
-    """Where it leads, nobody is called, and certainly not with the API token."""
+    """The gateway doesn't call the address of a redirect, so the API token isn't sent there."""
     elsewhere = Elimity()
     with serve(elsewhere.app) as url:
         guarded.sandbox.elimity.faults.add(Fault(path, "redirect", count=None, location=f"{url}{path}"))
@@ -241,7 +241,7 @@ def test_no_redirect_is_followed(guarded: Guarded, path: str) -> None:
 
 
 def test_what_cannot_be_read_back_is_refused(guarded: Guarded) -> None:
-    """Lucca isn't called; the values to remove are named."""
+    """If the source can't be read, the gateway doesn't call Lucca, and names the API token's values."""
     guarded.pull()
     kinds: tuple[Any, ...] = (400, 500, "reset", "truncate", "cut", "html")
     for kind, path in product(kinds, (SOURCES, QUERY)):
@@ -253,7 +253,7 @@ def test_what_cannot_be_read_back_is_refused(guarded: Guarded) -> None:
 
 
 def test_an_answer_is_not_quoted(guarded: Guarded) -> None:
-    """Whatever Elimity Insights answers."""
+    """Neither error nor log quotes an answer of Elimity Insights."""
     body = f'[{{"count": 1, "results": [{{"entity": {{"id": 5, "name": "{CANARY}"}}}}]}}]'
     guarded.sandbox.elimity.faults.add(Fault(QUERY, "answer", count=None, body=body))
     assert guarded.refused_at_start().code == "unavailable"
@@ -261,7 +261,7 @@ def test_an_answer_is_not_quoted(guarded: Guarded) -> None:
 
 @pytest.mark.parametrize("is_optional", [True, False])
 def test_without_a_validated_token_the_source_is_unknown(sandbox: Sandbox, issuer: Issuer, is_optional: bool) -> None:
-    """Tokens are optional and there is none, or none is validated: nothing is called."""
+    """If a request has no token, or tokens aren't validated, the gateway refuses the API token and calls nobody."""
     settings = {f"{PREFIX}JWT_VALIDATION_OPTIONAL": "true"}
     if not is_optional:
         settings = {f"{PREFIX}JWT_VALIDATION_{name}": "" for name in ("BASE_URL", "GATEWAY_URL", "ISSUER")}
@@ -278,7 +278,7 @@ def test_without_a_validated_token_the_source_is_unknown(sandbox: Sandbox, issue
 def import_here(
     sandbox: Sandbox, stop: Stop, base_url: str | None = None, source_id: str = "1", **more: str
 ) -> list[Any]:
-    """Import in this process, as a gateway with this server's URL does, and return what it yields."""
+    """Import in this process, as a gateway with this server's URL does, and return the items it yields."""
     settings = read_settings(
         {
             **ENVIRONMENT,
@@ -293,7 +293,7 @@ def import_here(
 
 
 def test_the_secret_is_not_sent_unencrypted(sandbox: Sandbox) -> None:
-    """A URL that is good enough to be compared with a claim is not called, unless it is https or loopback."""
+    """The gateway calls the URL only if it is https or loopback, although any URL can be compared with a claim."""
     with pytest.raises(ImportFailedError) as caught:
         import_here(sandbox, Stop(), sandbox.elimity_url.replace("127.0.0.1", "insights.internal"))
     assert caught.value.reason is Reason.CONFIGURATION
@@ -303,7 +303,7 @@ def test_the_secret_is_not_sent_unencrypted(sandbox: Sandbox) -> None:
 
 
 def test_a_proxy_does_not_see_the_secret(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is used for https, through which it only sees where a connection leads, and not for loopback."""
+    """The gateway uses a proxy only for https, where it sees no more than the host, and never for loopback."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
@@ -315,7 +315,7 @@ def test_a_proxy_does_not_see_the_secret(sandbox: Sandbox, monkeypatch: pytest.M
 
 
 def test_the_server_is_not_waited_for_as_long_as_lucca(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may not answer at all while it waits for its gateway."""
+    """Reading the source has short time limits, because the server may not answer while it waits for its gateway."""
     assert len(import_here(sandbox, Stop())) > 250
     sandbox.lucca.requests.clear()
     monkeypatch.setattr(guard, "ANSWER_SECONDS", 0.3)
@@ -332,7 +332,7 @@ def test_the_server_is_not_waited_for_as_long_as_lucca(sandbox: Sandbox, monkeyp
 
 
 def test_it_is_tried_again_and_can_be_stopped_meanwhile(sandbox: Sandbox) -> None:
-    """A server that fails in passing fails no import; a pause between two tries ends with the import."""
+    """A temporary failure of the server is retried. If the import is stopped, the pause before a retry ends."""
     more = {f"{PREFIX}MAX_RETRY_SECONDS": "300"}
     sandbox.elimity.faults.add(Fault(SOURCES, 503))
     assert any(isinstance(item, Log) for item in import_here(sandbox, Stop(), **more))

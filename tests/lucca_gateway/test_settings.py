@@ -1,4 +1,4 @@
-"""The settings, the command line and what the gateway says at its start."""
+"""The settings, the command line and the log lines at the start of the gateway."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ URLS = {
 
 
 def test_nothing_has_to_be_set() -> None:
-    """The defaults are the tap's and the vendor's."""
+    """All settings have defaults, which are those of the tap and of the vendor."""
     settings = read_settings({})
     assert settings.tap == {
         "page_size": 1000,
@@ -38,7 +38,7 @@ def test_nothing_has_to_be_set() -> None:
 
 
 def test_lists_and_blanks() -> None:
-    """An empty variable counts as not set, as container platforms have them."""
+    """Lists are split and trimmed. Empty variables, which container platforms may set, count as not set."""
     settings = read_settings(
         {
             "LUCCA_GATEWAY_ALLOWED_HOSTS": " 127.0.0.1:8000, lucca.internal ,[::1]:80,",
@@ -80,14 +80,14 @@ def test_lists_and_blanks() -> None:
     ],
 )
 def test_a_setting_that_is_wrong_is_named(name: str, value: str) -> None:
-    """In one sentence, without its value."""
+    """The error names the variable, but not its value."""
     with pytest.raises(SettingsError, match=f"LUCCA_GATEWAY_{name} ") as caught:
         read_settings({**URLS, f"LUCCA_GATEWAY_{name}": value})
     assert value not in str(caught.value) or value == ","
 
 
 def test_only_what_was_meant_for_the_gateway_is_read() -> None:
-    """What Kubernetes sets for a service of that name does no harm; a misspelt name is refused."""
+    """Variables that Kubernetes sets for a service of that name are ignored; a misspelt name is refused."""
     kubernetes = {"LUCCA_GATEWAY_PORT": "tcp://10.0.0.1:80", "LUCCA_GATEWAY_SERVICE_HOST": "10.0.0.1"}
     assert read_settings(kubernetes) == read_settings({})
     for variable in ("LUCCA_GATEWAY_ALLOWED_HOST", "LUCCA_GATEWAY_LOGLEVEL", "LUCCA_GATEWAY_JWT_VALIDATION_AUDIENCE"):
@@ -96,14 +96,14 @@ def test_only_what_was_meant_for_the_gateway_is_read() -> None:
 
 
 def test_urls_that_are_only_compared_may_be_http() -> None:
-    """A gateway in the same network may have no certificate."""
+    """The gateway's own URL may be http, because a gateway in the same network may have no certificate."""
     tokens = read_settings({**URLS, "LUCCA_GATEWAY_JWT_VALIDATION_GATEWAY_URL": "http://gateway.internal:8080/"}).tokens
     assert tokens
     assert tokens.gateway_url == "http://gateway.internal:8080/"
 
 
 def test_a_file_of_authorities_is_read_at_the_start(tmp_path: Path) -> None:
-    """One that is none is named at once, not when Lucca is called."""
+    """An unusable CA bundle is refused at the start, by the name of its variable."""
     path = tmp_path / "ca.pem"
     path.write_text("canary")
     with pytest.raises(SettingsError, match="REQUESTS_CA_BUNDLE ") as caught:
@@ -113,13 +113,13 @@ def test_a_file_of_authorities_is_read_at_the_start(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("alone", [*URLS, "LUCCA_GATEWAY_JWT_VALIDATION_AUDIENCES"])
 def test_half_a_validation_is_none(alone: str) -> None:
-    """Whoever sets one of the two URLs wants tokens validated: to start without would be a surprise."""
+    """If only one of the two URLs is set, the gateway doesn't start, rather than run without validation."""
     with pytest.raises(SettingsError, match="JWT_VALIDATION_"):
         read_settings({alone: "https://acme.elimity.com"})
 
 
 def test_the_command_tells_what_is_wrong_and_ends() -> None:
-    """With the code that shells use for a wrong invocation, and without a traceback."""
+    """A wrong setting or option ends the command with exit code 2 and a message."""
     ended = run("lucca-gateway", env={"LUCCA_GATEWAY_TIMEZONE": "Europe/Atlantis"})
     assert ended.exit_code == 2
     assert ended.log.startswith("lucca-gateway: The setting LUCCA_GATEWAY_TIMEZONE ")
@@ -128,7 +128,7 @@ def test_the_command_tells_what_is_wrong_and_ends() -> None:
 
 
 def test_the_port_of_the_environment_is_the_default(gateway: GatewayProcess) -> None:
-    """A port that is taken ends the gateway with an error, which tells which one it tried."""
+    """If the port in PORT is taken, the gateway exits with an error that names the port."""
     port = gateway.url.rpartition(":")[2]
     ended = run("lucca-gateway", env={"PORT": port})
     assert ended.exit_code == 3
@@ -136,7 +136,7 @@ def test_the_port_of_the_environment_is_the_default(gateway: GatewayProcess) -> 
 
 
 def test_what_an_operator_must_not_overlook_is_said_at_the_start() -> None:
-    """No validation of tokens, hosts that are allowed, and a proxy that is not used, each as a warning."""
+    """The gateway warns of tokens that aren't validated, of allowed hosts, and of a proxy that it doesn't use."""
     environment = {
         "LUCCA_GATEWAY_ALLOWED_HOSTS": "127.0.0.1",
         "HTTPS_PROXY": "http://user:secret@proxy.internal:3128",
@@ -149,7 +149,7 @@ def test_what_an_operator_must_not_overlook_is_said_at_the_start() -> None:
 
 
 def test_tokens_that_are_validated_are_nothing_to_warn_of() -> None:
-    """Unless they are optional."""
+    """If tokens are validated, the gateway logs no warning, unless they are optional."""
     with running_gateway(URLS) as gateway:
         pass
     assert all(line["level"] == "info" for line in gateway.log)

@@ -1,4 +1,4 @@
-"""To which hosts and addresses the gateway speaks, and how often."""
+"""Which hosts and addresses the gateway calls, and how often."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PUBLIC, METADATA = "93.184.215.14", "169.254.169.254"
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """Make every host have these addresses, one after the other; gives out the addresses that are connected to."""
+    """Make each lookup of a host return the next of these addresses; return those that were connected to."""
 
     def change(*addresses: str) -> list[str]:
         left = list(addresses)
@@ -71,7 +71,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     ],
 )
 def test_hosts_of_lucca_are_allowed(host: str, answer: Callable[..., list[str]]) -> None:
-    """Production, test, demo and sandboxes, in both regions, at a public address."""
+    """Hosts of production, test, demo and sandboxes, in both regions, are allowed at a public address."""
     answer(PUBLIC)
     Tenants((), 40).check(f"https://{host}")
 
@@ -99,7 +99,7 @@ def test_hosts_of_lucca_are_allowed(host: str, answer: Callable[..., list[str]])
     ],
 )
 def test_all_other_hosts_are_refused(host: str, answer: Callable[..., list[str]]) -> None:
-    """Whatever their name resembles, and wherever it leads."""
+    """Every other host is refused, whatever its name resembles and wherever it leads."""
     answer(PUBLIC)
     with pytest.raises(HostError, match="is not a host of Lucca"):
         Tenants((), 40).check(f"https://{host}")
@@ -139,7 +139,7 @@ def test_all_other_hosts_are_refused(host: str, answer: Callable[..., list[str]]
     ],
 )
 def test_addresses_that_are_not_public(address: str, answer: Callable[..., list[str]]) -> None:
-    """Loopback, private, link-local, metadata, multicast; and IPv6 addresses in which one of them hides."""
+    """Loopback, private, link-local, metadata and multicast addresses are refused, even inside IPv6 addresses."""
     assert not is_public(address)
     answer(address)
     with pytest.raises(HostError, match="not on the public internet"):
@@ -148,7 +148,7 @@ def test_addresses_that_are_not_public(address: str, answer: Callable[..., list[
 
 @pytest.mark.parametrize("address", [PUBLIC, "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::5db8:d70e"])
 def test_addresses_that_are_public(address: str) -> None:
-    """In both versions of the internet protocol, and through a translator between them."""
+    """Public addresses of IPv4 and IPv6, and those of a translator between them, are accepted."""
     assert is_public(address)
 
 
@@ -156,7 +156,7 @@ def test_addresses_that_are_public(address: str) -> None:
 def test_a_name_that_leads_elsewhere_the_second_time_is_not_followed(
     address: str, answer: Callable[..., list[str]]
 ) -> None:
-    """The address is checked where it is connected to, not only beforehand."""
+    """The gateway checks the address when it connects, not only beforehand."""
     connected = answer(PUBLIC, address)
     values = {"host": "acme.ilucca.net", "api_key": "key"}
     settings = read_settings({"LUCCA_GATEWAY_MAX_RETRY_SECONDS": "0"})
@@ -167,7 +167,7 @@ def test_a_name_that_leads_elsewhere_the_second_time_is_not_followed(
 
 
 def test_the_address_that_was_checked_is_the_one_connected_to(answer: Callable[..., list[str]]) -> None:
-    """The name is not looked up once more in between."""
+    """The gateway doesn't look up the name again between the check and the connection."""
     connected = answer(PUBLIC, PUBLIC, METADATA)
     values = {"host": "acme.ilucca.net", "api_key": "key"}
     settings = read_settings({"LUCCA_GATEWAY_MAX_RETRY_SECONDS": "0"})
@@ -180,7 +180,7 @@ def test_the_address_that_was_checked_is_the_one_connected_to(answer: Callable[.
 def test_the_certificate_must_be_for_the_name(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Although the connection is made to an address."""
+    """The certificate must be valid for the host name, although the connection is made to an address."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     with ExitStack() as stack:
@@ -207,7 +207,7 @@ def test_the_certificate_must_be_for_the_name(
 
 
 def test_a_listed_host_is_allowed_on_its_port_only() -> None:
-    """With a port on that port, without one on any; and nothing is looked up."""
+    """A listed host with a port is allowed on that port, and one without a port on any. No name is looked up."""
     own = Tenants((ListedHost("127.0.0.1", 8000), ListedHost("lucca.internal", None)), 40)
     own.check("http://127.0.0.1:8000")
     own.check("https://lucca.internal")
@@ -221,14 +221,14 @@ def test_a_listed_host_is_allowed_on_its_port_only() -> None:
     "host", [f"https://{METADATA}", "https://127.0.0.2", "https://[::1]", "http://localhost:22", "https://10.0.0.1"]
 )
 def test_the_gateway_is_no_proxy_into_its_network(sandbox: Sandbox, gateway: GatewayProcess, host: str) -> None:
-    """Before anything is streamed, and in the same words whether something listens there or not."""
+    """The gateway refuses before it streams anything, with the same message whether or not something listens."""
     failed = failure(gateway.url, "v1alpha2", configuration(sandbox, host=host))
     assert (failed.streamed, failed.code) == ([], "invalid_argument")
     assert "is not a host of Lucca" in failed.message
 
 
 def test_a_proxy_of_the_environment_is_not_used(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would look up, and choose, the address itself."""
+    """The gateway ignores a proxy for Lucca, because the proxy would look up and choose the address itself."""
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     settings = read_settings(ENVIRONMENT)
@@ -237,7 +237,7 @@ def test_a_proxy_of_the_environment_is_not_used(sandbox: Sandbox, monkeypatch: p
 
 
 def test_the_imports_of_a_tenant_share_its_budget(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three at once keep to it together, whatever their keys are, and each is whole."""
+    """Three imports at once share the tenant's request budget, and each is complete."""
     monkeypatch.setattr(tenants, "WINDOW", 1.0)
     sandbox.lucca.window_seconds, sandbox.lucca.requests_per_window = 0.5, 6  # a busy machine delays requests
     settings = read_settings({**ENVIRONMENT, "LUCCA_GATEWAY_PAGE_SIZE": "200"})
@@ -250,12 +250,12 @@ def test_the_imports_of_a_tenant_share_its_budget(sandbox: Sandbox, monkeypatch:
         counts = {pool.submit(read) for _ in range(3)}
         assert len({count.result(PATIENCE) for count in counts}) == 1
     times = [request.time for request in sandbox.lucca.requests]
-    assert len(times) == 18  # a request that was turned away would have ended its import
+    assert len(times) == 18  # a request over the limit would have ended its import
     assert all(later - earlier > 0.5 for earlier, later in zip(times, times[6:], strict=False))
 
 
 def test_the_budget_of_a_tenant_outlives_its_imports(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second import right after the first waits; a tenant that nobody reads is forgotten after its window."""
+    """A second import right after the first waits. The gateway forgets an unused tenant after its window."""
     monkeypatch.setattr(tenants, "WINDOW", 1.0)
     own = Tenants((ListedHost("127.0.0.1", None),), 2)
     start = time.monotonic()

@@ -1,4 +1,4 @@
-"""Tokens with real keys and a real JWKS endpoint, sent to the real process by the generated clients."""
+"""Tokens with real keys and a real JWKS endpoint, sent by the generated clients to the real process."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture(scope="module")
 def protected(issuer: Issuer) -> Iterator[GatewayProcess]:
-    """Run a gateway that wants tokens."""
+    """Run a gateway that requires tokens."""
     with running_gateway(settings_of(issuer)) as gateway:
         yield gateway
 
 
 @pytest.fixture(scope="module")
 def lenient(issuer: Issuer) -> Iterator[GatewayProcess]:
-    """Run a gateway for which tokens are optional, and which accepts two audiences."""
+    """Run a gateway that accepts two audiences, and for which tokens are optional."""
     more = {
         "LUCCA_GATEWAY_JWT_VALIDATION_OPTIONAL": "true",
         "LUCCA_GATEWAY_JWT_VALIDATION_AUDIENCES": "gateway, acme-gateway",
@@ -59,7 +59,7 @@ def _unsigned(issuer: Issuer) -> str:
 
 
 def _signed_with_the_public_key(issuer: Issuer) -> str:
-    """The old trick: HS256, with the public key that everybody knows as the secret."""
+    """Return a token of a known attack: signed with HS256, and the public key as the secret."""
     secret = (
         issuer.keys["first"]
         .public_key()
@@ -116,7 +116,7 @@ WRONG: dict[str, Callable[[Issuer], str]] = {
 def test_a_good_token_lets_an_import_through(
     sandbox: Sandbox, issuer: Issuer, protected: GatewayProcess, lenient: GatewayProcess, generation: Generation
 ) -> None:
-    """One for several audiences, too, and one whose URLs end with a slash."""
+    """A valid token may have several audiences, and URLs that end with a slash."""
     for token in (
         issuer.token(),
         issuer.token(aud=["gateway", "x"], base_url=f"{BASE_URL}/", source_id=7),
@@ -131,7 +131,7 @@ def test_a_good_token_lets_an_import_through(
 def test_a_wrong_token_is_refused(
     sandbox: Sandbox, issuer: Issuer, protected: GatewayProcess, lenient: GatewayProcess, wrong: str
 ) -> None:
-    """In both generations, by a gateway for which tokens are optional too; and no token gets into a log."""
+    """The gateway refuses a wrong token in both generations, even if tokens are optional, and doesn't log it."""
     for gateway in (protected, lenient):
         for generation in GENERATIONS:
             token = WRONG[wrong](issuer)
@@ -146,7 +146,7 @@ def test_a_wrong_token_is_refused(
 def test_a_missing_token_is_refused_unless_tokens_are_optional(
     sandbox: Sandbox, protected: GatewayProcess, lenient: GatewayProcess, generation: Generation
 ) -> None:
-    """Health is answered without one."""
+    """Without a token, the import fails unless tokens are optional; `/healthz` still answers."""
     failed = failure(protected.url, generation, configuration(sandbox))
     assert (failed.code, failed.streamed) == ("unauthenticated", [])
     assert httpx.get(f"{protected.url}/healthz").status_code == 200
@@ -155,7 +155,7 @@ def test_a_missing_token_is_refused_unless_tokens_are_optional(
 
 
 def test_a_refusal_is_401_and_tells_why(issuer: Issuer, protected: GatewayProcess) -> None:
-    """For proxies and people the status, for either kind of call its own form of an error."""
+    """The status is 401, and each kind of call gets its own form of an error with the reason."""
     for method, content_type in (("Meta", "application/proto"), ("PerformImport", "application/connect+proto")):
         headers = {"Content-Type": content_type, "Authorization": f"Bearer {issuer.token(exp=1)}"}
         answer = httpx.post(f"{protected.url}{SERVICE}/{method}", headers=headers)
@@ -166,19 +166,19 @@ def test_a_refusal_is_401_and_tells_why(issuer: Issuer, protected: GatewayProces
 
 @pytest.mark.parametrize("headers", [[("Authorization", "Basic QTpC")], [("Authorization", "Bearer")]])
 def test_other_credentials_are_no_token(lenient: GatewayProcess, headers: list[tuple[str, str]]) -> None:
-    """Even where tokens are optional."""
+    """Other credentials are refused, even if tokens are optional."""
     answer = httpx.post(f"{lenient.url}{SERVICE}/Meta", headers=[*headers, ("Content-Type", "application/proto")])
     assert answer.status_code == 401
 
 
 def test_two_tokens_are_refused(issuer: Issuer, lenient: GatewayProcess) -> None:
-    """Nobody could say which of them counts."""
+    """Two tokens are refused, because it is unclear which one counts."""
     headers = [("Authorization", f"Bearer {issuer.token()}")] * 2
     assert httpx.post(f"{lenient.url}{SERVICE}/Meta", headers=headers).status_code == 401
 
 
 def test_the_keys_are_fetched_anew_when_they_rotate_and_refused_when_they_cannot_be(sandbox: Sandbox) -> None:
-    """Unknown keys do not make the gateway ask the issuer each time."""
+    """A token is refused while the keys can't be fetched. Unknown keys don't cause a request each time."""
     with ExitStack() as stack:
         issuer = serve_issuer(stack)
         issuer.status = 503
@@ -196,7 +196,7 @@ def test_the_keys_are_fetched_anew_when_they_rotate_and_refused_when_they_cannot
 
 @pytest.mark.parametrize("source_id", ["7", 7, " 7 "])
 def test_the_source_of_the_token_is_handed_on(issuer: Issuer, source_id: Any) -> None:
-    """To whatever serves the request; without a token there is none."""
+    """The middleware passes on the token's source id as text; without a token, it passes on none."""
     served: list[str | None] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

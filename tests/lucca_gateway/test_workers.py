@@ -18,7 +18,7 @@ SECONDS = 10
 
 
 def one_item() -> Generator[int, None, None]:
-    """Be an import of one item."""
+    """Yield the item of an import that has only one."""
     yield 1
 
 
@@ -31,12 +31,12 @@ async def items(workers: Workers, ended: asyncio.Future[None]) -> list[int]:
 @pytest.mark.parametrize("ticks", range(8))
 @pytest.mark.parametrize("way", ["cancelled", "ended"])
 def test_a_wait_that_is_given_up_takes_no_slot(ticks: int, way: str) -> None:
-    """In whichever moment around the one in which the slot is granted, all slots can be used afterwards."""
+    """If a wait is given up at any moment around the grant of its slot, all slots stay usable."""
 
     async def scenario() -> None:
         workers = Workers(1)
         loop = asyncio.get_running_loop()
-        await workers._slots.acquire()  # noqa: SLF001 - an import that runs
+        await workers._slots.acquire()  # noqa: SLF001 - stands for a running import
         ended = loop.create_future()
         waiting = asyncio.create_task(items(workers, ended))
         for _ in range(4):
@@ -51,13 +51,13 @@ def test_a_wait_that_is_given_up_takes_no_slot(ticks: int, way: str) -> None:
         await asyncio.gather(waiting, return_exceptions=True)
         assert await asyncio.wait_for(items(workers, loop.create_future()), SECONDS) == [1]
         await asyncio.sleep(0.1)
-        assert workers._slots._value == 1  # noqa: SLF001 - nor is there one too many
+        assert workers._slots._value == 1  # noqa: SLF001 - and there isn't one too many
 
     asyncio.run(scenario())
 
 
 def test_a_thread_that_does_not_start_takes_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system may have no thread left."""
+    """If the system can't start a thread, the slot is free again."""
 
     async def scenario() -> None:
         workers = Workers(1)
@@ -75,7 +75,7 @@ def test_a_thread_that_does_not_start_takes_no_slot(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_slot_is_free_only_when_its_thread_has_ended() -> None:
-    """An import that is slow to stop still counts."""
+    """An import that is slow to stop keeps its slot until its thread ends."""
     going, begun = Event(), Event()
 
     def slow() -> Generator[int, None, None]:

@@ -1,4 +1,4 @@
-"""The packages as they are given to others."""
+"""Fixtures: the built packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def dist(shared: Path) -> Path:
-    """Build all packages, and return the folder that they are in."""
+    """Build all packages, and return their folder."""
 
     def build() -> Path:
         (shared / "project").mkdir()

@@ -1,4 +1,4 @@
-"""What the tests of the packages have in common."""
+"""Helpers for the tests of the packages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
-# Tests do not install anew what they run in, even if it is older than the lock file.
+# Keeps make from reinstalling the environment of the tests, even if it is older than the lock file.
 MAKE_DIST = "make --old-file=.venv/ready dist"
 
 

@@ -1,4 +1,4 @@
-"""The container files: what they rely on, and the images themselves where there is an engine to build them."""
+"""The container files: what they rely on, and the images themselves if podman can build them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ LOCK = ROOT / "requirements.lock"
 
 @pytest.fixture(params=[AGENT, GATEWAY])
 def container_file(request: pytest.FixtureRequest) -> str:
-    """Give out the text of each container file."""
+    """Return the text of each container file."""
     return (ROOT / str(request.param)).read_text(encoding="utf-8").replace("\\\n", " ")
 
 
 def test_all_that_is_copied_is_there(container_file: str) -> None:
-    """Each source of a COPY is in the checkout, and in what `.dockerignore` lets a build see."""
+    """Each source of a COPY is in the checkout, and `.dockerignore` lets a build see it."""
     lines = re.findall(r"^COPY ([^-].*) \S+$", container_file, re.MULTILINE)
     copied = {source for line in lines for source in line.split()}
     assert {"requirements.lock", "tap-lucca", "target-elimity"} <= copied
@@ -39,7 +39,7 @@ def test_all_that_is_copied_is_there(container_file: str) -> None:
 
 
 def test_uv_comes_with_its_hashes(container_file: str, tmp_path: Path) -> None:
-    """What the container file cuts out of the lock file is uv, whole and nothing more: pip takes nothing less."""
+    """The container file extracts exactly uv and its hashes from the lock file, in a form that can be installed."""
     (command,) = re.findall(r"(sed .* requirements\.lock) >", container_file)
     cut = shell(command, ROOT, {}).stdout
     assert re.findall(r"^\S+==\S+", cut, re.MULTILINE) == re.findall(r"^uv==\S+", LOCK.read_text(), re.MULTILINE)
@@ -57,7 +57,7 @@ def test_uv_comes_with_its_hashes(container_file: str, tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_as_locked_is_not_installed(tmp_path: Path, variable: str, tampered: str, command: str) -> None:
-    """Uv refuses another file than the lock file names, be it needed to run or to build: both images rely on that."""
+    """Uv refuses a file whose hash isn't in the lock file, for running or building. Both images rely on that."""
     assert all(f"{variable}=" in (ROOT / name).read_text(encoding="utf-8") for name in (AGENT, GATEWAY))
     block = re.compile(rf"^{tampered}==.*?[^\\]$", re.MULTILINE | re.DOTALL)
     text, changes = block.subn(lambda match: re.sub("sha256:.{8}", "sha256:00000000", match[0]), LOCK.read_text())
@@ -72,7 +72,7 @@ def test_what_is_not_as_locked_is_not_installed(tmp_path: Path, variable: str, t
 
 
 def test_the_image_has_what_its_job_needs() -> None:
-    """The plugins that the container file installs are those of the job that it runs."""
+    """The container file installs exactly the plugins of the job that it runs."""
     text = (ROOT / AGENT).read_text(encoding="utf-8")
     (job,) = re.findall(r'^CMD \["run", "(.*)"\]$', text, re.MULTILINE)
     (installed,) = re.findall(r"meltano install (.*)$", text, re.MULTILINE)
@@ -82,7 +82,7 @@ def test_the_image_has_what_its_job_needs() -> None:
 
 @pytest.fixture
 def podman(tmp_path: Path) -> Iterator[str]:
-    """Give out a name for what a test makes with podman, where podman works."""
+    """Return a name for a test's image and volume, if podman works."""
     if not shutil.which("podman"):
         pytest.skip("podman is not on this machine")
     if shell("podman run --rm --pull=never --network host python:3.13-slim true", ROOT, {}).exit_code:
@@ -93,7 +93,7 @@ def podman(tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_container_imports_and_remembers(sandbox: Sandbox, podman: str) -> None:
-    """Read-only and without root: two runs with one volume import twice, and the second knows of the first."""
+    """Read-only and without root, two runs with one volume import twice, and the volume holds the state."""
 
     def succeed(command: str) -> Run:
         done = shell(command, ROOT, settings(sandbox), patience=600)
@@ -114,7 +114,7 @@ def test_a_container_imports_and_remembers(sandbox: Sandbox, podman: str) -> Non
 
 
 def test_the_gateway_starts_in_its_container(podman: str) -> None:
-    """Read-only and without root, as the README has it."""
+    """The gateway starts read-only and without root, as its README says."""
     built = shell(f"podman build --pull=never --file {GATEWAY} --tag {podman} .", ROOT, {}, patience=600)
     assert built.exit_code == 0, built.stdout + built.log
     started = shell(f"podman run --rm --network host --read-only --tmpfs /tmp {podman} --version", ROOT, {})

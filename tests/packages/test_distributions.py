@@ -1,4 +1,4 @@
-"""What is in the wheels and sdists, and what they say of themselves."""
+"""The contents and metadata of the wheels and sdists."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(params=PACKAGES)
 def package(request: pytest.FixtureRequest) -> str:
-    """Give out the name of each package."""
+    """Return the name of each package."""
     return str(request.param)
 
 
@@ -39,19 +39,19 @@ def sources(package: str) -> set[str]:
 
 
 def metadata(dist: Path, package: str) -> Message:
-    """Return what the wheel of a package says of itself."""
+    """Return the metadata in a package's wheel."""
     wheel = wheel_of(dist, package)
     with ZipFile(wheel) as files:
         return message_from_string(files.read(f"{about_folder(wheel)}/METADATA").decode())
 
 
 def about_folder(wheel: Path) -> str:
-    """Return the name of the folder in which a wheel tells about itself."""
+    """Return the name of a wheel's metadata folder."""
     return "-".join(wheel.name.split("-")[:2]) + ".dist-info"
 
 
 def test_a_wheel_holds_all_of_the_package_and_nothing_else(dist: Path, package: str) -> None:
-    """Every file in the package's folder, whatever its kind, with its types and its license; no tests, no leftovers."""
+    """A wheel has every file in the package's folder, `py.typed` and the license, but no tests or stray files."""
     wheel = wheel_of(dist, package)
     about = about_folder(wheel)
     with ZipFile(wheel) as files:
@@ -65,7 +65,7 @@ def test_a_wheel_holds_all_of_the_package_and_nothing_else(dist: Path, package: 
 
 
 def test_an_sdist_holds_what_a_build_needs_and_nothing_else(dist: Path, package: str) -> None:
-    """What somebody left beside the package, such as settings with a key in them, is never given away."""
+    """An sdist has no stray files from beside the package, such as settings with a key."""
     (sdist,) = dist.glob(f"{module_of(package)}-*.tar.gz")
     with tarfile.open(sdist) as files:
         names = {name.partition("/")[2] for name in files.getnames()}
@@ -73,7 +73,7 @@ def test_an_sdist_holds_what_a_build_needs_and_nothing_else(dist: Path, package:
 
 
 def test_the_sdist_and_the_checkout_build_the_same_wheel(dist: Path, package: str, tmp_path: Path) -> None:
-    """Byte for byte: `make dist` builds from the sdist, an installation from a checkout does not."""
+    """The wheels are equal byte for byte: `make dist` builds from the sdist, and an installation from the checkout."""
     build = run(
         "uv", "build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", tmp_path, package
     )
@@ -82,9 +82,9 @@ def test_the_sdist_and_the_checkout_build_the_same_wheel(dist: Path, package: st
 
 
 def test_the_metadata_tell_whom_a_package_is_for(dist: Path, package: str) -> None:
-    """Name, Pythons, license and kind of description are what an index shows and pip looks at.
+    """Name, Python versions, license and description type, which an index shows and pip reads, are correct.
 
-    (That each classifier exists is a condition for the build.)
+    The build itself checks that each classifier exists.
     """
     about = metadata(dist, package)
     assert about["Name"] == package
@@ -99,7 +99,7 @@ def test_the_metadata_tell_whom_a_package_is_for(dist: Path, package: str) -> No
 
 
 def test_the_description_reads_well_away_from_the_checkout(dist: Path, package: str) -> None:
-    """An index shows it without the files beside it: no link leads to one."""
+    """The description has no relative links, because an index shows it without the files beside it."""
     description = str(metadata(dist, package).get_payload())
     assert description.strip() == (ROOT / package / "README.md").read_text(encoding="utf-8").strip()
     targets = re.findall(r"\]\(([^)]*)\)", description)
@@ -107,7 +107,7 @@ def test_the_description_reads_well_away_from_the_checkout(dist: Path, package: 
 
 
 def test_an_index_would_take_them(dist: Path, shared: Path) -> None:
-    """`twine check --strict`, which an index's own checks are in, finds nothing in any of the files."""
+    """`twine check --strict`, which includes an index's own checks, passes for all files."""
     twine = install_locked(shared, "tests/locks/twine.lock") / "twine"
     files = [file for file in dist.iterdir() if file.suffix in {".whl", ".gz"}]
     assert len(files) == 2 * len(PACKAGES)
@@ -117,7 +117,7 @@ def test_an_index_would_take_them(dist: Path, shared: Path) -> None:
 
 
 def test_the_packages_are_of_one_release(dist: Path) -> None:
-    """All have one version, the changelog knows it, and the gateway asks for that of the others."""
+    """All packages have one version, which is in the changelog, and the gateway requires this version of the others."""
     versions = {package: metadata(dist, package)["Version"] for package in PACKAGES}
     (version,) = set(versions.values())
     assert version in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -126,7 +126,7 @@ def test_the_packages_are_of_one_release(dist: Path) -> None:
 
 
 def test_what_is_imported_is_what_is_declared(dist: Path, package: str) -> None:
-    """No package lives off what another one happens to bring along, or asks for what it does not use."""
+    """Each package declares the distributions that it imports, and no others."""
     installed = providers()
     imported = imports(package) - {*sys.stdlib_module_names, module_of(package)}
     declared = {
@@ -138,7 +138,7 @@ def test_what_is_imported_is_what_is_declared(dist: Path, package: str) -> None:
 
 
 def imports(package: str) -> set[str]:
-    """Return the top-level names of the modules that a package imports, wherever it does."""
+    """Return the top-level names of the modules that a package imports anywhere."""
     names: list[str] = []
     for file in sources(package):
         if file.endswith(".py"):
@@ -151,7 +151,7 @@ def imports(package: str) -> set[str]:
 
 
 def providers() -> dict[str, set[str]]:
-    """Return, by top-level name, the installed packages that have modules below it."""
+    """Return the installed packages that provide modules, by top-level name."""
     found = {module_of(package): {package} for package in PACKAGES}  # installed from the checkout, they list no modules
     for distribution in distributions():
         name = re.sub(r"[-_.]+", "-", distribution.name).lower()

@@ -1,4 +1,4 @@
-"""The definitions of the plugins for the Meltano hub, as Meltano takes them."""
+"""The definitions of the plugins for the Meltano hub, checked with Meltano."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.harness import Sandbox
 
 DEFINITIONS = {"extractors": "tap-lucca", "loaders": "target-elimity"}
-# What the hub has on top of what Meltano's own schema knows, and the words it takes for it.
+# Properties that the hub adds to Meltano's own schema, and the values that it accepts.
 HUB_ONLY: dict[str, set[str] | None] = {
     "keywords": None,
     "maintenance_status": {"active", "beta", "development", "inactive", "unknown"},
@@ -32,7 +32,7 @@ HUB_ONLY: dict[str, set[str] | None] = {
 
 
 def definition_of(kind: str) -> dict[str, Any]:
-    """Return what stands in a file for the hub."""
+    """Return the plugin definition in a file for the hub."""
     path = ROOT / "hub" / kind / f"{DEFINITIONS[kind]}.yml"
     definition: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return definition
@@ -40,7 +40,7 @@ def definition_of(kind: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", DEFINITIONS)
 def test_a_definition_is_as_meltano_and_its_hub_want_it(kind: str) -> None:
-    """It fits the schema that Meltano comes with, has what the hub asks for beyond that, and marks every secret."""
+    """The definition is valid under Meltano's schema, has the hub's additional properties, and marks every secret."""
     definition = definition_of(kind)
     assert {"name", "namespace", "variant"} <= definition.keys()
     for name, words in HUB_ONLY.items():
@@ -55,7 +55,7 @@ def test_a_definition_is_as_meltano_and_its_hub_want_it(kind: str) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> str:
-    """Make a repository of what is published of this checkout, and return its address."""
+    """Make a git repository of the published parts of this checkout, and return its URL."""
     folder = tmp_path / "repository"
     folder.mkdir()
     for name in ("hub", "requirements.lock", *PACKAGES):
@@ -69,7 +69,7 @@ def repository(tmp_path: Path) -> str:
 
 @pytest.mark.slow
 def test_a_project_of_somebody_else_adds_the_plugins(sandbox: Sandbox, repository: str) -> None:
-    """As the page has it, from a repository at one commit: they install, list settings, and import."""
+    """With the page's commands, the plugins install from a repository at one commit, list settings, and import."""
     project = sandbox.folder / "project"
     environment = settings(sandbox)
     made = shell("meltano init --no-usage-stats project", sandbox.folder, environment)

@@ -1,4 +1,4 @@
-"""The wheels in environments that hold nothing else, on every Python that the packages are for."""
+"""The wheels, installed alone in new environments, on every Python version that the packages support."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from tests.harness import Run, Sandbox
 
-# What the packages need has the versions, and the hashes, of the lock file.
+# Dependencies have the versions and hashes of the lock file.
 LOCKED = ("--constraint", ROOT / "requirements.lock")
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 OTHERS = [pytest.param(version, marks=pytest.mark.slow) for version in PYTHONS if version != CURRENT]
 
 
 def interpreter(python: str) -> str | None:
-    """Return where this machine has a version of Python, if it does; pyenv hides all but one of its own."""
+    """Return the path of a Python version on this machine, if there is one; pyenv hides all but one of its own."""
     if python == CURRENT:
         return sys.executable
     found = run("uv", "python", "find", "--no-python-downloads", python, env={"PYENV_VERSION": python})
@@ -38,17 +38,17 @@ def interpreter(python: str) -> str | None:
 
 @pytest.fixture(params=[CURRENT, *OTHERS])
 def python(request: pytest.FixtureRequest) -> str:
-    """Give out each Python that the packages are for, if this machine has it."""
+    """Return each Python that the packages support, if this machine has it."""
     return interpreter(request.param) or pytest.skip(f"Python {request.param} is not on this machine")
 
 
 def test_some_python_is_there() -> None:
-    """Not all of these tests are skipped."""
+    """At least one supported Python is on this machine, so not all of these tests are skipped."""
     assert any(map(interpreter, PYTHONS))
 
 
 def test_the_plugins_work_from_their_wheels(dist: Path, sandbox: Sandbox, python: str) -> None:
-    """Each in an environment of its own: they tell about themselves, and a pipe of both carries a company over."""
+    """Each in its own environment, the plugins print version, settings and schemas, and a pipe of both imports."""
     kit = wheel_of(dist, "lucca-elimity-kit")
     tap = install(sandbox.folder / "tap", *LOCKED, kit, wheel_of(dist, "tap-lucca"), python=python)
     target = install(sandbox.folder / "target", *LOCKED, kit, wheel_of(dist, "target-elimity"), python=python)
@@ -72,7 +72,7 @@ def test_the_plugins_work_from_their_wheels(dist: Path, sandbox: Sandbox, python
 
 
 def test_the_gateway_works_from_its_wheel(dist: Path, sandbox: Sandbox, python: str) -> None:
-    """With the other two, which it is made of: it is healthy, and streams a company."""
+    """Installed with the other packages, which it requires, the gateway is healthy and streams a company."""
     wheels = [wheel_of(dist, name) for name in PACKAGES]
     commands = install(sandbox.folder / "gateway", *LOCKED, *wheels, python=python)
     with running_gateway(ENVIRONMENT, commands / "lucca-gateway") as gateway:
@@ -85,7 +85,7 @@ def test_the_gateway_works_from_its_wheel(dist: Path, sandbox: Sandbox, python: 
 
 @pytest.mark.slow
 def test_the_page_about_packages(sandbox: Sandbox) -> None:
-    """Its commands build the packages, install them, and import the company."""
+    """The page's commands build the packages, install them, and import the company."""
     project = new_project(sandbox.folder)
     run_page("docs/packages.md", project, settings(sandbox), {"make dist": MAKE_DIST})
     assert len(list(project.glob("dist/*.whl"))) == len(PACKAGES)

@@ -1,4 +1,4 @@
-"""A small company, and both servers on it."""
+"""Fixtures: a served Lucca with a small company, and a served Elimity Insights."""
 
 from __future__ import annotations
 
@@ -59,27 +59,27 @@ DATA_MODEL: dict[str, Any] = {
 
 @dataclass
 class LuccaClient:
-    """A Lucca of 60 employees that is served, and a key to it."""
+    """A served Lucca with 60 employees, and a session to call it with its key."""
 
     lucca: Lucca
     url: str
     session: requests.Session = field(default_factory=requests.Session)
 
     def get(self, path: str, **query: str) -> requests.Response:
-        """Ask Lucca; an underscore in a parameter's name stands for a dot."""
+        """Send a GET request to Lucca; an underscore in a parameter's name stands for a dot."""
         parameters = {name.replace("_", "."): value for name, value in query.items()}
         headers = {"Authorization": f"lucca application={self.lucca.api_key}"}
         return self.session.get(self.url + path, params=parameters, headers=headers, timeout=10, allow_redirects=False)
 
     def users(self, **query: str) -> list[dict[str, Any]]:
-        """Return the users of an answer that has to be good."""
+        """Return the users in an answer, which must have status 200."""
         response = self.get(USERS, **query)
         assert response.status_code == 200, response.text
         items: list[dict[str, Any]] = response.json()["data"]["items"]
         return items
 
     def work_contracts(self, **query: str) -> list[dict[str, Any]]:
-        """Return the work contracts of an answer that has to be good."""
+        """Return the work contracts in an answer, which must have status 200."""
         response = self.get(WORK_CONTRACTS, **query)
         assert response.status_code == 200, response.text
         items: list[dict[str, Any]] = response.json()["items"]
@@ -88,7 +88,7 @@ class LuccaClient:
 
 @dataclass
 class ElimityClient:
-    """An Elimity Insights that is served, and the credentials of its source."""
+    """A served Elimity Insights, called with the credentials of its source."""
 
     elimity: Elimity
     url: str
@@ -102,14 +102,14 @@ class ElimityClient:
         data: bytes | Iterable[bytes] | None = None,
         headers: dict[str, str] | None = None,
     ) -> requests.Response:
-        """Ask Elimity Insights about source 1."""
+        """Send a request about source 1 to Elimity Insights."""
         url = f"{self.url}/api/sources/1/{path}"
         return requests.request(method, url, auth=auth, data=data, headers=headers, timeout=10)
 
     def upload(
         self, body: bytes | Iterable[bytes], content_type: str = "application/octet-stream"
     ) -> requests.Response:
-        """Send a snapshot as it is."""
+        """Send a body as a snapshot, unchanged."""
         return self.request("POST", "snapshots", data=body, headers={"Content-Type": content_type})
 
 

@@ -1,4 +1,4 @@
-"""The summary of what arrived."""
+"""The summary of what arrived in Elimity Insights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _elimity(*people: dict[str, str]) -> Elimity:
 
 
 def test_nothing_arrived() -> None:
-    """Without a snapshot there is a count of none."""
+    """Without a snapshot, the count is 0."""
     assert summarize(Elimity(DATA_MODEL)) == "Snapshots in Elimity Insights: 0"
 
 
@@ -56,7 +56,7 @@ def test_employees_are_counted_and_shown() -> None:
 
 
 def test_hostile_names_cannot_steer_a_terminal() -> None:
-    """Control characters, also those of direction and line, are escaped; long values are cut."""
+    """Control characters, including those for text direction and lines, are escaped; long values are cut."""
     summary = summarize(_elimity({"login": HOSTILE, "status": HOSTILE}))
     assert all(line.isprintable() for line in summary.splitlines())
     assert "Esc\\x1b[31m Nul\\x00 \\u202etxet\\nnew \\x9b\\x7f\\u2028" in summary

@@ -19,14 +19,14 @@ from .conftest import TODAY
 
 
 def test_the_same_arguments_make_the_same_company() -> None:
-    """A company depends on its size, seed and day alone."""
+    """A company depends only on its size, seed and day."""
     assert generate_company(120, 7, TODAY) == generate_company(120, 7, TODAY)
     assert generate_company(120, 7, TODAY) != generate_company(120, 8, TODAY)
 
 
 @pytest.mark.parametrize("employees", [0, 1, 2, 24, 25, 26, 251])
 def test_a_company_of_any_size_has_ascending_ids_with_gaps_and_every_field(employees: int) -> None:
-    """Every row has all fields of the wire form."""
+    """Ids ascend and never repeat, and every row has all the fields that Lucca returns."""
     company = generate_company(employees, 1, TODAY)
     user_ids = [user["id"] for user in company.users]
     contract_ids = [contract["id"] for contract in company.work_contracts]
@@ -41,7 +41,7 @@ def test_a_company_of_any_size_has_ascending_ids_with_gaps_and_every_field(emplo
 
 
 def test_a_large_company_has_the_usual_proportions() -> None:
-    """About a quarter has left, and there are about 1.95 contracts for each."""
+    """About a quarter of the people have left, and there are about 1.95 contracts per person."""
     company = generate_company(5000, 3, TODAY)
     former = sum(has_left(user, TODAY) for user in company.users)
     assert 0.22 < former / 5000 < 0.28
@@ -50,7 +50,7 @@ def test_a_large_company_has_the_usual_proportions() -> None:
 
 
 def test_contracts_agree_with_their_users() -> None:
-    """One contract of a person is applicable, by the rule of the reference, and ranges do not overlap."""
+    """One contract of each person is applicable, by the reference's rule, and date ranges do not overlap."""
     company = generate_company(2000, 5, TODAY)
     today = TODAY.isoformat()
     contracts: dict[int, list[WorkContract]] = defaultdict(list)
@@ -133,7 +133,7 @@ def _present(users: list[User], contracts: dict[int, list[WorkContract]]) -> dic
 @pytest.mark.parametrize("employees", [25, 26, 60, 1000])
 @pytest.mark.parametrize("seed", range(5))
 def test_every_awkward_case_is_present(employees: int, seed: int) -> None:
-    """Every awkward case shows in the rows of a company of 25 or more."""
+    """Every awkward case is in the rows of a company of 25 or more."""
     company = generate_company(employees, seed, TODAY)
     contracts: dict[int, list[WorkContract]] = defaultdict(list)
     for contract in company.work_contracts:

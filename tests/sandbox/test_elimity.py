@@ -63,7 +63,7 @@ WHOLE = _snapshot(
 
 
 def test_a_whole_snapshot_is_accepted(insights: ElimityClient) -> None:
-    """A snapshot with every type of value answers 204 and is what the source holds now."""
+    """A snapshot with every type of value answers 204, and the source then holds it."""
     body = _compressed(WHOLE)
     response = insights.upload(body)
     assert response.status_code == 204, response.text
@@ -75,7 +75,7 @@ def test_a_whole_snapshot_is_accepted(insights: ElimityClient) -> None:
 
 
 def test_a_new_snapshot_replaces_the_one_before(insights: ElimityClient) -> None:
-    """The source holds the last snapshot accepted; a refused one changes nothing."""
+    """The source holds the last accepted snapshot; a refused one changes nothing."""
     assert insights.elimity.current is None
     for snapshot in (_snapshot(_entity("1")), _snapshot(_entity("2"))):
         assert insights.upload(_compressed(snapshot)).status_code == 204
@@ -86,7 +86,7 @@ def test_a_new_snapshot_replaces_the_one_before(insights: ElimityClient) -> None
 
 
 def test_values_read_as_plain_ones(insights: ElimityClient) -> None:
-    """`values_of` gives attributes with days and times as text."""
+    """`values_of` returns attributes with dates and times as text."""
     insights.upload(_compressed(WHOLE))
     assert insights.elimity.current
     assert values_of(insights.elimity.current.body["entities"][0]) == {
@@ -175,7 +175,7 @@ def _refused() -> Iterator[tuple[str, Any]]:
 
 
 def test_snapshots_that_break_a_rule_are_refused_with_words(insights: ElimityClient) -> None:
-    """Each breach of a rule alone answers 400, says something, and changes nothing."""
+    """A snapshot that breaks one rule answers 400 with a message, and changes nothing."""
     for breach, snapshot in _refused():
         response = insights.upload(_compressed(snapshot))
         assert response.status_code == 400, breach
@@ -201,7 +201,7 @@ def test_snapshots_that_break_a_rule_are_refused_with_words(insights: ElimityCli
     ],
 )
 def test_anything_but_one_zlib_stream_of_json_is_refused(insights: ElimityClient, body: bytes) -> None:
-    """A stream that breaks off, is followed by more, or is of another kind answers 400."""
+    """A stream that is cut, is followed by more bytes, or has another format answers 400."""
     assert insights.upload(body).status_code == 400
     assert insights.elimity.snapshots == []
 
@@ -215,7 +215,7 @@ def test_dates_at_the_ends_of_the_calendar_are_accepted(insights: ElimityClient)
 
 
 def test_any_text_is_accepted_as_it_is(insights: ElimityClient) -> None:
-    """Control characters, markup and other scripts pass unchanged; the same id may be in two types."""
+    """Control characters, markup and other scripts pass unchanged; two entity types may have the same id."""
     text = "\u0000\n<script>=1+1 🦊 محمد 王"
     snapshot = _snapshot(_entity("1", "employee", _assignment("login", "string", text)), _entity("1", "team"))
     snapshot["entities"][0]["name"] = ""
@@ -226,17 +226,17 @@ def test_any_text_is_accepted_as_it_is(insights: ElimityClient) -> None:
 
 @pytest.mark.parametrize("content_type", ["application/json", "", "text/plain", "application/zlib"])
 def test_a_snapshot_of_another_content_type_is_refused(insights: ElimityClient, content_type: str) -> None:
-    """The content type has to be application/octet-stream."""
+    """The content type must be application/octet-stream."""
     assert insights.upload(_compressed(WHOLE), content_type).status_code == 415
 
 
 def test_a_snapshot_in_chunks_is_refused(insights: ElimityClient) -> None:
-    """Without a length the answer is 411."""
+    """A body without a length answers 411."""
     assert insights.upload(iter([_compressed(WHOLE)])).status_code == 411
 
 
 def test_a_large_snapshot_is_refused_where_there_is_a_limit(insights: ElimityClient) -> None:
-    """A body over the limit answers 413, even one of megabytes; one of just that size is accepted."""
+    """A body over the limit answers 413, even one of megabytes; a body of exactly the limit is accepted."""
     body = _compressed(WHOLE)
     insights.elimity.max_body_bytes = len(body)
     assert insights.upload(body + b"x").status_code == 413
@@ -245,7 +245,7 @@ def test_a_large_snapshot_is_refused_where_there_is_a_limit(insights: ElimityCli
 
 
 def test_snapshots_may_go_unchecked(insights: ElimityClient) -> None:
-    """With `validate` off anything is kept."""
+    """With `validate` off, any body is kept."""
     insights.elimity.validate = False
     assert insights.upload(b"nonsense").status_code == 204
 
@@ -255,7 +255,7 @@ def test_snapshots_may_go_unchecked(insights: ElimityClient) -> None:
     "auth", [None, ("1", "wrong"), ("2", "sandbox-source-token"), ("", ""), ("1:sandbox-source-token", "")]
 )
 def test_other_credentials_are_refused(insights: ElimityClient, path: str, auth: tuple[str, str] | None) -> None:
-    """Wrong or missing credentials answer 401 and say which scheme is meant."""
+    """Wrong or missing credentials answer 401, with the expected scheme."""
     response = insights.request("GET" if path == "domain-graph-schema" else "POST", path, auth=auth)
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"].startswith("Basic")
@@ -263,14 +263,14 @@ def test_other_credentials_are_refused(insights: ElimityClient, path: str, auth:
 
 @pytest.mark.parametrize("authorization", ["Basic ?", "Basic", "Bearer sandbox-source-token", "é"])
 def test_malformed_credentials_are_refused(insights: ElimityClient, authorization: str) -> None:
-    """An authorization that is not of the Basic scheme answers 401."""
+    """An authorization that isn't valid Basic authentication answers 401."""
     headers = {"Authorization": authorization.encode()}
     response = requests.get(f"{insights.url}/api/sources/1/domain-graph-schema", headers=headers, timeout=10)
     assert response.status_code == 401
 
 
 def test_an_unknown_source_is_not_found(insights: ElimityClient) -> None:
-    """There is one source only."""
+    """There is only one source; any other answers 404."""
     auth = ("2", insights.elimity.source_token)
     url = f"{insights.url}/api/sources/2/domain-graph-schema"
     assert requests.get(url, auth=auth, timeout=10).status_code == 404
@@ -278,14 +278,14 @@ def test_an_unknown_source_is_not_found(insights: ElimityClient) -> None:
 
 
 def test_other_methods_are_refused(insights: ElimityClient) -> None:
-    """The data model is read, the rest is written."""
+    """The data model can only be read, and the rest only written."""
     assert insights.request("POST", "domain-graph-schema").status_code == 405
     assert insights.request("GET", "snapshots").status_code == 405
     assert insights.request("PUT", "connector-logs").status_code == 405
 
 
 def test_the_data_model_is_served(insights: ElimityClient) -> None:
-    """The data model is the one the source was given."""
+    """The source returns the data model it was created with."""
     response = insights.request("GET", "domain-graph-schema")
     assert response.status_code == 200
     assert response.json() == DATA_MODEL
@@ -300,7 +300,7 @@ def _send_logs(insights: ElimityClient, logs: object, content_type: str = "appli
 
 
 def test_connector_logs_are_kept(insights: ElimityClient) -> None:
-    """Lines are kept in order."""
+    """Log lines are kept in order."""
     assert _send_logs(insights, [LOG, LOG | {"level": "alert"}]) == 204
     assert _send_logs(insights, []) == 204
     assert (
@@ -328,18 +328,18 @@ def test_connector_logs_are_kept(insights: ElimityClient) -> None:
     ],
 )
 def test_malformed_connector_logs_are_refused(insights: ElimityClient, logs: object) -> None:
-    """A malformed line keeps all of them out."""
+    """If one line is malformed, all lines of the request are refused."""
     assert _send_logs(insights, logs) == 400
     assert insights.elimity.connector_logs == []
 
 
 def test_connector_logs_are_json(insights: ElimityClient) -> None:
-    """The content type has to be application/json."""
+    """The content type must be application/json."""
     assert _send_logs(insights, [LOG], "text/plain") == 415
 
 
 def test_requests_are_logged(insights: ElimityClient) -> None:
-    """The log has the method and path of each request, refused ones too."""
+    """The log has the method and path of each request, including refused ones."""
     insights.request("GET", "domain-graph-schema", auth=("1", "wrong"))
     assert insights.elimity.requests == [("GET", "/api/sources/1/domain-graph-schema")]
 
@@ -375,7 +375,7 @@ def test_the_client_of_the_vendor_imports(insights: ElimityClient) -> None:
 
 
 def test_the_client_of_the_vendor_is_told_of_a_mistake(insights: ElimityClient) -> None:
-    """What breaks a rule is an error for the vendor's client too."""
+    """The vendor's client raises an error if its snapshot breaks a rule."""
     client = vendor.Client(vendor.Config(1, insights.url, insights.elimity.source_token))
     with pytest.raises(requests.HTTPError):
         client.reload_domain_graph(vendor.DomainGraph([vendor.Entity([], "1", "R2D2", "robot")], []))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def test_a_status_with_headers_and_a_body(client: LuccaClient) -> None:
-    """A status fault answers as told, once, and the next request is answered well."""
+    """A status fault answers once as planned, and the next request succeeds."""
     client.lucca.faults.add(
         Fault(USERS, 429, headers={"Retry-After": "7"}, body='{"a": 1}', content_type="application/json")
     )
@@ -37,14 +37,14 @@ def test_a_status_with_headers_and_a_body(client: LuccaClient) -> None:
 
 
 def test_a_fault_strikes_from_the_nth_request_on(client: LuccaClient) -> None:
-    """`nth` and `count` choose the requests, of the paths that begin with the prefix only."""
+    """`nth` and `count` choose among the requests whose path begins with the prefix."""
     client.lucca.faults.add(Fault(USERS, 500, nth=2, count=2))
     assert client.get(WORK_CONTRACTS).status_code == 200
     assert [client.get(USERS).status_code for _ in range(5)] == [200, 500, 500, 200, 200]
 
 
 def test_a_fault_may_last_for_ever(client: LuccaClient) -> None:
-    """A count of None ends with `clear` only."""
+    """A fault with a count of None ends only with `clear`."""
     client.lucca.faults.add(Fault("/", 503, count=None))
     assert {client.get(path).status_code for path in [USERS, WORK_CONTRACTS] * 5} == {503}
     client.lucca.faults.clear()
@@ -52,13 +52,13 @@ def test_a_fault_may_last_for_ever(client: LuccaClient) -> None:
 
 
 def test_the_fault_added_first_wins(client: LuccaClient) -> None:
-    """Where two befall a request both have had their turn."""
+    """If two faults match a request, the first one applies, and both count the request."""
     client.lucca.faults.add(Fault(USERS, 500), Fault(USERS, 503, count=2))
     assert [client.get(USERS).status_code for _ in range(3)] == [500, 503, 200]
 
 
 def test_a_faulty_request_counts_like_any_other(client: LuccaClient) -> None:
-    """Requests that met a fault are logged, and count for the limit."""
+    """Requests that meet a fault are logged, and count towards the rate limit."""
     client.lucca.requests_per_window = 2
     client.lucca.faults.add(Fault(USERS, 500, count=None))
     assert [client.get(USERS).status_code for _ in range(3)] == [500, 500, 429]
@@ -66,7 +66,7 @@ def test_a_faulty_request_counts_like_any_other(client: LuccaClient) -> None:
 
 
 def test_reset_closes_the_connection_without_an_answer(client: LuccaClient) -> None:
-    """A reset is a ConnectionError of requests."""
+    """A reset raises ConnectionError in requests."""
     client.lucca.faults.add(Fault(USERS, "reset"))
     with pytest.raises(requests.ConnectionError):
         client.get(USERS)
@@ -74,7 +74,7 @@ def test_reset_closes_the_connection_without_an_answer(client: LuccaClient) -> N
 
 
 def test_truncate_closes_the_connection_in_the_body(client: LuccaClient) -> None:
-    """A truncated body is a ChunkedEncodingError of requests."""
+    """A truncated body raises ChunkedEncodingError in requests."""
     client.lucca.faults.add(Fault(USERS, "truncate"))
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         client.get(USERS)
@@ -82,7 +82,7 @@ def test_truncate_closes_the_connection_in_the_body(client: LuccaClient) -> None
 
 
 def test_cut_is_half_an_answer_that_looks_whole(client: LuccaClient) -> None:
-    """A cut body has a right length and wrong JSON."""
+    """A cut body has the right length and malformed JSON."""
     client.lucca.faults.add(Fault(USERS, "cut"))
     response = client.get(USERS)
     assert response.status_code == 200
@@ -102,7 +102,7 @@ def test_html_is_the_page_of_a_proxy(client: LuccaClient) -> None:
 
 
 def test_hang_keeps_the_client_waiting(client: LuccaClient) -> None:
-    """An answer later than the timeout is a ReadTimeout of requests; one sooner is a good answer."""
+    """An answer after the timeout raises ReadTimeout in requests; an earlier one succeeds."""
     client.lucca.faults.add(Fault(USERS, "hang", seconds=30.0), Fault(USERS, "hang", seconds=0.1, nth=2))
     headers = {"Authorization": f"lucca application={client.lucca.api_key}"}
     with pytest.raises(requests.ReadTimeout):
@@ -111,7 +111,7 @@ def test_hang_keeps_the_client_waiting(client: LuccaClient) -> None:
 
 
 def test_redirect_leads_elsewhere(client: LuccaClient) -> None:
-    """A redirect answers 302 with the location told."""
+    """A redirect answers 302 with the planned location."""
     client.lucca.faults.add(Fault(USERS, "redirect", location="https://attacker.example/"))
     response = client.get(USERS)
     assert response.status_code == 302
@@ -119,7 +119,7 @@ def test_redirect_leads_elsewhere(client: LuccaClient) -> None:
 
 
 def test_mutate_changes_the_company_before_the_answer(client: LuccaClient) -> None:
-    """Users and contracts go and come, the same ones for the same seed."""
+    """Before the answer, users and contracts are deleted, and as many are created."""
     before = client.users(formerEmployees="true", orderBy="id,asc")
     client.lucca.faults.add(Fault(USERS, "mutate", changes=5, seed=3))
     after = client.users(formerEmployees="true", orderBy="id,asc")
@@ -129,7 +129,7 @@ def test_mutate_changes_the_company_before_the_answer(client: LuccaClient) -> No
 
 
 def test_mutate_fills_an_empty_company() -> None:
-    """Where there is nobody to delete, people are created all the same."""
+    """If there is nobody to delete, people are created anyway."""
     lucca = Lucca(Company(TODAY))
     lucca.faults.add(Fault(USERS, "mutate", changes=2))
     with serve(lucca.app) as url:
@@ -144,7 +144,7 @@ SNAPSHOT = zlib.compress(b'{"entities": [], "relationships": []}')
 def test_an_upload_may_fail_before_or_after_it_is_accepted(
     insights: ElimityClient, kind: Kind | int, accepted: int
 ) -> None:
-    """An answer without a body that is truncated is a connection closed after the work was done."""
+    """If an answer without a body is truncated, the connection closes after the upload was accepted."""
     insights.elimity.faults.add(Fault("/api/sources/1/snapshots", kind))
     try:
         assert insights.upload(SNAPSHOT).status_code == 503
@@ -156,7 +156,7 @@ def test_an_upload_may_fail_before_or_after_it_is_accepted(
 
 
 def test_an_upload_that_hangs_arrives_whole(insights: ElimityClient) -> None:
-    """The body is there after the wait."""
+    """After the wait, the whole body has arrived."""
     insights.elimity.faults.add(Fault("/api", "hang", seconds=0.05))
     assert insights.upload(SNAPSHOT).status_code == 204
     assert insights.elimity.current
@@ -164,7 +164,7 @@ def test_an_upload_that_hangs_arrives_whole(insights: ElimityClient) -> None:
 
 
 def test_both_servers_may_share_their_faults(client: LuccaClient) -> None:
-    """One registry serves both."""
+    """Two servers can use one registry of faults."""
     elimity = Elimity(DATA_MODEL, faults=client.lucca.faults)
     client.lucca.faults.add(Fault("/", 500, count=2))
     with serve(elimity.app) as url:
@@ -175,7 +175,7 @@ def test_both_servers_may_share_their_faults(client: LuccaClient) -> None:
 
 @pytest.mark.parametrize("of_lucca", [True, False])
 def test_another_process_plans_faults_over_http(client: LuccaClient, insights: ElimityClient, of_lucca: bool) -> None:
-    """A list of faults is posted, read and deleted at either server, and no fault befalls that."""
+    """A list of faults can be posted, read and deleted on either server, and faults don't affect these requests."""
     url, faults = (client.url, client.lucca.faults) if of_lucca else (insights.url, insights.elimity.faults)
     control = f"{url}/_sandbox/faults"
     posted = requests.post(
@@ -207,13 +207,13 @@ def test_another_process_plans_faults_over_http(client: LuccaClient, insights: E
     ],
 )
 def test_impossible_faults_are_refused_over_http(client: LuccaClient, body: bytes) -> None:
-    """A mistaken list plans nothing."""
+    """If a list has an invalid fault, nothing is planned."""
     assert requests.post(f"{client.url}/_sandbox/faults", data=body, timeout=10).status_code == 400
     assert client.lucca.faults.planned() == []
 
 
 @pytest.mark.parametrize("make", [lambda: Fault("/", 200), lambda: Fault("/", 500, nth=0)])
 def test_impossible_faults_are_refused_in_code(make: Callable[[], Fault]) -> None:
-    """Adding a mistaken fault raises."""
+    """Adding an invalid fault raises an error."""
     with pytest.raises(msgspec.ValidationError):
         Faults().add(make())

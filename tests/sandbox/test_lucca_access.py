@@ -1,4 +1,4 @@
-"""Who may ask Lucca what, and how often."""
+"""Authorization, rights and the rate limit of Lucca."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from .conftest import TODAY, LuccaClient
 )
 @pytest.mark.parametrize("path", [USERS, WORK_CONTRACTS])
 def test_any_other_authorization_is_refused(client: LuccaClient, path: str, authorization: str | None) -> None:
-    """The header is exactly `lucca application=<key>`, or the answer is 401."""
+    """Any header other than exactly `lucca application=<key>` answers 401."""
     headers = {} if authorization is None else {"Authorization": authorization}
     assert requests.get(client.url + path, headers=headers, timeout=10).status_code == 401
 
 
 @pytest.mark.parametrize("path", [USERS, WORK_CONTRACTS])
 def test_a_resource_outside_the_role_is_forbidden(client: LuccaClient, path: str) -> None:
-    """A forbidden path answers 403, the other is as before."""
+    """A forbidden path answers 403; the other path still answers 200."""
     client.lucca.forbidden_paths = frozenset({path})
     statuses = {asked: client.get(asked).status_code for asked in (USERS, WORK_CONTRACTS)}
     assert statuses == {USERS: 200, WORK_CONTRACTS: 200} | {path: 403}
@@ -59,7 +59,7 @@ def test_lucca_is_read_only(client: LuccaClient, path: str, method: str) -> None
 
 
 def test_every_request_is_logged(client: LuccaClient) -> None:
-    """The log has path, query and time of each request, refused ones too."""
+    """The log has path, query and time of each request, including refused ones."""
     client.get(USERS, paging="0,1")
     client.get("/nowhere")
     (first, second) = client.lucca.requests
@@ -69,7 +69,7 @@ def test_every_request_is_logged(client: LuccaClient) -> None:
 
 
 def test_the_51st_request_in_a_minute_is_turned_away() -> None:
-    """Both endpoints count together; 429 says in whole seconds how long to wait."""
+    """Both endpoints share the limit. A 429 has the wait in whole seconds in Retry-After."""
     lucca = Lucca(Company(TODAY))
     with serve(lucca.app) as url, requests.Session() as session:
         client = LuccaClient(lucca, url, session)
@@ -84,7 +84,7 @@ def test_the_51st_request_in_a_minute_is_turned_away() -> None:
 
 
 def test_after_the_time_told_a_request_passes() -> None:
-    """The window slides: it is open again once it has passed."""
+    """After the window has passed, a request is allowed again."""
     lucca = Lucca(generate_company(1, 1, TODAY), requests_per_window=2, window_seconds=0.3)
     with serve(lucca.app) as url, requests.Session() as session:
         client = LuccaClient(lucca, url, session)
@@ -94,7 +94,7 @@ def test_after_the_time_told_a_request_passes() -> None:
 
 
 def test_no_window_of_a_minute_has_over_the_limit() -> None:
-    """The window slides with the clock; requests turned away do not count."""
+    """The window slides with the clock, and refused requests do not count."""
     moments = iter([0.0, 30.0, 59.0, 60.0, 61.0, 89.0, 90.0])
     limit = RateLimit(2, 60.0, clock=lambda: next(moments))
     assert [limit.seconds_to_wait() for _ in range(7)] == [0.0, 0.0, 1.0, 0.0, 29.0, 1.0, 0.0]

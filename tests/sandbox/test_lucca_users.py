@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def test_without_fields_a_user_has_three(client: LuccaClient) -> None:
-    """The check of an administrator answers one user with id, name and url."""
+    """Without `fields`, as in an administrator's check, a user has id, name and url."""
     (user,) = client.users(paging="0,1")
     assert list(user) == ["id", "name", "url"]
 
@@ -45,7 +45,7 @@ def test_only_fields_asked_for_come_back(client: LuccaClient) -> None:
 
 
 def test_an_embedded_object_has_three_fields_of_its_own(client: LuccaClient) -> None:
-    """An object asked for as a whole has id, name and url."""
+    """An object that is requested as a whole has id, name and url."""
     users = client.users(fields="legalEntity,habilitedRoles", formerEmployees="true")
     assert all(list(user["legalEntity"]) == ["id", "name", "url"] for user in users)
     assert {tuple(role) for user in users for role in user["habilitedRoles"]} == {("id", "name", "url")}
@@ -91,7 +91,7 @@ def test_the_count_comes_when_asked_for(client: LuccaClient) -> None:
 
 
 def test_pages_make_up_the_whole(client: LuccaClient) -> None:
-    """Offset pages in id order have everyone once; the page after the last is empty."""
+    """Offset pages in id order contain everyone once; the page after the last is empty."""
     pages = [
         client.users(paging=f"{offset},25", orderBy="id,asc", formerEmployees="true") for offset in (0, 25, 50, 75)
     ]
@@ -100,7 +100,7 @@ def test_pages_make_up_the_whole(client: LuccaClient) -> None:
 
 
 def test_a_page_may_be_capped(client: LuccaClient) -> None:
-    """The server may give fewer rows than asked for."""
+    """The server may return fewer rows than requested."""
     client.lucca.max_page = 7
     assert len(client.users(paging="0,50")) == 7
     assert client.users(paging="7,50", orderBy="id,asc")[0]["id"] > client.users(orderBy="id,asc")[6]["id"]
@@ -108,18 +108,18 @@ def test_a_page_may_be_capped(client: LuccaClient) -> None:
 
 @pytest.mark.parametrize("paging", ["0,1001", "-1,10", "0,-1", "0", "0,10,20", "a,b", "", " 0,1", "0;1", "1.0,2"])
 def test_malformed_paging_is_refused(client: LuccaClient, paging: str) -> None:
-    """Paging is an offset and a limit of 1000 at most."""
+    """`paging` must be an offset and a limit of at most 1000; anything else answers 400."""
     assert client.get(USERS, paging=paging).status_code == 400
 
 
 def test_a_page_of_1000_and_one_of_0_are_fine(client: LuccaClient) -> None:
-    """The limit reaches from 0 to 1000."""
+    """The limit may be anything from 0 to 1000."""
     assert client.users(paging="0,0") == []
     assert len(client.users(paging="0,1000", formerEmployees="true")) == 60
 
 
 def test_without_an_order_users_are_not_in_that_of_their_ids(client: LuccaClient) -> None:
-    """Nobody can rely on an order that is not asked for."""
+    """Without `orderBy`, users come in an order that isn't that of their ids, but is stable."""
     ids = [user["id"] for user in client.users(formerEmployees="true")]
     assert ids not in (sorted(ids), sorted(ids, reverse=True))
     assert ids == [user["id"] for user in client.users(formerEmployees="true")]
@@ -139,7 +139,7 @@ def test_an_order_there_is_not_is_refused(client: LuccaClient, order: str) -> No
 
 
 def test_former_employees_come_when_asked_for(client: LuccaClient) -> None:
-    """Who left yesterday is left out; whose last day is today is not."""
+    """By default, people who have left are omitted; those whose last day is today are not."""
     present = {user["id"] for user in client.users()}
     assert present == {user["id"] for user in client.lucca.company.users if not has_left(user, TODAY)}
     assert present == {user["id"] for user in client.users(formerEmployees="false")}
@@ -148,13 +148,13 @@ def test_former_employees_come_when_asked_for(client: LuccaClient) -> None:
 
 
 def test_without_the_right_former_employees_stay_out(client: LuccaClient) -> None:
-    """A key without the right is not told what it misses."""
+    """If the key lacks the right, former employees are silently omitted."""
     client.lucca.allow_former = False
     assert client.users(formerEmployees="true") == client.users()
 
 
 def test_fields_outside_the_role_are_silently_missing(client: LuccaClient) -> None:
-    """A hidden field is left out without an error, within an embedded object too."""
+    """A hidden field is omitted without an error, even within an embedded object."""
     client.lucca.hidden_fields = frozenset({"mail", "Manager.Mail"})
     users = client.users(fields="id,mail,manager[id,mail]", formerEmployees="true")
     assert {tuple(user) for user in users} == {("id", "manager")}
@@ -178,7 +178,7 @@ def test_fields_outside_the_role_are_silently_missing(client: LuccaClient) -> No
     ],
 )
 def test_filters_choose(client: LuccaClient, name: str, text: str, expected: object) -> None:
-    """The documented filters keep the rows they should, and the count is of those."""
+    """The documented filters keep the right rows, and the count is that of these rows."""
     assert callable(expected)
     rows = [user["id"] for user in client.lucca.company.users if expected(user)]
     query = {name: text, "fields": "id,collection.count", "orderBy": "id,asc", "formerEmployees": "true"}
@@ -206,23 +206,23 @@ def test_filters_choose(client: LuccaClient, name: str, text: str, expected: obj
     ],
 )
 def test_parameters_there_are_not_are_refused(client: LuccaClient, name: str, text: str) -> None:
-    """A mistaken parameter is never ignored."""
+    """An invalid parameter answers 400 and is never ignored."""
     assert client.get(USERS, **{name: text}).status_code == 400
 
 
 def test_a_parameter_given_twice_is_refused(client: LuccaClient) -> None:
-    """Two values for one parameter have no meaning."""
+    """A parameter with two values answers 400."""
     assert client.get(f"{USERS}?paging=0,1&paging=1,1").status_code == 400
 
 
 def test_sensitive_fields_can_be_asked_for(client: LuccaClient) -> None:
-    """The sensitive fields are there, so that whoever asks for them is found out."""
+    """Lucca returns sensitive fields, so a test notices if the tap requests them."""
     (user,) = client.users(fields=",".join(SENSITIVE_FIELDS), paging="0,1")
     assert tuple(user) == SENSITIVE_FIELDS
 
 
 def test_a_hook_changes_the_company_between_pages(client: LuccaClient) -> None:
-    """A hook sees the path and the number of each allowed request before it is answered."""
+    """A hook gets the path and the number of each allowed request before the answer."""
     seen: list[tuple[str, int]] = []
 
     def hook(lucca: Lucca, path: str, nth: int) -> None:
@@ -238,7 +238,7 @@ def test_a_hook_changes_the_company_between_pages(client: LuccaClient) -> None:
 
 
 def test_a_changed_company_shows_at_once(client: LuccaClient) -> None:
-    """Rows changed within `changing` are in the next answer, in their new order."""
+    """The next answer has the rows that were changed within `changing`, in their new order."""
     last = client.users(orderBy="id,asc")[-1]["id"]
     with client.lucca.changing() as company:
         next(user for user in company.users if user["id"] == last)["id"] = 1
@@ -246,7 +246,7 @@ def test_a_changed_company_shows_at_once(client: LuccaClient) -> None:
 
 
 def test_since_can_be_understood_in_two_ways(client: LuccaClient) -> None:
-    """With the moment it names or without; the documentation does not say."""
+    """`since` can include or exclude the moment it names, because the documentation doesn't specify this."""
     moment = client.lucca.company.users[5]["modifiedAt"]
     query = {"modifiedAt": f"since,{moment}", "fields": "modifiedAt", "formerEmployees": "true"}
     with_it = client.users(**query)
@@ -255,7 +255,7 @@ def test_since_can_be_understood_in_two_ways(client: LuccaClient) -> None:
 
 
 def test_fractions_in_a_filter_may_be_refused(client: LuccaClient) -> None:
-    """The documentation has an example without one only."""
+    """Filters with fractions can be refused, because the documentation only has an example without them."""
     assert client.get(USERS, modifiedAt="since,2025-01-01T08:45:23.5").status_code == 200
     client.lucca.filter_fractions = False
     assert client.get(USERS, modifiedAt="since,2025-01-01T08:45:23.5").status_code == 400
@@ -263,11 +263,11 @@ def test_fractions_in_a_filter_may_be_refused(client: LuccaClient) -> None:
 
 
 def test_changes_are_dated_by_a_clock_in_some_zone(client: LuccaClient) -> None:
-    """Who is changed or hired gets the local time, with a fraction as short as can be; answers are dated in GMT."""
+    """`modifiedAt` has the local time with the shortest fraction; the Date header is in GMT."""
     client.lucca.zone = ZoneInfo("Europe/Paris")
     for milliseconds, modified in ((0, "2026-07-14T14:00:05"), (120, "2026-07-14T14:00:05.12")):
         moment = datetime(2026, 7, 14, 12, 0, 5, 1000 * milliseconds, tzinfo=timezone.utc)
-        client.lucca.clock = lambda moment=moment: moment  # type: ignore[misc] # binds this turn's moment
+        client.lucca.clock = lambda moment=moment: moment  # type: ignore[misc] # binds this iteration's moment
         client.lucca.modify({client.lucca.company.users[0]["id"]})
         assert [user["modifiedAt"] for user in client.lucca.hire(1, Random(1))] == [modified]
         assert (

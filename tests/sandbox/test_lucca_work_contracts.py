@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_contracts_come_whole_and_in_id_order(client: LuccaClient) -> None:
-    """All properties come back, archived contracts included where the filter is left out."""
+    """Contracts have all properties. Without the filter, archived contracts are included."""
     assert client.work_contracts(limit="1000") == client.lucca.company.work_contracts
 
 
@@ -41,7 +41,7 @@ def test_the_count_comes_when_asked_for(client: LuccaClient) -> None:
 
 
 def test_archived_contracts_can_be_left_out(client: LuccaClient) -> None:
-    """`isArchived` tells the archived from the others, though nothing in them does."""
+    """`isArchived` selects archived or other contracts, although no field of a contract shows it."""
     archived = client.work_contracts(isArchived="true", limit="1000")
     others = client.work_contracts(isArchived="false", limit="1000")
     assert {contract["id"] for contract in archived} == client.lucca.company.archived_contracts
@@ -50,7 +50,7 @@ def test_archived_contracts_can_be_left_out(client: LuccaClient) -> None:
 
 
 def test_filters_choose(client: LuccaClient) -> None:
-    """Contracts are chosen by owner, type, establishment and whether they are applicable."""
+    """Contracts can be filtered by owner, type, establishment and `isApplicable`."""
     rows = client.lucca.company.work_contracts
     owner = rows[0]["ownerId"]
     assert client.work_contracts(ownerId=str(owner)) == [row for row in rows if row["ownerId"] == owner]
@@ -81,7 +81,7 @@ def test_filters_choose(client: LuccaClient) -> None:
     ],
 )
 def test_mistakes_are_refused_with_problem_details(client: LuccaClient, name: str, text: str) -> None:
-    """A mistaken parameter is never ignored; the answer is RFC 7807."""
+    """An invalid parameter answers 400 with problem details (RFC 7807), and is never ignored."""
     response = client.get(WORK_CONTRACTS, **{name: text})
     assert response.status_code == 400
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -92,7 +92,7 @@ def test_mistakes_are_refused_with_problem_details(client: LuccaClient, name: st
 
 
 def test_some_tenants_get_ids_only(client: LuccaClient) -> None:
-    """Without embedded objects a contract is as in the documentation."""
+    """Without embedded objects, a contract has only ids, as in the documentation."""
     client.lucca.embed_contract_types = False
     contracts = client.work_contracts(limit="1000")
     assert not set(EMBEDDED) & {name for contract in contracts for name in contract}
@@ -100,13 +100,13 @@ def test_some_tenants_get_ids_only(client: LuccaClient) -> None:
 
 
 def test_fields_outside_the_role_are_silently_missing(client: LuccaClient) -> None:
-    """A hidden field is left out without an error."""
+    """A hidden field is omitted without an error."""
     client.lucca.hidden_fields = frozenset({"Type"})
     assert all("type" not in contract and "spc" in contract for contract in client.work_contracts())
 
 
 def test_contracts_change_while_they_are_read(client: LuccaClient) -> None:
-    """Contracts created and deleted show in the next answer."""
+    """The next answer shows which contracts were created and deleted."""
     created = client.lucca.create_contracts(5, Random(1))
     client.lucca.delete_contracts({client.lucca.company.work_contracts[0]["id"]})
     contracts = client.work_contracts(limit="1000")

@@ -51,7 +51,7 @@ def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 
 
 def test_a_command_runs_against_both_servers() -> None:
-    """The command has what it needs in its environment; its exit code is passed on, after the summary."""
+    """The command gets its settings in the environment. The sandbox prints the summary and exits with its code."""
     finished = _run("--", sys.executable, "-c", IMPORT, PYTHONIOENCODING="ascii")
     assert finished.stderr == ""
     assert finished.returncode == 3
@@ -60,19 +60,19 @@ def test_a_command_runs_against_both_servers() -> None:
 
 
 def test_a_command_that_is_not_there() -> None:
-    """A missing command is told in a line."""
+    """A missing command gives a one-line error and exit code 127."""
     finished = _run("--", "no-such-command")
     assert finished.returncode == 127
     assert finished.stderr == "Cannot run no-such-command: No such file or directory\n"
 
 
 def test_a_command_ended_by_a_signal() -> None:
-    """The exit code of a command ended by a signal is the one of a shell."""
+    """If a signal ends the command, the exit code is 128 plus the signal, as in a shell."""
     assert _run("--", sys.executable, "-c", "import os; os.kill(os.getpid(), 15)").returncode == 128 + 15
 
 
 def test_the_api_token_is_given_out_where_it_is_asked_for() -> None:
-    """The command can read back the source with `--api-token`, and knows nothing of that without."""
+    """The command gets the API token to read the source only with `--api-token`."""
     listing = """
 import os, requests
 url, token = os.environ["TARGET_ELIMITY_URL"], "TARGET_ELIMITY_API_TOKEN_"
@@ -84,7 +84,7 @@ print(requests.get(url + "/api/agent/sources", auth=auth, timeout=10).status_cod
 
 
 def test_a_script_after_a_few_changes() -> None:
-    """It runs once the command succeeded, against a Lucca in which people came and went."""
+    """The script runs after the command succeeded, with a Lucca in which people were hired and deleted."""
     count = """
 import os, requests
 host, key = os.environ["TAP_LUCCA_HOST"], os.environ["TAP_LUCCA_API_KEY"]
@@ -104,14 +104,14 @@ print("ids", sorted(user["id"] for user in users), flush=True)
 
 
 def test_a_mistaken_option_is_refused() -> None:
-    """A company has no less than nobody."""
+    """A negative number of employees is refused with exit code 2."""
     finished = _run("--employees", "-1")
     assert finished.returncode == 2
     assert "--employees" in finished.stderr
 
 
 def test_it_serves_until_interrupted(tmp_path: Path) -> None:
-    """Without a command it tells how to use it, serves, and ends on Ctrl-C without a traceback."""
+    """Without a command, the sandbox prints how to use it, serves, and ends on Ctrl-C without a traceback."""
     env_file = tmp_path / "sandbox.env"
     with subprocess.Popen(
         [*COMMAND, "--env-file", str(env_file)],

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 QUERY = "/api/agent/query"
 SOURCES = "/api/agent/sources"
-# Links between types of entities are not read: this model has one type.
+# The sandbox doesn't support reading links between entity types, so this model has one type.
 ONE_TYPE = {**DATA_MODEL, "entityTypes": DATA_MODEL["entityTypes"][:1], "relationshipAttributeTypes": []}
 TYPES = {
     attribute["id"]: attribute["type"] for attribute in DATA_MODEL["entityAttributeTypes"] if not attribute["archived"]
@@ -46,7 +46,7 @@ TYPES = {
 
 @dataclass
 class Reader:
-    """An Elimity Insights that is served, and its API token."""
+    """A served Elimity Insights, called with its API token."""
 
     elimity: Elimity
     url: str
@@ -71,7 +71,7 @@ class Reader:
         return requests.post(self.url + QUERY, json=body, auth=self.auth, timeout=timeout)
 
     def page(self, **changes: object) -> dict[str, Any]:
-        """Return the page of a query that has to be good."""
+        """Return the page of a query, which must have status 200."""
         response = self.post([_query(**changes)])
         assert response.status_code == 200, response.text
         (page,) = response.json()
@@ -96,7 +96,7 @@ def _expression(attribute: str, kind: str, **changes: object) -> dict[str, objec
 
 
 def _inclusions(attribute: str) -> list[dict[str, object]]:
-    """Ask for an attribute in the way of the vendor's client."""
+    """Return the inclusions with which the vendor's client requests an attribute."""
     return [
         {"expr": _expression(attribute, "assigned"), "type": "boolean"},
         {"expr": _expression(attribute, "attribute"), "type": TYPES[attribute]},
@@ -131,7 +131,7 @@ def _people(count: int) -> list[vendor.Entity]:
 
 
 def test_the_client_of_the_vendor_reads_back_what_it_uploaded(reader: Reader) -> None:
-    """The vendor's client finds each value of each type again, and no value where none was."""
+    """The vendor's client reads back the values of each type, and no value where none was assigned."""
     moment = datetime(2026, 1, 31, 8, 30, tzinfo=timezone.utc)
     uploaded = [
         _person(
@@ -194,7 +194,7 @@ def test_the_client_of_the_vendor_lists_the_sources(reader: Reader) -> None:
 
 
 def test_the_client_of_the_vendor_is_told_that_links_are_not_read(reader: Reader) -> None:
-    """With two types of entities the vendor's client asks for links, which the sandbox refuses."""
+    """With two entity types, the vendor's client requests links, which the sandbox refuses."""
     reader.elimity.data_model = DATA_MODEL
     with pytest.raises(requests.HTTPError) as refused:
         entities(reader.config, EntityType("employee", 1), set())
@@ -244,13 +244,13 @@ def test_a_page_as_it_is_documented(reader: Reader) -> None:
 
 
 def test_active_is_not_the_status(reader: Reader) -> None:
-    """People who are all active in the snapshot are not all active to Elimity Insights."""
+    """Elimity Insights' `active` is independent of the snapshot's status."""
     reader.upload(*[_person(str(number), status=vendor.StringValue("active")) for number in range(50)])
     assert {result["entity"]["active"] for result in reader.page()["results"]} == {True, False}
 
 
 def test_an_empty_source_has_an_empty_page(reader: Reader) -> None:
-    """Before the first import nobody is there."""
+    """Before the first import, a page has no results."""
     assert reader.page() == {"count": 0, "results": []}
 
 
@@ -264,7 +264,7 @@ def test_several_queries_are_answered_in_order(reader: Reader) -> None:
 
 
 def test_pages_are_parts_of_one_order(reader: Reader) -> None:
-    """Limit and offset give everybody once, in an order that is not the snapshot's; the count is always the total."""
+    """Limit and offset return everybody once, not in the snapshot's order; the count is always the total."""
     everybody = [person.id for person in _people(50)]
     reader.upload(*_people(50))
     ids = reader.ids()
@@ -276,7 +276,7 @@ def test_pages_are_parts_of_one_order(reader: Reader) -> None:
 
 
 def test_the_order_may_change_from_query_to_query(reader: Reader) -> None:
-    """Without a stable order two pages may hold the same people."""
+    """Without a stable order, two pages may contain the same people."""
     reader.elimity.paging.stable_order = False
     reader.upload(*_people(50))
     first, second = reader.ids(), reader.ids()
@@ -285,7 +285,7 @@ def test_the_order_may_change_from_query_to_query(reader: Reader) -> None:
 
 
 def test_a_page_may_be_capped(reader: Reader) -> None:
-    """A page with fewer results than were asked for still has the whole count."""
+    """A page with fewer results than requested still has the total count."""
     reader.elimity.paging.max_results = 20
     reader.upload(*_people(50))
     page = reader.page()
@@ -312,7 +312,7 @@ def test_unassigned_values_and_time_zones_may_be_others(reader: Reader) -> None:
 
 
 def test_a_source_that_the_token_may_not_see(reader: Reader) -> None:
-    """The source is not listed, and seems empty."""
+    """A source that the token may not see isn't listed, and seems empty."""
     reader.upload(*_people(3))
     reader.elimity.listed = False
     assert 1 not in [source.id for source in api.sources(reader.config)]
@@ -380,7 +380,7 @@ def _unsupported() -> Iterator[tuple[str, Any]]:
 
 
 def test_queries_that_are_not_supported_are_refused_with_words(reader: Reader) -> None:
-    """Each mistake alone answers 400 and says something; nothing of it is answered."""
+    """A request with one mistake answers 400 with a message, and none of its queries is answered."""
     for mistake, body in _unsupported():
         response = reader.post(body)
         assert response.status_code == 400, mistake
@@ -403,7 +403,7 @@ def test_queries_that_are_not_supported_are_refused_with_words(reader: Reader) -
 def test_other_credentials_than_the_api_token_are_refused(
     reader: Reader, path: str, auth: tuple[str, str] | None
 ) -> None:
-    """Wrong, missing and the source's own credentials answer 401 and say which scheme is meant."""
+    """Wrong or missing credentials, and the source's own, answer 401 with the expected scheme."""
     method, body = ("POST", [_query()]) if path == QUERY else ("GET", None)
     response = requests.request(method, reader.url + path, json=body, auth=auth, timeout=10)
     assert response.status_code == 401
@@ -414,7 +414,7 @@ def test_other_credentials_than_the_api_token_are_refused(
     ("method", "path"), [("GET", "domain-graph-schema"), ("POST", "snapshots"), ("POST", "connector-logs")]
 )
 def test_the_api_token_imports_nothing(reader: Reader, method: str, path: str) -> None:
-    """The API token is not the source's own: it answers 401 there."""
+    """The endpoints of an import answer 401 to the API token."""
     response = requests.request(method, f"{reader.url}/api/sources/1/{path}", auth=reader.auth, timeout=10)
     assert response.status_code == 401
 
@@ -431,7 +431,7 @@ def test_queries_are_posted_as_json(reader: Reader) -> None:
 
 
 def test_an_answer_may_come_late_or_in_drops(reader: Reader) -> None:
-    """Drops that each arrive in time make an answer that takes long, and is whole in the end."""
+    """An answer can come too late, or in drops that arrive in time and are complete in the end."""
     reader.elimity.faults.add(Fault(QUERY, "hang"), Fault(QUERY, "drip", nth=2, seconds=0.1))
     with pytest.raises(requests.ReadTimeout):
         reader.post([_query()], timeout=0.5)
@@ -443,7 +443,7 @@ def test_an_answer_may_come_late_or_in_drops(reader: Reader) -> None:
 
 
 def test_nobody_waits_for_an_answer_in_drops_that_was_given_up(reader: Reader) -> None:
-    """The server ends at once, though there would be minutes to go."""
+    """If the client gives up an answer in drops, the server stops at once, not after minutes."""
     reader.elimity.faults.add(Fault(SOURCES, "drip", seconds=30))
     with serve(reader.elimity.app) as url:
         with requests.get(url + SOURCES, auth=reader.auth, timeout=10, stream=True) as response:
@@ -453,7 +453,7 @@ def test_nobody_waits_for_an_answer_in_drops_that_was_given_up(reader: Reader) -
 
 
 def test_an_answer_may_be_spoiled(reader: Reader) -> None:
-    """An answer breaks off, is half of its JSON, is an error, or is any JSON at all."""
+    """An answer can be truncated, cut JSON, an error or any given JSON."""
     reader.upload(*_people(50))
     reader.elimity.faults.add(
         Fault(QUERY, "truncate"),
@@ -472,7 +472,7 @@ def test_an_answer_may_be_spoiled(reader: Reader) -> None:
 
 
 def test_a_large_answer_is_made_while_it_is_sent(reader: Reader) -> None:
-    """A page is not held in memory as a whole."""
+    """A page isn't held in memory as a whole."""
     person = {"attributeAssignments": [], "name": "n" * 2000, "type": "employee"}
     document = json.dumps({"entities": [person | {"id": str(n)} for n in range(5_000)], "relationships": []})
     reader.elimity.accept_snapshot(Snapshot(zlib.compress(document.encode()), {}))

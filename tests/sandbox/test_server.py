@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def test_a_server_is_on_loopback_and_gone_after_the_block() -> None:
-    """A free port is taken, and given back."""
+    """The server uses a free port on 127.0.0.1, and releases it at the end."""
     with serve(Lucca(Company(TODAY)).app) as url:
         address = urlsplit(url)
         assert requests.get(url + USERS, timeout=10).status_code == 401
@@ -35,7 +35,7 @@ def test_a_server_is_on_loopback_and_gone_after_the_block() -> None:
 
 
 def test_a_port_may_be_chosen() -> None:
-    """The port is the one asked for; where it is taken, that is an OSError."""
+    """The server uses the requested port; if it is taken, OSError is raised."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match="in use"), serve(Lucca(Company(TODAY)).app, port):
@@ -45,7 +45,7 @@ def test_a_port_may_be_chosen() -> None:
 
 
 def test_a_server_stops_while_a_request_hangs() -> None:
-    """Stopping waits for nobody."""
+    """The server stops within two seconds, although a request hangs."""
     lucca = Lucca(Company(TODAY))
     lucca.faults.add(Fault(USERS, "hang", seconds=60))
     failed = threading.Event()
@@ -68,7 +68,7 @@ def test_a_server_stops_while_a_request_hangs() -> None:
 
 
 def test_https_with_a_client_certificate(tmp_path: Path) -> None:
-    """With `ca_certs` only a client with a certificate is served."""
+    """With `ca_certs`, the server only serves clients with a certificate."""
     authority = trustme.CA()
     paths = {name: tmp_path / f"{name}.pem" for name in ("ca", "server", "client")}
     authority.cert_pem.write_to_path(paths["ca"])
@@ -87,7 +87,7 @@ def test_https_with_a_client_certificate(tmp_path: Path) -> None:
         with pytest.raises(requests.ConnectionError):
             requests.get(url + USERS, verify=str(paths["ca"]), timeout=10)
         with requests.Session() as session:
-            # Where the environment names an authority of its own, requests would take that.
+            # If the environment names a CA bundle, requests would use that.
             session.trust_env = False
             session.verify, session.cert = str(paths["ca"]), str(paths["client"])
             assert session.get(url + USERS, timeout=10).status_code == 401

@@ -1,4 +1,4 @@
-"""Times of Lucca's clock, whose zone nobody knows."""
+"""Bookmarks by Lucca's clock, whose time zone is unknown."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2037, 12, 31), timezones=s
 
 
 def stamp(moment: datetime, zone: tzinfo) -> str:
-    """Return what Lucca says of a change at that moment, if its clock is in that zone."""
+    """Return Lucca's timestamp of a change at that moment, if its clock is in that zone."""
     return f"{moment.astimezone(zone):%Y-%m-%dT%H:%M:%S}"
 
 
 @given(MOMENTS, st.timedeltas(timedelta(0), timedelta(hours=3)), ZONES)
 def test_a_change_after_the_start_is_never_before_the_bookmark(start: datetime, later: timedelta, zone: tzinfo) -> None:
-    """In whatever zone Lucca's clock is, and whatever hour comes twice there."""
+    """This holds in every time zone, even in the hour that occurs twice when summer time ends."""
     assert latest_bookmark(start) <= stamp(start + later, zone)
 
 
@@ -35,7 +35,7 @@ def test_a_change_after_the_start_is_never_before_the_bookmark(start: datetime, 
 def test_a_start_date_with_a_zone_misses_no_change(
     start: datetime, later: timedelta, own: tzinfo, zone: tzinfo
 ) -> None:
-    """Whoever was changed after that moment is asked for, in whatever zone Lucca's clock is."""
+    """Everybody who changed after that moment is requested, whatever the zone of Lucca's clock."""
     assert on_luccas_clock(start.astimezone(own).isoformat(timespec="seconds")) <= stamp(start + later, zone)
 
 
@@ -63,7 +63,7 @@ def test_fractions_of_any_length_compare_as_numbers(bookmark: str, changed: str)
     ],
 )
 def test_a_time_is_brought_onto_luccas_clock(text: str, expected: str) -> None:
-    """Without a zone it stands as it is; with one it is 12 hours earlier than in UTC."""
+    """A time without a zone stays as it is. A time with a zone becomes UTC minus 12 hours."""
     assert on_luccas_clock(text) == expected
 
 
@@ -73,13 +73,13 @@ def test_a_time_is_brought_onto_luccas_clock(text: str, expected: str) -> None:
      "31/01/2026", "0001-01-01T00:00:00Z", "2026-01-31T09:30:00\n", "\uff12026-01-31"],
 )  # fmt: skip
 def test_what_is_no_time_is_refused(text: str) -> None:
-    """Rather than read as something else."""
+    """Text that isn't a date or a time raises an error."""
     with pytest.raises(ValueError, match=re.compile(".")):
         on_luccas_clock(text)
 
 
 def test_more_is_asked_for_than_the_bookmark_says() -> None:
-    """A second more, without fractions; everything where there is no second before."""
+    """The filter starts a second earlier and has no fractions. Without an earlier second, there is no filter."""
     assert filter_since("2026-01-31T09:30:00.583") == "2026-01-31T09:29:59"
     assert filter_since("2026-01-01T00:00:00") == "2025-12-31T23:59:59"
     assert filter_since("0001-01-01T00:00:00") is None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def connected(sandbox: Sandbox, *, window: float = 60.0, budget: int = 10_000, pauses: list[float]) -> TapLucca:
-    """Return a tap with a client of our own, as a program sets it that embeds the tap; its pauses take no time."""
+    """Return a tap with a client of our own, as an embedding program sets it; its pauses take no time."""
     tap = TapLucca(config=sandbox.tap_config)
     tap.client = LuccaClient(
         tap.instance_url,
@@ -40,7 +40,7 @@ def connected(sandbox: Sandbox, *, window: float = 60.0, budget: int = 10_000, p
 def test_a_run_of_130_requests_never_meets_the_limit(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """40 a window for all streams together stay within the 50 that Lucca allows; a window is 2 seconds here, not 60."""
+    """The tap sends 40 requests a window for all streams, and Lucca allows 50. A window is 2 seconds here, not 60."""
     window = 2.0
     sandbox.lucca.requests_per_window = 50
     sandbox.lucca.window_seconds = window
@@ -55,11 +55,11 @@ def test_a_run_of_130_requests_never_meets_the_limit(
     assert caplog.messages == []  # a 429 would be logged
     assert '"records":250' in capsys.readouterr().out
     for number, request in enumerate(requests[40:]):
-        assert request.time - requests[number].time > 0.75 * window  # they may arrive late
+        assert request.time - requests[number].time > 0.75 * window  # requests may arrive late
 
 
 def test_the_requests_of_a_full_sync(sandbox: Sandbox) -> None:
-    """Requests are the scarcest resource: ceil(rows / page size), and at most one more, for each stream."""
+    """Requests are scarce: each stream takes ceil(rows / page size) of them, and at most one more."""
     sandbox.tap_settings = {"page_size": 100}
     sandbox.tap()
     paths = [request.path for request in sandbox.lucca.requests]
@@ -69,7 +69,7 @@ def test_the_requests_of_a_full_sync(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_waited_out(sandbox: Sandbox, form: str) -> None:
-    """Given in seconds or as an HTTP date, it is waited out, and logged once."""
+    """The tap waits as long as Retry-After says, in seconds or as an HTTP date, and logs that once."""
     moment = datetime.now(timezone.utc) + timedelta(seconds=6)
     value = "3" if form == "seconds" else format_datetime(moment, usegmt=True)
     sandbox.lucca.faults.add(Fault(USERS, 429, headers={"Retry-After": value}))
@@ -81,7 +81,7 @@ def test_retry_after_is_waited_out(sandbox: Sandbox, form: str) -> None:
 
 
 def test_a_429_that_does_not_say_for_how_long_waits_for_a_whole_window(sandbox: Sandbox) -> None:
-    """A minute, because by then the tenant's budget is whole again."""
+    """The tap waits a minute: by then, the tenant's whole rate limit is available again."""
     sandbox.lucca.faults.add(Fault(USERS, 429))
     pauses: list[float] = []
     tap = connected(sandbox, pauses=pauses)
@@ -90,7 +90,7 @@ def test_a_429_that_does_not_say_for_how_long_waits_for_a_whole_window(sandbox: 
 
 
 def test_a_retry_after_beyond_the_patience_ends_at_once(sandbox: Sandbox) -> None:
-    """Nobody waits for what cannot come in time."""
+    """If Retry-After is longer than the tap may retry, it fails without a pause."""
     sandbox.lucca.faults.add(Fault(USERS, 429, headers={"Retry-After": "86400"}))
     pauses: list[float] = []
     with pytest.raises(LuccaError) as caught:
@@ -100,7 +100,7 @@ def test_a_retry_after_beyond_the_patience_ends_at_once(sandbox: Sandbox) -> Non
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 418, 500, 503])
 def test_an_error_has_its_status(sandbox: Sandbox, status: int) -> None:
-    """So that a program that embeds the tap can tell a wrong key from a missing right."""
+    """The error carries the status, so an embedding program can distinguish a wrong key from a missing right."""
     sandbox.tap_settings = {"max_retry_seconds": 0}
     sandbox.lucca.faults.add(Fault(USERS, status))
     pauses: list[float] = []
@@ -111,7 +111,7 @@ def test_an_error_has_its_status(sandbox: Sandbox, status: int) -> None:
 
 
 def test_a_slow_page_is_asked_for_in_half(sandbox: Sandbox) -> None:
-    """Without a pause and without the same page again; if the smallest is too slow as well, the stream fails."""
+    """After a 408, the tap halves the page without a pause. If the smallest page is too slow, the stream fails."""
     sandbox.lucca.faults.add(Fault(USERS, 408, count=2))
     pauses: list[float] = []
     tap = connected(sandbox, pauses=pauses)
@@ -125,7 +125,7 @@ def test_a_slow_page_is_asked_for_in_half(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 451, 500])
 def test_no_words_of_lucca_reach_the_log(sandbox: Sandbox, status: int) -> None:
-    """Bodies, reason phrases and headers may quote people or echo the key; even debug lines never hold the key."""
+    """The tap never logs Lucca's bodies, reason phrases or headers: they may contain personal data or the key."""
     key = sandbox.lucca.api_key
     head = (f"HTTP/1.1 {status} canary {key} \x1b[2J", f"Location: https://me:{key}@login.test/canary?key={key}")
     body = f"canary Jane Doe, {'x' * 480} lucca application={key}"
@@ -141,7 +141,7 @@ def test_no_words_of_lucca_reach_the_log(sandbox: Sandbox, status: int) -> None:
 
 
 def test_half_a_surrogate_pair_and_a_byte_order_mark(sandbox: Sandbox) -> None:
-    """The job title of one person doesn't keep everybody else out."""
+    """The tap replaces half a surrogate pair in a value, skips a byte order mark, and emits everybody."""
     body = r'{"data": {"items": [{"id": 1, "jobTitle": "Chef \ud83d"}, {"id": 2, "jobTitle": "Chef"}], "count": 2}}'
     sandbox.lucca.faults.add(Fault(USERS, "answer", body=body, count=None))
     sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, "answer", body='\ufeff{"items": [], "count": 0}', count=None))
@@ -160,7 +160,7 @@ def test_half_a_surrogate_pair_and_a_byte_order_mark(sandbox: Sandbox) -> None:
     ],
 )
 def test_json_of_another_form_is_asked_for_once(sandbox: Sandbox, body: str) -> None:
-    """Lucca would answer the same again."""
+    """The tap fails without a retry, because Lucca would answer the same again."""
     sandbox.lucca.faults.add(Fault(USERS, "answer", body=body, count=None))
     tap = sandbox.tap()
     assert tap.exit_code == 1
@@ -169,7 +169,7 @@ def test_json_of_another_form_is_asked_for_once(sandbox: Sandbox, body: str) -> 
 
 
 def test_a_bomb_is_refused(sandbox: Sandbox) -> None:
-    """An answer that gzip made small is not unpacked beyond a limit, and not asked for again."""
+    """The tap unpacks a compressed answer only up to a limit, and then fails without a retry."""
     bomb = gzip.compress(b" " * 200_000_000, 1)
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\nConnection: close\r\n\r\n"
     with answering(head.encode() + bomb) as wire:
@@ -185,7 +185,7 @@ def test_a_bomb_is_refused(sandbox: Sandbox) -> None:
 def test_authorities_that_cannot_be_used_are_told_at_once(
     sandbox: Sandbox, variable: str, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the name of the variable, before the first message and the first request."""
+    """The tap fails before its first message and request, and names the variable."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
     bundle = sandbox.folder / "ca.pem"
@@ -210,7 +210,7 @@ def test_authorities_that_cannot_be_used_are_told_at_once(
     ],
 )
 def test_hosts_that_are_accepted(host: str, url: str) -> None:
-    """With or without scheme and trailing slash; http for loopback only."""
+    """A host may have a scheme and a trailing slash. http is accepted only for loopback."""
     assert instance_url(host) == url
 
 
@@ -234,13 +234,13 @@ def test_hosts_that_are_accepted(host: str, url: str) -> None:
     ],
 )
 def test_hosts_that_are_refused(host: str) -> None:
-    """Nothing but an https instance URL gets the key."""
+    """Other hosts are refused, so the key is sent only to an https instance URL."""
     with pytest.raises(ValueError, match=r"^its? "):
         instance_url(host)
 
 
 def test_ids_in_another_case_are_ids(sandbox: Sandbox) -> None:
-    """Field names are compared without regard to case, keys too."""
+    """Field names are matched without regard to case, and so is the key `id`."""
     original = UsersStream.page_of
 
     def shouting(self: UsersStream, answer: Any) -> Page:

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
     from tests.harness import Run
 
-# The days on which the tests take place for Lucca: long before today, which is what this machine's clock says.
+# The time on Lucca's clock in these tests, long before the time on this machine's clock.
 NOON = datetime(2026, 3, 14, 12, tzinfo=timezone.utc)
 FRACTIONS = ("", ".2", ".12", ".583")
-# The latest change of anybody when a test begins, and two people who share that moment.
+# The latest `modifiedAt` when a test begins. Two people have it.
 LATEST = "2026-03-01T10:00:00.12"
 
 
 @pytest.fixture
 def company(sandbox: Sandbox) -> Sandbox:
-    """Serve a company in which everybody was changed in February, but for two, the same moment in March."""
+    """Serve a company in which two people changed at the same moment in March, and all others in February."""
     sandbox.lucca.clock = lambda: NOON
     with sandbox.lucca.changing() as company:
         for number, user in enumerate(company.users):
@@ -47,7 +47,7 @@ def catalog(
     stream: str = "users",
     **changes: Any,
 ) -> Path:
-    """Write the committed catalog with another replication of a stream."""
+    """Write the committed catalog with another replication method and key for a stream."""
     content = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
     entry = next(entry for entry in content["streams"] if entry["tap_stream_id"] == stream)
     entry.update({"replication_method": method, "replication_key": key, **changes})
@@ -69,12 +69,12 @@ def ids(rows: Any) -> list[int]:
 
 
 def changed_from(sandbox: Sandbox, moment: str) -> list[int]:
-    """Return who was changed at that moment or later, by Lucca's rows; fractions of the same length, or none."""
+    """Return the ids of users who changed at that moment or later. Fractions must have the same length, or none."""
     return ids(user for user in sandbox.lucca.company.users if user["modifiedAt"] >= moment)
 
 
 def filters(sandbox: Sandbox) -> set[str | None]:
-    """Return what was asked for of users by time."""
+    """Return the `modifiedAt` filters in the requests for users."""
     return {request.query.get("modifiedAt") for request in sandbox.lucca.requests if request.path == USERS}
 
 
@@ -90,7 +90,7 @@ def bookmarked(moment: str) -> dict[str, Any]:
 
 
 def test_runs_follow_each_other(company: Sandbox) -> None:
-    """First everybody; then who shares the moment of the bookmark, and whoever has been changed or hired since."""
+    """The first run reads everybody. Later runs read people who changed at the moment of the bookmark or since."""
     first = read(company)
     assert ids(first.records("users")) == ids(company.lucca.company.users)
     assert filters(company) == {None}
@@ -107,7 +107,7 @@ def test_runs_follow_each_other(company: Sandbox) -> None:
     company.lucca.modify({changed})
     third = read(company, second.state)
     assert ids(third.records("users")) == [changed, *ties]
-    # Not later than it is anywhere on earth when the walk starts, and a little before: 13 hours before UTC.
+    # The earliest local time on earth when the read starts, minus a margin: 13 hours before UTC.
     assert bookmark(third)["replication_key_value"] == "2026-03-13T23:00:00"
 
     company.lucca.clock = lambda: NOON + timedelta(days=1)
@@ -118,7 +118,7 @@ def test_runs_follow_each_other(company: Sandbox) -> None:
 
 
 def test_the_stream_says_that_it_is_incremental(company: Sandbox) -> None:
-    """By `bookmark_properties`; and a mark of completion is neither written nor taken over from a full table."""
+    """SCHEMA has `bookmark_properties`. STATE has no completion mark, even if a full-table run left one."""
     full = company.tap()
     assert "bookmark_properties" not in full.messages[0]
     assert full.state["bookmarks"]["users"]["completion"]
@@ -140,14 +140,14 @@ def test_the_stream_says_that_it_is_incremental(company: Sandbox) -> None:
     ],
 )
 def test_a_start_date_is_where_the_first_run_starts(company: Sandbox, start_date: str, moment: str) -> None:
-    """Nobody changed from then on is missing; where it names a zone, on whatever clock Lucca's is."""
+    """The run reads everybody who changed since then. A date with a zone works whatever the zone of Lucca's clock."""
     tap = read(company, start_date=start_date)
     assert ids(tap.records("users")) == changed_from(company, moment)
     assert filters(company) != {None}
 
 
 def test_the_later_of_bookmark_and_start_date_counts(company: Sandbox) -> None:
-    """As in every tap of the SDK."""
+    """The tap reads from the later of the two, like every tap of the SDK."""
     for start_date in ("2026-02-10", "2026-02-25"):
         tap = read(company, bookmarked("2026-02-20T08:30:00"), start_date=start_date)
         later = max(start_date, "2026-02-20T08:30:00")
@@ -155,7 +155,7 @@ def test_the_later_of_bookmark_and_start_date_counts(company: Sandbox) -> None:
 
 
 def test_a_start_date_has_no_part_in_a_full_table(company: Sandbox) -> None:
-    """Everybody is read, and the stream is marked complete."""
+    """A full-table run ignores the start date: it reads everybody and marks the stream complete."""
     company.tap_settings = {"start_date": "2026-02-20"}
     tap = company.tap()
     assert len(tap.records("users")) == 250
@@ -168,7 +168,7 @@ def test_a_start_date_has_no_part_in_a_full_table(company: Sandbox) -> None:
 def test_nobody_is_lost_at_the_moment_of_the_bookmark(
     company: Sandbox, since_excludes: bool, filter_fractions: bool
 ) -> None:
-    """However Lucca understands `since`, and however long the fractions of a second are."""
+    """The tap emits everybody from the bookmark on, however Lucca implements `since` and writes fractions."""
     company.lucca.since_excludes, company.lucca.filter_fractions = since_excludes, filter_fractions
     times = [f"2026-03-10T10:00:{second}" for second in (
         "05.9", "06", "06.0", "06.12", "06.199", "06.2", "06.20", "06.200", "06.21", "06.583", "07"
@@ -189,7 +189,7 @@ def test_nobody_is_lost_at_the_moment_of_the_bookmark(
         (ZoneInfo("Asia/Tokyo"), NOON),
         (timezone(timedelta(hours=-12)), NOON),
         (timezone(timedelta(hours=14)), NOON),
-        # Summer ends within the walk: it is 02:59 before the change that it misses, and 02:01 at it.
+        # Summer time ends during the read: Lucca's clock jumps back from 02:59 to 02:00 before the missed change.
         (ZoneInfo("Europe/Paris"), datetime(2026, 10, 25, 0, 59, tzinfo=timezone.utc)),
     ],
     ids=["UTC", "New York", "Tokyo", "furthest behind", "furthest ahead", "Paris, end of summer"],
@@ -197,14 +197,15 @@ def test_nobody_is_lost_at_the_moment_of_the_bookmark(
 def test_who_is_changed_after_their_page_was_read_comes_next_time(
     company: Sandbox, zone: tzinfo, start: datetime
 ) -> None:
-    """In whatever zone Lucca's clock is; and although this machine's clock, months ahead, is wrong for Lucca."""
+    """The next run emits them, whatever the zone of Lucca's clock, although this machine's clock is months ahead."""
     lucca = company.lucca
     lucca.zone, lucca.clock = zone, lambda: start
     missed, seen = lucca.company.users[10]["id"], lucca.company.users[-1]["id"]
 
     def change(lucca: Lucca, path: str, nth: int) -> None:
         if path == USERS and nth in {1, 2, 3}:
-            # Somebody on the last page just before the walk and again at its end; somebody on the first after it.
+            # `seen`, on the last page, changes before the first page is read and again before the last one.
+            # `missed`, on the first page, changes after that page was read.
             lucca.clock = lambda: start + timedelta(minutes=nth - 1)
             lucca.modify({1: {seen}, 2: {missed}, 3: {seen}}[nth])
 
@@ -223,7 +224,7 @@ def test_who_is_changed_after_their_page_was_read_comes_next_time(
 
 
 def test_who_comes_into_the_walk_is_read_too(company: Sandbox) -> None:
-    """A change makes somebody part of what is walked, in front of the walk or behind it; nobody else slips through."""
+    """People who change during the read join the filtered rows. The tap emits them and loses nobody else."""
     with company.lucca.changing() as changing:
         for user in changing.users[20:]:
             user["modifiedAt"] = "2026-03-10T10:00:00"
@@ -240,7 +241,7 @@ def test_who_comes_into_the_walk_is_read_too(company: Sandbox) -> None:
 
 
 def test_a_run_that_fails_leaves_the_bookmark_alone(tmp_path: Path) -> None:
-    """Half a walk proves nothing, whatever STATE it wrote on its way: the next run reads all of it again."""
+    """A run that fails keeps the old bookmark, even if it has emitted STATE. The next run reads everything again."""
     with ExitStack() as stack:
         sandbox = open_sandbox(stack, tmp_path, employees=11_000)
         sandbox.lucca.delete_contracts({row["id"] for row in sandbox.lucca.company.work_contracts})
@@ -258,7 +259,7 @@ def test_a_run_that_fails_leaves_the_bookmark_alone(tmp_path: Path) -> None:
 
 
 def test_a_full_table_reads_everybody_whatever_was_read_before(company: Sandbox) -> None:
-    """The bookmark stays for the next incremental run, which does not miss what the full one has read."""
+    """The full-table run keeps the bookmark, and the next incremental run reads from there."""
     first = read(company)
     full = company.tap("--state", company.file("state.json", first.state))
     assert ids(full.records("users")) == ids(company.lucca.company.users)
@@ -268,14 +269,14 @@ def test_a_full_table_reads_everybody_whatever_was_read_before(company: Sandbox)
 
 
 def test_former_employees_can_be_left_out(company: Sandbox) -> None:
-    """The setting means the same as in a full table."""
+    """`former_employees: false` works in incremental runs too."""
     everybody = read(company, bookmarked("2026-02-15T00:00:00")).records("users")
     present = read(company, bookmarked("2026-02-15T00:00:00"), former_employees=False).records("users")
     assert 0 < len(present) < len(everybody)
 
 
 def test_who_was_never_changed_is_read_at_first(company: Sandbox) -> None:
-    """Lucca may have no `modifiedAt` for somebody, or the first or last moment there is; no bookmark comes of these."""
+    """The first run reads people without `modifiedAt`, or with an extreme one, which never becomes the bookmark."""
     with company.lucca.changing() as changing:
         never, ever, always = changing.users[:3]
         never["modifiedAt"] = None  # type: ignore[typeddict-item] # Lucca's rows may have null anywhere
@@ -308,7 +309,7 @@ def test_who_was_never_changed_is_read_at_first(company: Sandbox) -> None:
     ],
 )  # fmt: skip
 def test_a_catalog_that_asks_for_too_much_is_refused(company: Sandbox, replication: dict[str, Any], told: str) -> None:
-    """One sentence at the start, which names the stream and what is possible, rather than half a promise."""
+    """The tap refuses before its first request, and names the stream and the replication methods it supports."""
     tap = company.tap("--catalog", catalog(company, **replication))
     assert tap.exit_code == 1
     assert told in tap.log
@@ -320,14 +321,14 @@ def test_a_catalog_that_asks_for_too_much_is_refused(company: Sandbox, replicati
     "replication", [{"method": "FULL_TABLE"}, {"method": None, "key": None}], ids=["key without method", "neither"]
 )
 def test_a_full_table_is_one_whatever_the_key(company: Sandbox, replication: dict[str, Any]) -> None:
-    """A replication key alone changes nothing: no target is told that the stream is incremental."""
+    """A full-table stream with a replication key stays a full table: SCHEMA has no `bookmark_properties`."""
     tap = company.tap("--catalog", catalog(company, **replication))
     assert all("bookmark_properties" not in message for message in tap.messages if message["type"] == "SCHEMA")
     assert bookmark(tap)["completion"]["records"] == 250
 
 
 def test_the_metadata_of_a_catalog_can_ask_for_it_too(company: Sandbox) -> None:
-    """Where Singer has the choices of whoever edits a catalog."""
+    """A stream's metadata can ask for incremental replication, as Singer specifies."""
     content = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
     for entry in content["streams"]:
         (root,) = (row["metadata"] for row in entry["metadata"] if not row["breadcrumb"])
@@ -341,7 +342,7 @@ def test_the_metadata_of_a_catalog_can_ask_for_it_too(company: Sandbox) -> None:
 
 
 def test_a_key_alone_asks_for_incremental(company: Sandbox) -> None:
-    """Where the catalog names no method, as the SDK has it; and in the stream's metadata as well."""
+    """If a stream or its metadata has a replication key but no method, it is incremental, as in the SDK."""
     metadata = [{"breadcrumb": [], "metadata": {"selected": True, "replication-key": "modifiedAt"}}]
     for replication in ({"method": None}, {"method": None, "key": None, "metadata": metadata}):
         tap = company.tap("--catalog", catalog(company, **replication))
@@ -350,7 +351,7 @@ def test_a_key_alone_asks_for_incremental(company: Sandbox) -> None:
 
 @pytest.mark.parametrize("moment", ["soon", "2026-02-30T00:00:00", 5])
 def test_a_bookmark_that_is_none_is_told(company: Sandbox, moment: Any) -> None:
-    """One sentence; nothing is read instead."""
+    """The tap refuses a malformed bookmark before its first request."""
     company.tap_settings = {"start_date": "2026-01-01"} if moment == "soon" else {}
     tap = company.tap("--catalog", catalog(company), "--state", company.file("state.json", bookmarked(moment)))
     assert tap.exit_code == 1
@@ -367,7 +368,7 @@ def test_a_bookmark_that_is_none_is_told(company: Sandbox, moment: Any) -> None:
     ],
 )
 def test_timestamps_that_do_not_compare_are_told(company: Sandbox, modified: str | None, told: str) -> None:
-    """One with a zone, or one that the key's role may not see: nobody is passed over for it."""
+    """The tap refuses a timestamp with a zone, or one that the key may not see, because it could miss people."""
     user = company.lucca.company.users[5]
     if modified:
         with company.lucca.changing():
@@ -383,6 +384,6 @@ def test_timestamps_that_do_not_compare_are_told(company: Sandbox, modified: str
 
 @pytest.mark.parametrize("date", [None, "yesterday", "Tue, 99 Mar 2026 12:00:00 GMT"])
 def test_without_a_date_this_machines_clock_counts(date: str | None) -> None:
-    """A proxy may have taken it out of the answer, or garbled it."""
+    """If the Date header is missing or malformed, perhaps because of a proxy, the tap uses this machine's clock."""
     headers = {"Date": date} if date else {}
     assert abs(datetime.now(timezone.utc) - time_of(headers)) < timedelta(minutes=1)

@@ -35,7 +35,7 @@ Changes = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0
 
 @dataclass
 class Server:
-    """A collection as a server pages it; a numbered page is counted in pages of the size the server really gives."""
+    """A collection as a server pages it. Page numbers count pages of the size that the server really uses."""
 
     ids: list[int]
     cap: int = 1000
@@ -59,7 +59,7 @@ class Server:
         return page
 
     def delete(self, position: int) -> None:
-        """Delete the row at a position; positions behind the end start over."""
+        """Delete the row at a position; positions past the end wrap around."""
         if self.ids:
             self.left.add(self.ids.pop(position % len(self.ids)))
 
@@ -79,7 +79,7 @@ def read(walk: Walk, server: Server, paginator: Paginator | None = None) -> list
 
 
 def assert_nobody_lost(walk: Walk, server: Server) -> bool:
-    """Everyone present throughout is emitted, and nobody twice; return False if the walk fails instead."""
+    """Assert that all rows present throughout are emitted, and none twice; return False if the walk fails instead."""
     original = set(server.ids)
     try:
         emitted = read(walk, server)
@@ -91,7 +91,7 @@ def assert_nobody_lost(walk: Walk, server: Server) -> bool:
 
 
 def following(changes: list[tuple[int, int, int, bool]]) -> Callable[[Server], None]:
-    """Return what happens to the server, request by request."""
+    """Return a function that makes the next change to the server after each request."""
     pending = iter(changes)
 
     def change(server: Server) -> None:
@@ -118,7 +118,7 @@ def test_a_quiet_collection_is_read_completely(walk: type[Walk], rows: int, page
 @ALL
 @given(ids=st.lists(st.integers(0, 2**63 - 1), max_size=60, unique=True), page_size=st.integers(1, 25))
 def test_the_order_of_ids_does_not_matter(walk: type[Walk], ids: list[int], page_size: int) -> None:
-    """A server that orders by something else than the id is read completely too."""
+    """A collection that isn't ordered by id is read completely too."""
     assert sorted(read(walk(page_size), Server(ids))) == sorted(ids)
 
 
@@ -127,14 +127,14 @@ def test_the_order_of_ids_does_not_matter(walk: type[Walk], ids: list[int], page
 def test_a_quiet_collection_costs_at_most_one_request_more_than_it_has_pages(
     walk: type[Walk], rows: int, pages: int
 ) -> None:
-    """Requests are the scarcest resource; one page is read with one of them."""
+    """Requests are scarce: one page takes one request, and more pages take at most one more than their number."""
     server = Server(list(range(rows)))
     read(walk(1000), server)
     assert pages <= len(server.requests) <= pages + (pages > 1)
 
 
 def test_a_collection_in_another_order_costs_a_few_requests_more() -> None:
-    """Where ids prove nothing, the pages overlap; that costs a few per cent, not a second walk."""
+    """If ids aren't in order, the pages overlap, which costs a few per cent more requests, not a second walk."""
     server = Server(Random(1).sample(range(39_000), 39_000))
     assert len(read(BackwardWalk(1000), server)) == 39_000
     assert len(server.requests) <= 45
@@ -146,7 +146,7 @@ def test_a_collection_in_another_order_costs_a_few_requests_more() -> None:
 def test_nobody_is_lost_wherever_rows_come_and_go(
     walk: type[Walk], rows: int, page_size: int, cap: int, changes: list[tuple[int, int, int, bool]]
 ) -> None:
-    """Ids ascend, rows leave anywhere, rows with larger ids come in anywhere and may leave at once."""
+    """Ids ascend, rows leave anywhere, and rows with larger ids appear anywhere and may leave again."""
     assert_nobody_lost(walk(page_size), Server(list(range(rows)), cap, following(changes)))
 
 
@@ -155,7 +155,7 @@ def test_nobody_is_lost_wherever_rows_come_and_go(
 def test_an_overlapping_walk_loses_nobody_in_any_order(
     walk: type[Walk], ids: list[int], page_size: int, changes: list[tuple[int, int, int, bool]]
 ) -> None:
-    """The overlap proves its result without the ids: new rows may even have the smallest."""
+    """The overlap proves the result without the order of ids: new rows may even have the smallest ids."""
     assert_nobody_lost(walk(page_size), Server([key + 1000 for key in ids], 1000, following(changes), new=count()))
 
 
@@ -163,7 +163,7 @@ def test_an_overlapping_walk_loses_nobody_in_any_order(
 @pytest.mark.parametrize("order", ["oldest first", "newest first", "shuffled"])
 @pytest.mark.parametrize("seed", range(50))
 def test_a_collection_that_changes_in_passing_is_read(walk: type[Walk], order: str, seed: int) -> None:
-    """One row is replaced by another between every fifth pair of requests: nobody is lost, and the walk ends well."""
+    """If a row is replaced between about every fifth pair of requests, the walk succeeds and loses nobody."""
     random = Random(seed)
     ids = list(range(60))
     if order == "newest first":
@@ -180,7 +180,7 @@ def test_a_collection_that_changes_in_passing_is_read(walk: type[Walk], order: s
 
 
 def test_a_row_pushed_behind_the_pages_read_is_not_lost() -> None:
-    """After pages 1, 4 and 3 a row leaves from behind and a new one pushes row 19 across; the count stays as it is."""
+    """After pages 1, 4 and 3, a new row pushes row 19 onto page 3, and another row leaves, so the count is equal."""
 
     def change(server: Server) -> None:
         if [wanted.page_number for wanted in server.requests] == [1, 4, 3]:
@@ -191,7 +191,7 @@ def test_a_row_pushed_behind_the_pages_read_is_not_lost() -> None:
 
 
 def test_a_row_pushed_across_by_a_row_never_seen_is_not_lost() -> None:
-    """The new row that pushed it has left before anybody read it; only rows read twice tell."""
+    """The new row that pushed it leaves before the walk reads it. Only rows that are read twice reveal the shift."""
 
     def change(server: Server) -> None:
         pages = [wanted.page_number for wanted in server.requests]
@@ -205,7 +205,7 @@ def test_a_row_pushed_across_by_a_row_never_seen_is_not_lost() -> None:
 
 
 def test_a_row_pushed_across_by_a_restored_row_is_not_lost() -> None:
-    """A restored row has its old id, in order between the others; the count tells that it came."""
+    """A restored row has its old id, in order between the others. Only the count reveals it."""
 
     def change(server: Server) -> None:
         if [wanted.page_number for wanted in server.requests] == [1, 4, 3]:
@@ -219,7 +219,7 @@ def test_a_row_pushed_across_by_a_restored_row_is_not_lost() -> None:
 @pytest.mark.parametrize("page_size", [10, 20, 50])
 @pytest.mark.parametrize("where", [0, 50, 99])
 def test_one_replaced_by_another_between_all_pages(walk: type[Walk], page_size: int, where: int) -> None:
-    """A deletion and a creation between any two requests leave Lucca's count as it was, and shift every row behind."""
+    """A deletion and a creation between any two requests keep the count, but shift all later rows; nobody is lost."""
 
     def change(server: Server) -> None:
         server.delete(where)
@@ -237,7 +237,7 @@ def test_rows_that_keep_coming_at_the_end_are_read(walk: type[Walk]) -> None:
 
 @ALL
 def test_a_collection_that_outgrows_its_reader_is_given_up(walk: type[Walk]) -> None:
-    """A collection that grows faster than its pages are read ends the walk."""
+    """If a collection grows faster than its pages are read, the walk fails."""
 
     def change(server: Server) -> None:
         for _ in range(20):
@@ -255,7 +255,7 @@ def test_a_collection_that_outgrows_its_reader_is_given_up(walk: type[Walk]) -> 
 def test_a_server_that_overstates_its_count_is_given_up(
     walk: type[Walk], rows: int, overstated: int, paged: bool
 ) -> None:
-    """A count that the rows never reach ends the walk as soon as pages bring nothing new, paged or not."""
+    """If the rows never reach the count, the walk fails once pages bring nothing new, with or without paging."""
     server = Server(list(range(rows)), overstated=overstated, paged=paged)
     with pytest.raises(UnstableCollectionError):
         read(walk(20), server)
@@ -264,7 +264,7 @@ def test_a_server_that_overstates_its_count_is_given_up(
 
 @ALL
 def test_a_server_that_gives_one_row_in_place_of_another_is_given_up(walk: type[Walk]) -> None:
-    """A row that never comes although it is counted ends the walk once a second pass has brought nothing new."""
+    """If a row is counted but never returned, the walk fails after a second pass that brings nothing new."""
     server = Server([*range(200), *range(199, 399)])
     with pytest.raises(UnstableCollectionError):
         read(walk(20), server)
@@ -273,7 +273,7 @@ def test_a_server_that_gives_one_row_in_place_of_another_is_given_up(walk: type[
 
 @ALL
 def test_a_shrunken_page_goes_on_from_the_same_row(walk: type[Walk]) -> None:
-    """Halving the page, as a 408 asks for, loses and repeats nobody; the size stays down."""
+    """Halving the page after a 408 neither loses nor repeats a row, and later pages stay small."""
     server, one = Server(list(range(4321))), walk(1000)
     paginator = Paginator(one)
     emitted = [int(str(row["id"])) for row in paginator.take(server.answer(paginator.next_slice, numbered=False))]
@@ -286,7 +286,7 @@ def test_a_shrunken_page_goes_on_from_the_same_row(walk: type[Walk]) -> None:
 
 @ALL
 def test_a_page_shrinks_to_a_floor(walk: type[Walk]) -> None:
-    """1000, 500, 250, 125, … and no further than a dozen rows."""
+    """A page is halved from 1000 rows to no fewer than a dozen."""
     paginator, limits = Paginator(walk(1000)), []
     while paginator.shrink():
         limits.append(paginator.next_slice.limit)
@@ -295,7 +295,7 @@ def test_a_page_shrinks_to_a_floor(walk: type[Walk]) -> None:
 
 @ALL
 def test_pages_too_small_to_overlap_are_told(walk: type[Walk]) -> None:
-    """A server that gives a row at a time in another order than that of ids cannot be read, and that ends at once."""
+    """If a server returns one row at a time, and not in the order of ids, the walk fails after a few requests."""
     server = Server([3, 1, 2, 5, 4], cap=1)
     with pytest.raises(UnstableCollectionError):
         read(walk(10), server)
@@ -304,7 +304,7 @@ def test_pages_too_small_to_overlap_are_told(walk: type[Walk]) -> None:
 
 @BOTH
 def test_100_000_rows_take_little_memory(walk: type[Walk]) -> None:
-    """The ids of rows already read take 8 bytes each; nothing else of them is kept."""
+    """The walk keeps only the ids of the rows it has read, in 8 bytes each."""
     server = Server(list(range(100_000)))
     paginator = Paginator(walk(1000))
     tracemalloc.start()
@@ -320,6 +320,6 @@ def test_100_000_rows_take_little_memory(walk: type[Walk]) -> None:
 
 @pytest.mark.parametrize("row", [{}, {"id": None}, {"id": "12"}, {"id": -1}, {"id": 2**63}, {"id": True}, {"id": 1.0}])
 def test_a_row_without_a_usable_id_is_refused(row: dict[str, object]) -> None:
-    """Without an id no walk can be checked."""
+    """A row without a usable id makes the walk fail, because the walk couldn't check its result."""
     with pytest.raises(UnstableCollectionError, match="usable id"):
         Paginator(OverlappingWalk(10)).take(Page([row], 1))

@@ -1,4 +1,4 @@
-"""How far the tap is, told while it works."""
+"""The tap's progress while it works."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ LINE = re.compile(r"users: (\d+) of 250 \((\d+) %\)")
 
 
 def slow_down(sandbox: Sandbox) -> None:
-    """Make the tap read the users for a good six seconds, and more than enough pages to tell of each."""
+    """Make the tap read the users in many pages, for more than six seconds."""
     sandbox.tap_settings = {"page_size": 11}
     sandbox.lucca.faults.add(Fault(USERS, "hang", seconds=0.26, count=None))
 
 
 def test_a_line_tells_number_total_and_share(caplog: pytest.LogCaptureFixture) -> None:
-    """Thousands are set apart; a share is rounded down, so only all is 100 %; an unknown total is left out."""
+    """Thousands have separators. The share is rounded down, so only the total is 100 %. Unknown totals are omitted."""
     times = iter(range(0, 1000, 10))
     progress = Progress(logging.getLogger("program"), lambda: next(times))
     with caplog.at_level(logging.INFO):
@@ -46,7 +46,7 @@ def test_a_line_tells_number_total_and_share(caplog: pytest.LogCaptureFixture) -
 
 
 def test_lines_come_every_few_seconds(caplog: pytest.LogCaptureFixture) -> None:
-    """However often it is asked to tell, and nothing before the first few seconds."""
+    """Progress is logged every few seconds, however often it is reported, and not in the first few seconds."""
     times = iter([0, 1, 2, 2.9, 3, 3.1, 5.9, 6.5, 9, 9.6])
     progress = Progress(logging.getLogger("program"), lambda: next(times))
     with caplog.at_level(logging.INFO):
@@ -56,7 +56,7 @@ def test_lines_come_every_few_seconds(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_log_says_how_far_the_tap_is(sandbox: Sandbox) -> None:
-    """Plain lines with what was read so far, at least three seconds apart."""
+    """The log has lines with the number of users read so far, at least three seconds apart."""
     slow_down(sandbox)
     tap = sandbox.tap()
     assert tap.exit_code == 0
@@ -73,12 +73,12 @@ def test_a_log_says_how_far_the_tap_is(sandbox: Sandbox) -> None:
 
 
 def test_a_short_run_tells_nothing(sandbox: Sandbox) -> None:
-    """What is over within a few seconds needs no telling."""
+    """A run of a few seconds logs no progress."""
     assert "users:" not in sandbox.tap().log
 
 
 def test_a_terminal_has_one_live_line(sandbox: Sandbox) -> None:
-    """It is rewritten in place, log lines never mix with it, and nothing is left of it at the end."""
+    """The line is rewritten in place, never mixes with log lines, and is gone at the end."""
     slow_down(sandbox)
     config = sandbox.file("tap.json", sandbox.tap_config)
     with (sandbox.folder / "messages").open("w") as messages:
@@ -86,7 +86,7 @@ def test_a_terminal_has_one_live_line(sandbox: Sandbox) -> None:
     assert exit_code == 0
     *lines, rest = written.split("\r\n")
     for line in lines:
-        # What the eye sees is what comes after the line was emptied last.
+        # A person sees the text after the last time that the line was cleared.
         assert re.match(r"[\d :,-]+ \| [A-Z]+ ", line.rpartition(EMPTY_LINE)[2])
     assert rest.endswith(EMPTY_LINE)
     live = LINE.findall(written)

@@ -1,4 +1,4 @@
-"""Which fields are asked for, and what becomes of an answer."""
+"""Which fields the tap requests, and which fields of an answer it keeps."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ EVERYTHING = SelectionMask()
 
 
 def test_nested_fields_are_asked_for_in_brackets() -> None:
-    """The form the documentation gives for embedded objects."""
+    """Fields of embedded objects are in brackets, as Lucca's documentation specifies."""
     assert Projection(SCHEMA, SCHEMA, EVERYTHING).to_v3() == "id,managerId,department[id,code],habilitedRoles[name]"
 
 
 def test_only_selected_fields_are_asked_for() -> None:
-    """What the catalog deselects is never requested, nor is what only the catalog names."""
+    """The tap doesn't request fields that the catalog deselects, or that only the catalog names."""
     selected: dict[str, Any] = {"properties": {"id": {}, "birthDate": {}, "department": {"properties": {"code": {}}}}}
     assert Projection(SCHEMA, selected, EVERYTHING).to_v3() == "id,department[code]"
 
 
 def test_what_the_metadata_deselects_is_not_asked_for() -> None:
-    """The schema of a catalog may be whole, and its metadata deselect a field, a field of an object, or a list."""
+    """A catalog's metadata can deselect a field, a field of an object or a list, even if its schema is complete."""
     mask = SelectionMask(
         {
             ("properties", "managerId"): False,
@@ -43,7 +43,7 @@ def test_what_the_metadata_deselects_is_not_asked_for() -> None:
 
 
 def test_an_object_without_a_selected_field_is_not_asked_for() -> None:
-    """`department[]` would be no field."""
+    """Such an object is left out, because `department[]` isn't a valid field."""
     selected: dict[str, Any] = {"properties": {"id": {}, "department": {"properties": {}}}}
     projection = Projection(SCHEMA, selected, EVERYTHING)
     assert projection.to_v3() == "id"
@@ -51,7 +51,7 @@ def test_an_object_without_a_selected_field_is_not_asked_for() -> None:
 
 
 def test_names_are_met_without_regard_to_case() -> None:
-    """Some answers spell id fields `managerID`."""
+    """Field names are matched without regard to case, because some answers spell id fields `managerID`."""
     row = {"ID": 1, "managerID": 2, "Department": {"Id": 3, "CODE": "X"}, "habilitedRoles": [{"NAME": "R", "url": ""}]}
     assert Projection(SCHEMA, SCHEMA, EVERYTHING).apply(row) == {
         "id": 1,
@@ -62,6 +62,6 @@ def test_names_are_met_without_regard_to_case() -> None:
 
 
 def test_unknown_fields_and_nulls() -> None:
-    """What the schema does not name is dropped quietly; null objects and arrays stay null."""
+    """Fields that aren't in the schema are dropped silently; null objects and arrays stay null."""
     row = {"id": 1, "iban": "BE71", "department": None, "habilitedRoles": None}
     assert Projection(SCHEMA, SCHEMA, EVERYTHING).apply(row) == {"id": 1, "department": None, "habilitedRoles": None}

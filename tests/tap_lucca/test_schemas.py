@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CATALOG: dict[str, Any] = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
 SCHEMAS: dict[str, Any] = {stream["tap_stream_id"]: stream["schema"] for stream in CATALOG["streams"]}
 
-# The examples of Lucca's documentation, as they stand there.
+# The examples of Lucca's documentation, verbatim.
 USER = """
 {"id": 416, "name": "John Doe", "displayName": "Doe John", "modifiedAt": "2015-09-07T10:20:06.583",
  "lastName": "DOE", "firstName": "John", "login": "jdoe", "mail": "no-reply@lucca.fr", "jobTitle": "Consultant",
@@ -39,27 +39,27 @@ WORK_CONTRACT = """
 
 
 def test_the_discovered_catalog_is_the_committed_one() -> None:
-    """A change of a schema is a change that a reviewer sees."""
+    """`--discover` prints the committed catalog, so a reviewer sees each change of a schema."""
     assert json.loads(run("tap-lucca", "--discover").stdout) == CATALOG
 
 
 @pytest.mark.parametrize(("stream", "example"), [("users", USER), ("work_contracts", WORK_CONTRACT)])
 def test_the_documentations_examples_conform(stream: str, example: str) -> None:
-    """What Lucca documents is what the schemas describe."""
+    """The examples in Lucca's documentation are valid under the schemas."""
     Draft202012Validator.check_schema(SCHEMAS[stream])
     Draft202012Validator(SCHEMAS[stream]).validate(json.loads(example))
 
 
 @pytest.mark.parametrize("stream", ["users", "work_contracts"])
 def test_streams_are_keyed_by_id_and_read_in_full(stream: str) -> None:
-    """A snapshot is made of whole streams."""
+    """Both streams are FULL_TABLE by default, because a snapshot needs whole streams."""
     (entry,) = [entry for entry in CATALOG["streams"] if entry["tap_stream_id"] == stream]
     assert entry["key_properties"] == ["id"]
     assert entry["replication_method"] == "FULL_TABLE"
 
 
 def test_dates_and_timestamps_have_formats() -> None:
-    """Other targets make dates and timestamps of them."""
+    """The formats let other targets create date and timestamp columns."""
     formats = {
         name: schema["format"]
         for stream in SCHEMAS.values()
@@ -75,7 +75,7 @@ def test_dates_and_timestamps_have_formats() -> None:
 
 @pytest.mark.parametrize(("stream", "record_type"), RECORD_TYPES.items())
 def test_every_field_that_the_target_reads_is_in_a_schema(stream: str, record_type: type[User | WorkContract]) -> None:
-    """A field renamed in one package only would be missed silently."""
+    """If a field were renamed in one package only, the target would silently miss it."""
     announced = check_schema(stream, record_type, SCHEMAS[stream])
     assert set(record_type.__struct_fields__) <= announced
     assert "department.code" in announced or stream != "users"
@@ -83,7 +83,7 @@ def test_every_field_that_the_target_reads_is_in_a_schema(stream: str, record_ty
 
 
 def test_every_attribute_comes_from_fields_of_the_schemas() -> None:
-    """An attribute without a field would never count as deselected; one with a field that no schema has, always."""
+    """An attribute without fields would never count as deselected; one with an unknown field would always do."""
     assert attributes_without({}) == {attribute.id for attribute in ATTRIBUTE_TYPES}
     announced = {stream: check_schema(stream, RECORD_TYPES[stream], schema) for stream, schema in SCHEMAS.items()}
     assert attributes_without(announced) == set()

@@ -1,4 +1,4 @@
-"""The SDK's own tests for taps, against a Lucca that is served. None is left out."""
+"""The SDK's own tests for taps, against a served Lucca. None is left out."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tap_lucca.tap import TapLucca
 
 from tests.harness import open_sandbox
 
-# The sandbox gives contracts as the documentation's example does: without an `externalId`.
+# Like the documentation's example, the sandbox's contracts have no `externalId`.
 pytestmark = pytest.mark.filterwarnings("ignore:Fields in transformed catalog but not in records.*'externalId'")
 
-# The SDK's test classes want their configuration when they are made: the server runs as long as the tests do.
+# The SDK's test classes need their configuration when they are created, so the server runs until the process ends.
 _stack = ExitStack()
 atexit.register(_stack.close)
 _sandbox = open_sandbox(_stack, Path())

@@ -1,4 +1,4 @@
-"""Stream maps in the tap, by the recipes of its README: what they make of records, schemas, keys and STATE."""
+"""Stream maps in the tap, with the recipes of its README: their effect on records, schemas, keys and STATE."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RENAME_STREAM, RENAME_AND_DROP, ONE_LEGAL_ENTITY = (
 
 
 def marks(tap: Run) -> dict[str, int]:
-    """Return, by stream, how many records its completion mark says were read from Lucca."""
+    """Return the number of records in the completion mark of each stream."""
     return {name: row["completion"]["records"] for name, row in tap.state["bookmarks"].items()}
 
 
@@ -31,20 +31,20 @@ def schema_message(tap: Run, stream: str) -> dict[str, Any]:
 
 @pytest.fixture
 def everything(sandbox: Sandbox) -> Run:
-    """Return what the tap writes without stream maps, of a company in which one has no legal entity."""
+    """Run the tap without stream maps, on a company in which one person has no legal entity."""
     with sandbox.lucca.changing() as company:
         company.users[7]["legalEntity"] = None  # type: ignore[typeddict-item] # Lucca's rows may have null anywhere
     return sandbox.tap()
 
 
 def test_without_stream_maps_all_that_is_read_is_written(everything: Run) -> None:
-    """The mark counts the records."""
+    """Without stream maps, the mark's count equals the number of records."""
     contracts = len(everything.records("work_contracts"))
     assert marks(everything) == {"users": 250, "work_contracts": contracts}
 
 
 def test_a_stream_is_renamed(sandbox: Sandbox, everything: Run) -> None:
-    """Schema, key and records come under the new name; the mark stays where it was."""
+    """Schema, key and records have the new name; the completion mark keeps the old one."""
     sandbox.tap_settings = RENAME_STREAM
     tap = sandbox.tap()
     assert tap.exit_code == 0
@@ -55,7 +55,7 @@ def test_a_stream_is_renamed(sandbox: Sandbox, everything: Run) -> None:
 
 
 def test_properties_are_renamed_and_dropped(sandbox: Sandbox, everything: Run) -> None:
-    """In the schema and in every record, and in the same type; all else passes as it is."""
+    """The schema and every record have the change, types stay the same, and everything else is unchanged."""
     sandbox.tap_settings = RENAME_AND_DROP
     tap = sandbox.tap()
     assert tap.exit_code == 0
@@ -79,7 +79,7 @@ def test_properties_are_renamed_and_dropped(sandbox: Sandbox, everything: Run) -
     ],
 )
 def test_people_are_filtered_by_legal_entity(sandbox: Sandbox, everything: Run, expression: str) -> None:
-    """People of another one, or of none, are left out. The mark counts everybody, so the target sees the difference."""
+    """People of other legal entities, or of none, are left out. The mark counts them, so the target notices."""
     sandbox.tap_settings = {"stream_maps": {"users": {"__filter__": expression}}}
     tap = sandbox.tap()
     assert tap.exit_code == 0
@@ -102,7 +102,7 @@ def test_people_are_filtered_by_legal_entity(sandbox: Sandbox, everything: Run, 
     ids=["removed", "removed for Meltano", "all filtered", "repeated", "copied"],
 )
 def test_the_mark_counts_what_is_read(sandbox: Sandbox, stream_maps: dict[str, Any], written: int) -> None:
-    """Whatever stream maps make of the records, the number is what Lucca has."""
+    """The mark counts the records that the tap read from Lucca, whatever stream maps do with them."""
     sandbox.tap_settings = {"stream_maps": stream_maps}
     tap = sandbox.tap()
     assert tap.exit_code == 0
@@ -135,7 +135,7 @@ def test_an_import_that_a_stream_map_empties_is_refused(sandbox: Sandbox, users:
     ],
 )
 def test_an_expression_that_fails_is_told(sandbox: Sandbox, everything: Run, expression: str, told: str) -> None:
-    """One sentence without a traceback, and without the value that it failed on."""
+    """The tap fails with one message, without a traceback and without the value that the expression failed on."""
     sandbox.tap_settings = {"stream_maps": {"users": {"__filter__": expression}}}
     tap = sandbox.tap()
     assert tap.exit_code == 1
@@ -146,7 +146,7 @@ def test_an_expression_that_fails_is_told(sandbox: Sandbox, everything: Run, exp
 
 
 def test_flattened_records_have_the_fields_of_their_schema_alone(sandbox: Sandbox) -> None:
-    """Who has no manager has no field `manager` either: targets that write columns would stumble over it."""
+    """A person without a manager has no field `manager`, on which targets that write columns would fail."""
     sandbox.tap_settings = {"flattening_enabled": True, "flattening_max_depth": 1}
     tap = sandbox.tap()
     assert tap.exit_code == 0
@@ -158,7 +158,7 @@ def test_flattened_records_have_the_fields_of_their_schema_alone(sandbox: Sandbo
 
 
 def test_maps_see_absent_objects_where_they_are_flattened(sandbox: Sandbox) -> None:
-    """An expression may ask whether somebody has a department: it is looked at before anything is left out."""
+    """An expression can test whether somebody has a department: maps run before absent objects are left out."""
     maps = {"users": {"departmentName": "department['name'] if department else None"}}
     sandbox.tap_settings = {"flattening_enabled": True, "flattening_max_depth": 1, "stream_maps": maps}
     tap = sandbox.tap()

@@ -32,7 +32,7 @@ def test_both_streams_are_read_completely(sandbox: Sandbox) -> None:
 
 
 def test_records_are_what_lucca_holds(sandbox: Sandbox) -> None:
-    """Names, nesting and values of Lucca pass unchanged, and nothing beside the schema does."""
+    """Records keep Lucca's names, nesting and values, and contain only fields of the schema."""
     catalog = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
     schemas = {stream["tap_stream_id"]: stream["schema"]["properties"] for stream in catalog["streams"]}
     users: dict[int, Any] = {user["id"]: user for user in sandbox.lucca.company.users}
@@ -49,7 +49,7 @@ def test_records_are_what_lucca_holds(sandbox: Sandbox) -> None:
 
 
 def test_nothing_sensitive_is_asked_for_or_passed_on(sandbox: Sandbox) -> None:
-    """Bank details, birth dates, addresses … are never requested; contracts are stripped of what comes with them."""
+    """The tap never requests bank details, birth dates, addresses …, and drops the other fields of contracts."""
     tap = sandbox.tap()
     asked = "".join(request.query.get("fields", "") for request in sandbox.lucca.requests)
     assert [word for word in SENSITIVE if word.lower() in asked.lower()] == []
@@ -69,7 +69,7 @@ def test_nothing_sensitive_is_asked_for_or_passed_on(sandbox: Sandbox) -> None:
 
 
 def test_requests_are_those_of_the_documentation(sandbox: Sandbox) -> None:
-    """Users in the order of ids, former employees included; contracts without the archived ones."""
+    """The tap requests users ordered by id, former employees included, and contracts that aren't archived."""
     sandbox.tap()
     users, *_ = [request.query for request in sandbox.lucca.requests if request.path == USERS]
     contracts, *_ = [request.query for request in sandbox.lucca.requests if request.path == WORK_CONTRACTS]
@@ -96,7 +96,7 @@ def test_any_page_size_reads_everybody(sandbox: Sandbox, settings: dict[str, Any
 
 
 def test_a_server_that_caps_its_pages_loses_nobody(sandbox: Sandbox) -> None:
-    """Pages are stepped by the rows received, not by those asked for."""
+    """The tap advances by the rows it received, not by the rows it requested."""
     sandbox.lucca.max_page = 100
     tap = sandbox.tap()
     assert len(tap.records("users")) == len(sandbox.lucca.company.users)
@@ -117,7 +117,7 @@ def test_completion_marks_say_run_and_count(sandbox: Sandbox) -> None:
 
 
 def test_an_earlier_state_never_looks_like_completion(sandbox: Sandbox) -> None:
-    """The SDK writes a loaded state out first thing: by then the earlier run's marks are gone, other bookmarks not."""
+    """The SDK emits a loaded state first. By then, the tap has removed the earlier marks, but no other bookmarks."""
     state = {**sandbox.tap().state}
     state["bookmarks"]["target-elimity"] = {"employees": 250, "active": 180}
     sandbox.lucca.forbidden_paths = frozenset({WORK_CONTRACTS})
@@ -157,7 +157,7 @@ def test_what_the_catalog_deselects_is_never_requested(sandbox: Sandbox) -> None
 
 
 def test_a_field_that_only_the_catalog_names_is_not_requested(sandbox: Sandbox) -> None:
-    """Nobody can make the tap read sensitive data by editing a catalog."""
+    """Editing a catalog can't make the tap read sensitive data."""
     catalog = json.loads(run("tap-lucca", "--discover").stdout)
     for stream in catalog["streams"]:
         stream["schema"]["properties"]["birthDate"] = {"type": ["string", "null"]}
@@ -175,7 +175,7 @@ def test_a_field_that_only_the_catalog_names_is_not_requested(sandbox: Sandbox) 
     ],
 )
 def test_a_refusal_says_what_to_do(sandbox: Sandbox, flaw: dict[str, Any], told: str) -> None:
-    """401 and 403 end the run at once, with the setting or the right that helps, without a traceback."""
+    """401 and 403 end the run with a message that names the setting to check or the missing right."""
     if "api_key" in flaw:
         sandbox.tap_settings = flaw
     else:
@@ -187,7 +187,7 @@ def test_a_refusal_says_what_to_do(sandbox: Sandbox, flaw: dict[str, Any], told:
 
 
 def test_a_host_that_is_no_lucca(sandbox: Sandbox) -> None:
-    """A 404 asks whether the host is right."""
+    """After a 404, the tap fails and names the setting 'host'."""
     sandbox.tap_settings = {"host": sandbox.elimity_url}
     tap = sandbox.tap()
     assert tap.exit_code == 1
@@ -196,11 +196,11 @@ def test_a_host_that_is_no_lucca(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("host", ["{bare}", "{url}", "{url}/"], ids=["without scheme", "with scheme", "with a slash"])
 def test_the_host_is_accepted_as_people_write_it(sandbox: Sandbox, host: str) -> None:
-    """A scheme and a slash at the end make no difference, but for http, which only loopback may have."""
+    """A host may have a scheme and a trailing slash. http is accepted only for loopback."""
     bare = sandbox.lucca_url.removeprefix("http://")
     sandbox.tap_settings = {"host": host.format(bare=bare, url=sandbox.lucca_url), "max_retry_seconds": 0}
     tap = sandbox.tap()
-    if host == "{bare}":  # read as https, which the sandbox does not speak: the attempt shows how it was read
+    if host == "{bare}":  # the tap uses https, which the sandbox doesn't serve: the error proves it
         assert tap.exit_code == 1
         assert "TLS" in tap.log
     else:
@@ -236,7 +236,7 @@ def test_the_host_is_accepted_as_people_write_it(sandbox: Sandbox, host: str) ->
     ],
 )
 def test_a_bad_setting_is_refused_by_name(sandbox: Sandbox, settings: dict[str, Any], told: str) -> None:
-    """One sentence names the setting and never its value; Lucca is not asked."""
+    """The tap names the setting, never its value, and sends no request to Lucca."""
     sandbox.tap_settings = settings
     for arguments in ((), ("--test",)):
         tap = sandbox.tap(*arguments)
@@ -248,7 +248,7 @@ def test_a_bad_setting_is_refused_by_name(sandbox: Sandbox, settings: dict[str, 
 
 
 def test_missing_settings_are_named(sandbox: Sandbox) -> None:
-    """Without a host and a key nothing is sent to anyone: there is no default host."""
+    """The tap refuses to run without a host and a key. There is no default host."""
     tap = run("tap-lucca", "--config", sandbox.file("empty.json", {}))
     assert tap.exit_code == 1
     assert "The setting 'host' is missing" in tap.log
@@ -257,7 +257,7 @@ def test_missing_settings_are_named(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("content", ["{", "not json"])
 def test_a_configuration_file_that_is_none(sandbox: Sandbox, content: str) -> None:
-    """A broken or absent file is told in one sentence."""
+    """The tap refuses a malformed or missing file with one message."""
     broken = sandbox.folder / "broken.json"
     broken.write_text(content)
     for path, told in ((broken, "is not valid JSON"), (sandbox.folder / "absent.json", "was not found")):
@@ -272,7 +272,7 @@ def test_a_configuration_file_that_is_none(sandbox: Sandbox, content: str) -> No
     "content", [{"bookmarks": None, "streams": None}, {"bookmarks": {"users": []}, "streams": [{}]}]
 )
 def test_a_file_of_another_form(sandbox: Sandbox, option: str, content: dict[str, Any]) -> None:
-    """JSON that is no state or catalog is told in one sentence."""
+    """The tap refuses JSON that isn't a state or a catalog with one message."""
     tap = sandbox.tap(option, sandbox.file("odd.json", content))
     assert tap.exit_code == 1
     assert "not of the form that Singer gives it" in tap.log
@@ -280,7 +280,7 @@ def test_a_file_of_another_form(sandbox: Sandbox, option: str, content: dict[str
 
 
 def test_settings_from_the_environment(sandbox: Sandbox) -> None:
-    """`--config=ENV` reads TAP_LUCCA_… variables; --test reads one record of each stream, and says that it worked."""
+    """`--config=ENV` reads TAP_LUCCA_… variables; `--test` reads one record of each stream and logs that it worked."""
     tap = run(
         "tap-lucca",
         "--config=ENV",
@@ -300,7 +300,7 @@ def test_settings_from_the_environment(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("path", [USERS, WORK_CONTRACTS])
 def test_a_test_that_fails_says_so_alone(sandbox: Sandbox, path: str) -> None:
-    """Without the sentence of success, whichever stream cannot be read."""
+    """If either stream can't be read, `--test` fails and doesn't log that it worked."""
     sandbox.lucca.forbidden_paths = frozenset({path})
     tap = sandbox.tap("--test")
     assert tap.exit_code == 1
@@ -308,7 +308,7 @@ def test_a_test_that_fails_says_so_alone(sandbox: Sandbox, path: str) -> None:
 
 
 def test_a_variable_that_is_not_what_its_setting_must_be(sandbox: Sandbox) -> None:
-    """One sentence with the name of the variable; no traceback."""
+    """The tap names a malformed variable, without its value or a traceback."""
     credentials = {"TAP_LUCCA_HOST": sandbox.lucca_url, "TAP_LUCCA_API_KEY": sandbox.lucca.api_key}
     tap = run("tap-lucca", "--config=ENV", env={**credentials, "TAP_LUCCA_PAGE_SIZE": "many"})
     assert tap.exit_code == 1
@@ -318,7 +318,7 @@ def test_a_variable_that_is_not_what_its_setting_must_be(sandbox: Sandbox) -> No
 
 
 def test_about_and_version() -> None:
-    """--about tells settings and capabilities, --version the package's."""
+    """`--about` lists settings and capabilities, and `--version` prints the package's version."""
     about = json.loads(run("tap-lucca", "--about", "--format=json").stdout)
     assert about["settings"]["required"] == ["host", "api_key"]
     assert about["settings"]["properties"]["api_key"]["secret"] is True
@@ -326,7 +326,7 @@ def test_about_and_version() -> None:
 
 
 def test_an_emptied_company_is_read_as_empty(sandbox: Sandbox) -> None:
-    """No users and no contracts are a complete stream of none."""
+    """Without users and contracts, the tap marks the streams complete with 0 records."""
     sandbox.lucca.delete_users({int(str(user["id"])) for user in sandbox.lucca.company.users})
     sandbox.lucca.delete_contracts({int(str(row["id"])) for row in sandbox.lucca.company.work_contracts})
     tap = sandbox.tap()

@@ -1,4 +1,4 @@
-"""Whether an import is whole."""
+"""Whether an import is complete."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ BOTH_DONE = state(users=("run", 2), work_contracts=("run", 3))
     ],
 )
 def test_a_whole_import(events: tuple[str | dict[str, Any], ...]) -> None:
-    """Both streams are marked by one run with as many records as arrived, in any order, however often."""
+    """An import is complete if one run marked both streams and both counts match, in any order of messages."""
     assert played(*events) == []
 
 
@@ -77,21 +77,21 @@ def test_a_whole_import(events: tuple[str | dict[str, Any], ...]) -> None:
     ],
 )
 def test_a_partial_import(events: tuple[str | dict[str, Any], ...], streams: list[str]) -> None:
-    """A stream that stops, goes on, repeats, has another count, or a mark before its records is named."""
+    """The problems name each stream without a mark, with a mark before its last record, or with another count."""
     problems = played(*events)
     assert len(problems) == len(streams)
     assert all(f"'{stream}'" in problem for stream, problem in zip(streams, problems, strict=True))
 
 
 def test_two_runs_are_not_one_import() -> None:
-    """Users of one run and contracts of another do not belong together."""
+    """Users of one run and contracts of another are not one import."""
     other = state(users=("run", 2), work_contracts=("other", 3))
     assert len(played("uv", USERS_DONE, "cde", other)) == 1
     assert len(played("uv", USERS_DONE, "cde", other, accept_filtered=True)) == 1
 
 
 def test_a_filtered_stream_is_a_choice() -> None:
-    """Fewer records than were read are refused with the name of the setting that accepts them."""
+    """If fewer records arrive than the tap read, the problem names the setting that accepts this."""
     (problem,) = played("u", "cde", BOTH_DONE)
     assert "accept_filtered" in problem
     assert played("u", "cde", BOTH_DONE, accept_filtered=True) == []
@@ -110,7 +110,7 @@ def test_a_filtered_stream_is_a_choice() -> None:
     ],
 )
 def test_accepting_filtered_streams_accepts_nothing_else(events: tuple[str | dict[str, Any], ...]) -> None:
-    """No mark, one before its records, more records than were read, none of many: all of it stays refused."""
+    """A missing mark, one before its records, too many records or none at all: the import stays refused."""
     assert played(*events, accept_filtered=True)
 
 
@@ -125,6 +125,6 @@ def test_accepting_filtered_streams_accepts_nothing_else(events: tuple[str | dic
     ],
 )
 def test_a_state_of_another_shape(foreign: dict[str, Any]) -> None:
-    """What is not of the tap's form is one clear error, not a traceback."""
+    """Bookmarks that don't have the tap's form raise InvalidStateError."""
     with pytest.raises(InvalidStateError):
         played("uv", foreign)

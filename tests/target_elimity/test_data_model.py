@@ -1,4 +1,4 @@
-"""The data model: one table, and what must equal it."""
+"""The data model: the table of attributes, the export file and the comparison with the source's model."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ Contract Type contractType string
 
 
 def test_the_attributes_are_those_specified() -> None:
-    """All attributes, in their order, with the names that an administrator sees."""
+    """The attributes have the specification's order, ids and types, and the names that an administrator sees."""
     rows = [tuple(row.strip().rsplit(" ", 2)) for row in re.sub(r"\s+", " ", SPECIFIED).split(",")]
     assert [(row.name, row.id, row.type) for row in ATTRIBUTE_TYPES] == rows
 
 
 def test_the_committed_export_file_is_what_the_command_prints() -> None:
-    """`--data-model` needs no settings, and nobody uploads a file that differs from the code."""
+    """`--data-model` needs no settings and prints exactly the committed export file."""
     committed = (ROOT / "target-elimity/insights-client-lucca-data-model-export.json").read_text()
     printed = run("target-elimity", "--data-model")
     assert printed.exit_code == 0
@@ -48,7 +48,7 @@ def test_the_committed_export_file_is_what_the_command_prints() -> None:
 
 
 def test_the_vendors_client_reads_the_export_file() -> None:
-    """The form is that of the vendor's own domain graph schema."""
+    """The vendor's client reads the export file as a domain graph schema."""
     schema = decode_domain_graph_schema(cast("DomainGraphSchemaDict", MODEL))
     assert [entity_type.id for entity_type in schema.entity_types] == ["employee"]
     assert len(schema.attribute_types) == len(ATTRIBUTE_TYPES)
@@ -97,14 +97,14 @@ def without_entity_type(model: dict[str, Any]) -> None:
     ],
 )
 def test_a_difference_is_named(change: Callable[[dict[str, Any]], None], told: str) -> None:
-    """Each kind of difference that would have an import refused."""
+    """Each difference that makes the target refuse an import is described by name."""
     model = copy.deepcopy(MODEL)
     change(model)
     assert differences(convert(model, DataModel)) == [told]
 
 
 def test_all_differences_are_named_at_once_and_additions_are_none() -> None:
-    """An administrator mends everything in one go; attributes of their own do no harm."""
+    """All differences are listed at once, and additional attributes are not a difference."""
     model = copy.deepcopy(MODEL)
     for change in (archived, of_wrong_type, without_attribute):
         change(model)

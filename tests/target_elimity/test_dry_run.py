@@ -1,4 +1,4 @@
-"""What a dry run leaves in its folder, and the comparison with an earlier snapshot, by the real processes."""
+"""The files of a dry run, and the comparison with an earlier snapshot, with the real processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EMPLOYEE = (
 
 
 def dry_run(sandbox: Sandbox, **settings: Any) -> tuple[Path, Run]:
-    """Run both processes without an upload; return the folder and what the target left behind."""
+    """Make a dry run with both processes; return its folder and the target's run."""
     folder = sandbox.folder / "output"
     sandbox.target_settings = {"output_path": str(folder), **settings}
     tap, target = sandbox.pipeline()
@@ -34,7 +34,7 @@ def dry_run(sandbox: Sandbox, **settings: Any) -> tuple[Path, Run]:
 
 
 def keep_snapshot(sandbox: Sandbox, name: str = "previous.json") -> Path:
-    """Make a dry run and keep its snapshot elsewhere; a name with .gz compresses it."""
+    """Make a dry run and copy its snapshot; a name that ends in .gz compresses the copy."""
     folder, _ = dry_run(sandbox)
     content = (folder / "snapshot.json").read_bytes()
     previous = sandbox.folder / name
@@ -56,7 +56,7 @@ def by_id(people: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def test_the_csv_file_is_what_import_from_csv_takes(sandbox: Sandbox) -> None:
-    """A row for each entity of the snapshot, with the same values; dates with slashes, no value where there is none."""
+    """The file has a row for each entity, with the same values. Dates have slashes, and missing values are empty."""
     folder, _ = dry_run(sandbox)
     with (folder / "employees.csv").open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
@@ -77,7 +77,7 @@ def test_the_csv_file_is_what_import_from_csv_takes(sandbox: Sandbox) -> None:
 
 
 def test_the_same_data_leave_the_same_files(sandbox: Sandbox) -> None:
-    """But for the time in the report: two runs can be compared byte by byte."""
+    """Two runs on the same data write the same bytes, except the report, which contains the time."""
     names = ("snapshot.json", "employees.csv", "changes.json")
     previous = keep_snapshot(sandbox)
     change(sandbox, 5, jobTitle="Astronaut")
@@ -88,7 +88,7 @@ def test_the_same_data_leave_the_same_files(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("name", ["previous.json", "previous.json.gz"])
 def test_joiners_movers_and_leavers(sandbox: Sandbox, name: str) -> None:
-    """Who is new or back, who left or is gone, and of whom what changed, before and after."""
+    """The changes list who joined or returned, who left or was removed, and who moved, with old and new values."""
     users = sandbox.lucca.company.users
     boss, other = ({"id": user["id"], "name": user["name"], "mail": None, "url": "…"} for user in users[60:62])
     for position in (10, 11, 12, 13, 14, 15, 16, 17, 18, 30):
@@ -107,8 +107,8 @@ def test_joiners_movers_and_leavers(sandbox: Sandbox, name: str) -> None:
         change(sandbox, 15, rolePrincipal={"id": 7, "name": "Boss"}): [("primaryRole", None, "Boss")],
         change(sandbox, 16, habilitedRoles=[{"id": 7, "name": "B, b"}]): [("secondaryRoles", None, "B, b")],
     }
-    change(sandbox, 17, name="Renamed", login="renamed", mail="renamed@acme.example")  # which moves nobody
-    change(sandbox, 18, manager={**boss, "name": "Renamed", "mail": "new@acme.example"})  # nor does this
+    change(sandbox, 17, name="Renamed", login="renamed", mail="renamed@acme.example")  # not a move
+    change(sandbox, 18, manager={**boss, "name": "Renamed", "mail": "new@acme.example"})  # not a move either
     returned, left = change(sandbox, 31, dtContractEnd=None), change(sandbox, 30, dtContractEnd="2020-01-31T00:00:00")
     gone = users[40]
     removed = str(gone["id"])
@@ -141,7 +141,7 @@ def test_joiners_movers_and_leavers(sandbox: Sandbox, name: str) -> None:
 
 
 def test_nothing_changed(sandbox: Sandbox) -> None:
-    """The file says so too."""
+    """If nothing changed, `changes.json` and the log have counts of 0."""
     folder, target = dry_run(sandbox, previous_snapshot=str(keep_snapshot(sandbox)))
     assert json.loads((folder / "changes.json").read_bytes()) == {
         "counts": {"joined": 0, "left": 0, "moved": 0},
@@ -153,7 +153,7 @@ def test_nothing_changed(sandbox: Sandbox) -> None:
 
 
 def test_a_folder_can_be_compared_with_itself(sandbox: Sandbox) -> None:
-    """The snapshot of yesterday is read before it is replaced; changes of an earlier run do not stay around."""
+    """The target reads the old snapshot before it replaces it. A run without a comparison removes `changes.json`."""
     folder, _ = dry_run(sandbox)
     change(sandbox, 10, jobTitle="Astronaut")
     dry_run(sandbox, previous_snapshot=str(folder / "snapshot.json"))
@@ -163,7 +163,7 @@ def test_a_folder_can_be_compared_with_itself(sandbox: Sandbox) -> None:
 
 
 def test_an_upload_tells_the_counts(sandbox: Sandbox) -> None:
-    """In the log and in the Logs tab, after the import was accepted; nobody is named."""
+    """After an accepted import, the log and the Logs tab contain the counts of changes, and no names."""
     previous = keep_snapshot(sandbox)
     change(sandbox, 10, jobTitle="Astronaut")
     sandbox.target_settings = {"previous_snapshot": str(previous)}
@@ -195,7 +195,7 @@ def test_an_upload_tells_the_counts(sandbox: Sandbox) -> None:
     ids=str,
 )
 def test_a_previous_snapshot_that_is_none(sandbox: Sandbox, content: bytes, flaw: str) -> None:
-    """It is told at the start, before an hour of reading Lucca, in one sentence that names the setting."""
+    """The target refuses an unusable previous snapshot before it reads its input, and names the setting."""
     previous = sandbox.folder / "previous.json"
     previous.write_bytes(content)
     sandbox.target_settings = {"previous_snapshot": str(previous)}
@@ -207,7 +207,7 @@ def test_a_previous_snapshot_that_is_none(sandbox: Sandbox, content: bytes, flaw
 
 
 def test_attributes_of_another_version_are_left_out(sandbox: Sandbox) -> None:
-    """A snapshot that has other entities or attributes beside the employees can be compared with all the same."""
+    """The comparison ignores other entities and unknown attributes of the previous snapshot."""
     previous = keep_snapshot(sandbox)
     snapshot = json.loads(previous.read_bytes())
     extra = {"attributeTypeId": "shoeSize", "value": {"type": "number", "value": 42}}
@@ -219,7 +219,7 @@ def test_attributes_of_another_version_are_left_out(sandbox: Sandbox) -> None:
 
 
 def test_what_cannot_be_written_leaves_the_folder_as_it_was(sandbox: Sandbox) -> None:
-    """One sentence; the files of the run before are whole, and nothing half written is left."""
+    """If a file can't be written, the target fails and leaves the files of the run before as they were."""
     folder, _ = dry_run(sandbox)
     before = contents(folder)
     change(sandbox, 10, jobTitle="Astronaut")
@@ -234,7 +234,7 @@ def test_what_cannot_be_written_leaves_the_folder_as_it_was(sandbox: Sandbox) ->
 
 @pytest.mark.parametrize("path", ["file/output", "file", "{too long}"])
 def test_a_folder_that_cannot_be_written_is_told_before_the_first_record(sandbox: Sandbox, path: str) -> None:
-    """By the name of its setting, and what is in the way stays."""
+    """The target fails before it reads its input, names the setting and leaves the existing file alone."""
     (sandbox.folder / "file").write_text("precious")
     sandbox.target_settings = {"output_path": str(sandbox.folder / path.replace("{too long}", "x" * 300))}
     target = sandbox.target("this is never read")
@@ -250,20 +250,20 @@ def contents(folder: Path) -> Mapping[str, bytes]:
 
 
 def test_a_new_folder_is_for_its_owner_alone(sandbox: Sandbox) -> None:
-    """It holds personal data."""
+    """Only its owner can open a new folder, because it holds personal data."""
     folder, _ = dry_run(sandbox)
     assert folder.stat().st_mode & 0o077 == 0
 
 
 def test_warnings_are_told_before_anything_is_uploaded(sandbox: Sandbox) -> None:
-    """A dry run is where they are looked for."""
+    """A dry run logs the warnings, because an administrator looks for them there."""
     sandbox.lucca.allow_former = False
     _, target = dry_run(sandbox)
     assert "Warning: Nobody is a former employee" in target.log
 
 
 def test_what_the_safeguard_refuses_can_be_looked_at(sandbox: Sandbox) -> None:
-    """The dry run fails as the import would, with the report that shows whether it is right; nothing is remembered."""
+    """If the safeguard refuses, the dry run fails and emits no STATE, but it writes the report with the reason."""
     tap = sandbox.tap()
     state = tap.messages[-1]["value"]
     state["bookmarks"]["target-elimity"] = {"employees": 1000, "active": 700}

@@ -1,4 +1,4 @@
-"""The join and the status: a table of cases, and properties that hold for all."""
+"""The transform from records to employees: tables of cases, and properties that hold for any records."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def employee(*contracts: dict[str, Any], rules: Rules = UTC_RULES, **changes: An
 
 
 def made(user: dict[str, Any], contracts: Sequence[dict[str, Any]], rules: Rules = UTC_RULES) -> Employee:
-    """Return the employee of records as a tap emits them."""
+    """Return the employee that the target makes of records as a tap emits them."""
     return new_employee(convert(user, User), convert(contracts, list[WorkContract]), rules)
 
 
 def chosen(contracts: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
-    """Return the contract that counts, as it was given."""
+    """Return the applicable contract, in the form that it was passed."""
     rows = list(contracts)
     found = applicable_contract(convert(rows, list[WorkContract]), TODAY)
     return next((row for row in rows if found and convert(row, WorkContract) == found), None)
@@ -72,7 +72,7 @@ def contract(start: str | None, end: str | None = None, **more: Any) -> dict[str
 
 
 def test_the_example_person() -> None:
-    """All attributes of the documentation's example."""
+    """The documentation's example person becomes an employee with all attributes."""
     assert employee(contract("2021-01-01", type={"id": 1, "name": "CDI"}, typeId=1)) == Employee(
         id="416",
         name="John Doe",
@@ -101,7 +101,7 @@ def test_the_example_person() -> None:
 
 @pytest.mark.parametrize("blank", [None, "", " \t\n"])
 def test_a_missing_null_or_blank_value_assigns_nothing(blank: str | None) -> None:
-    """Nothing is known of somebody but the id; the name falls back to it."""
+    """A user with nothing but an id is active and has the id as name; all other attributes are missing."""
     nobody = {field: blank for field in JOHN if field != "id"} | {"habilitedRoles": None}
     nobody |= dict.fromkeys(("legalEntity", "department", "manager", "rolePrincipal"))
     for user in (nobody | {"id": 7}, {"id": 7}):
@@ -123,7 +123,7 @@ def test_a_missing_null_or_blank_value_assigns_nothing(blank: str | None) -> Non
     ],
 )
 def test_the_name(changes: dict[str, Any], name: str) -> None:
-    """The user's name, else first and last name, else the login, else the id."""
+    """The name is the user's name, else first and last name, else the login, else the id."""
     assert employee(**changes).name == name
 
 
@@ -141,7 +141,7 @@ def test_the_name(changes: dict[str, Any], name: str) -> None:
     ],
 )
 def test_the_status(end: str | None, status: str) -> None:
-    """Inactive after the last day of employment; that day itself, and a start next month, are active."""
+    """People are inactive after their last day. On that day, and before their first day, they are active."""
     assert employee(dtContractEnd=end).status == status
     assert employee(dtContractEnd=end, dtContractStart="2026-04-01T00:00:00").status == status
 
@@ -160,14 +160,14 @@ def test_the_status(end: str | None, status: str) -> None:
     ],
 )
 def test_timestamps_are_utc_without_fractions(modified: str, zone: str, expected: str) -> None:
-    """One without a zone is read in the configured one; the first and the last day there is stay as they stand."""
+    """A timestamp without a zone is read in the configured zone. The first and last possible days aren't shifted."""
     moment = employee(modifiedAt=modified, rules=Rules(TODAY, ZoneInfo(zone), {})).last_modified
     assert moment
     assert moment.isoformat() == f"{expected}+00:00"
 
 
 def test_dates_pass_as_they_stand() -> None:
-    """Neither the time behind a date nor a zone moves it to another day."""
+    """Neither a date's time nor a zone moves it to another day."""
     rules = Rules(TODAY, ZoneInfo("Asia/Tokyo"), {})
     for text in ("2014-09-01", "2014-09-01T23:30:00", "2014-09-01T00:00:00Z", "2014-09-01 00:00:00.000"):
         assert employee(seniorityDate=text, rules=rules).seniority_date == date(2014, 9, 1)
@@ -179,7 +179,7 @@ def test_dates_pass_as_they_stand() -> None:
     ["soon", "2026-02-30", "2026-13-01T00:00:00", "01/02/2026", "2026-01-01x", "1420070400", "20260101", "2026-W01-1"],
 )
 def test_a_date_that_is_none_is_told_by_its_field(field: str, value: str) -> None:
-    """The value itself is personal and not repeated."""
+    """The error names the field of a malformed date, but not the value, which is personal."""
     with pytest.raises(ValueError, match=field) as error:
         made(JOHN | {field: value}, [])
     assert value not in str(error.value)
@@ -211,7 +211,7 @@ LATER = contract("2027-01-01", id=5)
     ids=str,
 )
 def test_the_contract_that_counts(contracts: list[dict[str, Any]], expected: dict[str, Any] | None) -> None:
-    """The one Lucca marks; where none is marked the ongoing one, else the first upcoming, else the last past one."""
+    """It is the contract that Lucca marks, else the ongoing one, else the first upcoming, else the last past one."""
     assert chosen(contracts) == expected
     assert chosen(reversed(contracts)) == expected
 
@@ -228,13 +228,13 @@ def test_the_contract_that_counts(contracts: list[dict[str, Any]], expected: dic
     ],
 )
 def test_the_contract_type(changes: dict[str, Any], expected: str | None) -> None:
-    """The type's name; where only its id is known the label configured for it, else the id."""
+    """It is the type's name. If only the id is known, it is the configured label, else the id."""
     rules = Rules(TODAY, timezone.utc, {"1": "Permanent"})
     assert employee(contract("2021-01-01", **changes), rules=rules).contract_type == expected
 
 
 def test_secondary_roles_are_sorted_and_blank_ones_left_out() -> None:
-    """The order in which Lucca gives roles means nothing."""
+    """Secondary roles are sorted by name, because Lucca's order means nothing."""
     roles = [{"id": 1, "name": "b"}, {"id": 2, "name": None}, {"id": 3, "name": " "}, {"id": 4, "name": "a"}]
     assert employee(habilitedRoles=roles).secondary_roles == "a, b"
     assert employee(habilitedRoles=[]).secondary_roles is None
@@ -259,7 +259,7 @@ def contracts_of_a_person(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 @given(contracts_of_a_person())
 def test_lucca_and_the_rule_agree_on_the_contract(contracts: list[dict[str, Any]]) -> None:
-    """What Lucca documents of its mark, spelt out: ongoing, else first upcoming, else last past; marked or not."""
+    """The rule that Lucca documents (ongoing, else first upcoming, else last past) holds with or without its mark."""
     today = TODAY.isoformat()
     ongoing = [row for row in contracts if row["startsOn"] <= today <= (row["endsOn"] or "9")]
     upcoming = sorted((row for row in contracts if row["startsOn"] > today), key=lambda row: row["startsOn"])
@@ -290,7 +290,7 @@ Reference = st.one_of(
     contracts=contracts_of_a_person(),
 )
 def test_whatever_lucca_holds_becomes_an_employee(user: dict[str, Any], contracts: list[dict[str, Any]]) -> None:
-    """Nobody is left without an id and a name; no value is blank; the status follows the end date alone."""
+    """Every employee has an id and a name, no value is blank, and the status depends only on the end date."""
     somebody = made(user, contracts)
     assert somebody.id == str(user["id"])
     assert somebody.name.strip()

@@ -1,4 +1,4 @@
-"""What Elimity Insights, or what stands before it, may answer to the real program."""
+"""The real program and the answers of Elimity Insights, or of a proxy in front of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DRIP = drip(b"HTTP/1.1 200 OK\r\n", b"A: canary\r\n")
 
 
 def upload(folder: Path, url: str, **settings: Any) -> Run:
-    """Run the target on a whole import; check that no secret and no word of the server is in its log."""
+    """Run the target on a complete import; assert that its log has no secret and none of the server's text."""
     config = folder / "config.json"
     whole = {"url": url, "source_id": "1", "source_token": TOKEN, "max_retry_seconds": 0, **settings}
     config.write_text(json.dumps(whole))
@@ -42,7 +42,7 @@ def upload(folder: Path, url: str, **settings: Any) -> Run:
 
 
 def paths(**replies: Any) -> dict[str, Any]:
-    """Return the replies of a server on which all is well, but for these."""
+    """Return the replies of a server that works, with some of them replaced."""
     model = json.dumps(Elimity().data_model).encode()
     well = {"schema": ok(model, CLOSE), "snapshots": ok(b"", CLOSE), "logs": ok(b"", CLOSE)}
     return {**well, **replies}
@@ -55,7 +55,7 @@ def logged(wire: Wire) -> str:
 
 @pytest.mark.parametrize("call", ["schema", "snapshots", "logs"])
 def test_no_word_of_the_server_is_repeated(tmp_path: Path, call: str) -> None:
-    """Neither its body, which echoes the request, nor its reason phrase, nor where it redirects."""
+    """The target logs neither the server's body, which echoes the request, nor its reason phrase or redirect URL."""
     body = f"canary: bad request by Basic {BASIC} ({TOKEN}) about {PERSON} \x1b[2J".encode()
     location = f"Location: https://user:{TOKEN}@login.test?key={TOKEN}"
     reply = ok(body, CLOSE, location, status=f"400 {TOKEN} {BASIC} \x1b[2J")
@@ -73,7 +73,7 @@ def test_no_word_of_the_server_is_repeated(tmp_path: Path, call: str) -> None:
     ["http://svc:Hunter2#x@proxy.test:8080", "http://svc:Hunter2/x@proxy.test:8080", "http://svc:Hunter2@a.test:99999"],
 )
 def test_a_bad_proxy_variable_is_named(tmp_path: Path, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At once, and without its value."""
+    """The target fails at once and names the variable, without its value."""
     for name in ("https_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HTTPS_PROXY", value)
@@ -84,7 +84,7 @@ def test_a_bad_proxy_variable_is_named(tmp_path: Path, value: str, monkeypatch: 
 
 
 def test_an_upload_whose_answer_drips(tmp_path: Path) -> None:
-    """It ends in time, and whether it was accepted is unknown."""
+    """The upload times out, and the target reports that the outcome is unknown."""
     with answering(paths=paths(snapshots=DRIP)) as wire:
         target = upload(tmp_path, wire.url, request_timeout=1)
         assert UNKNOWN in logged(wire)
@@ -93,7 +93,7 @@ def test_an_upload_whose_answer_drips(tmp_path: Path) -> None:
 
 
 def test_a_line_for_the_logs_tab_that_drips(tmp_path: Path) -> None:
-    """It does not hold up the import."""
+    """A slow answer to a log line doesn't delay the import."""
     with answering(paths=paths(logs=DRIP)) as wire:
         start = monotonic()
         target = upload(tmp_path, wire.url)
@@ -102,7 +102,7 @@ def test_a_line_for_the_logs_tab_that_drips(tmp_path: Path) -> None:
 
 
 def test_a_bomb(tmp_path: Path) -> None:
-    """An answer that gzip made small is refused."""
+    """The target refuses an answer that unpacks to more than the limit, and doesn't retry."""
     bomb = ok(gzip.compress(b" " * 200_000_000, 1), CLOSE, "Content-Encoding: gzip")
     with answering(paths=paths(schema=bomb)) as wire:
         target = upload(tmp_path, wire.url, max_retry_seconds=300)
@@ -112,7 +112,7 @@ def test_a_bomb(tmp_path: Path) -> None:
 
 
 def test_tls_files_are_checked_before_the_first_record(tmp_path: Path) -> None:
-    """The setting is named, and nothing is tried again."""
+    """The target refuses an unusable CA bundle by the name of its setting, and doesn't retry."""
     (tmp_path / "ca.pem").write_text("canary")
     target = upload(tmp_path, "https://elimity.test", ca_bundle=str(tmp_path / "ca.pem"), max_retry_seconds=300)
     assert target.exit_code == 1
@@ -125,7 +125,7 @@ def test_tls_files_are_checked_before_the_first_record(tmp_path: Path) -> None:
     [("truncate", 401, True), (502, 403, True), ("html", 503, True), (503, 401, False), (500, 400, False)],
 )
 def test_the_outcome_is_unknown_once_an_answer_was_lost(sandbox: Sandbox, first: Any, then: int, unknown: bool) -> None:
-    """Also if the last try got a clear answer."""
+    """If the answer to one try was lost, the outcome is unknown, even if the last try got a clear answer."""
     path = "/api/sources/1/snapshots"
     sandbox.elimity.faults.add(Fault(path, first), Fault(path, then, nth=1, count=None))
     sandbox.target_settings = {"max_retry_seconds": 2}

@@ -1,4 +1,4 @@
-"""How far the target is, told while it works. The interval and the form of a line are tested with the tap."""
+"""The target's progress while it works. The tests of the tap cover the interval and the format of a line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.harness import Sandbox
 
-# Hours pass in seconds, so that every chance to tell is taken.
+# The clock runs fast, so each call that may log progress does.
 HASTY = (
     "import sys, time; slow = time.monotonic; time.monotonic = lambda: 100_000 * slow(); "
     "sys.argv[0] = 'target-elimity'; from target_elimity.__main__ import main; main()"
@@ -23,7 +23,7 @@ HASTY = (
 
 
 def prepare(sandbox: Sandbox) -> tuple[list[str | Path], Path]:
-    """Return the command for a dry run with a clock that runs fast, and the messages of a company for it."""
+    """Return the command for a dry run with a fast clock, and the file with the messages it reads."""
     messages = sandbox.folder / "messages"
     messages.write_text(sandbox.tap().stdout)
     config = sandbox.file("target.json", {"output_path": str(sandbox.folder / "output")})
@@ -31,7 +31,7 @@ def prepare(sandbox: Sandbox) -> tuple[list[str | Path], Path]:
 
 
 def test_a_log_says_how_far_the_target_is(sandbox: Sandbox) -> None:
-    """What it has received, and how many employees it has made of how many."""
+    """The log shows how many records arrived, and how many of all employees are done."""
     command, messages = prepare(sandbox)
     target = subprocess.run(command, input=messages.read_bytes(), capture_output=True, check=True, timeout=PATIENCE)
     lines = [line.rpartition("| ")[2] for line in target.stderr.decode().splitlines()]
@@ -40,7 +40,7 @@ def test_a_log_says_how_far_the_target_is(sandbox: Sandbox) -> None:
 
 
 def test_a_terminal_has_one_live_line(sandbox: Sandbox) -> None:
-    """It is rewritten in place, and nothing of it is left where a log line stands, or at the end."""
+    """The line is rewritten in place, is cleared before each log line, and is gone at the end."""
     command, messages = prepare(sandbox)
     with messages.open() as source:
         exit_code, written = on_a_terminal(*command, stdin=source)
@@ -52,7 +52,7 @@ def test_a_terminal_has_one_live_line(sandbox: Sandbox) -> None:
 
 
 def test_a_short_run_tells_nothing(sandbox: Sandbox) -> None:
-    """What is over within a few seconds needs no telling."""
+    """A run of a few seconds logs no progress."""
     _, target = sandbox.pipeline()
     assert "received:" not in target.log
     assert " of 250" not in target.log

@@ -1,4 +1,4 @@
-"""The comparison with what the source holds, by the real programs and the sandbox's Elimity Insights."""
+"""The comparison with what the source holds, with the real programs and the sandbox's Elimity Insights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NEVER_READ = "this is never read"
 
 
 def imported(sandbox: Sandbox, **settings: Any) -> Run:
-    """Run the pair with the API token, and without STATE."""
+    """Run the tap and the target with the API token and without STATE; return the target's run."""
     sandbox.target_settings = {**sandbox.api_token, **settings}
     tap, target = sandbox.pipeline()
     assert tap.exit_code == 0, tap.log
@@ -30,13 +30,13 @@ def imported(sandbox: Sandbox, **settings: Any) -> Run:
 
 
 def refused_at_start(sandbox: Sandbox, **settings: Any) -> str:
-    """Return the log of a target that refuses before it takes its first line."""
+    """Return the log of a target that fails before it reads its first line."""
     before = len(sandbox.elimity.snapshots)
     sandbox.target_settings = {"max_retry_seconds": 0, **sandbox.api_token, **settings}
     target = sandbox.target(NEVER_READ)
     assert (target.exit_code, target.stdout) == (1, "")
     assert "Traceback" not in target.log
-    assert "JSON" not in target.log  # what a line that was read would be told about
+    assert "JSON" not in target.log  # the target would log this if it read the line
     assert len(sandbox.elimity.snapshots) == before
     return target.log
 
@@ -49,7 +49,7 @@ def change(sandbox: Sandbox, positions: slice, **fields: object) -> None:
 
 
 def replace_users(sandbox: Sandbox, count: int) -> None:
-    """Let as many other people be there as go."""
+    """Replace this many users with other people."""
     with sandbox.lucca.changing() as company:
         for user in company.users[:count]:
             company.last_user_id += 1
@@ -57,7 +57,7 @@ def replace_users(sandbox: Sandbox, count: int) -> None:
 
 
 def test_an_import_that_changes_little(sandbox: Sandbox) -> None:
-    """One query tells what is there; the counts are logged. A first import compares nothing, and says so."""
+    """The target reads the source with one query and logs the changes. A first import logs that it compared nothing."""
     first = imported(sandbox)
     assert first.exit_code == 0
     assert "Nothing was compared" in first.log
@@ -81,7 +81,7 @@ def test_an_import_that_changes_little(sandbox: Sandbox) -> None:
 
 
 def test_other_people_are_removed_people(sandbox: Sandbox) -> None:
-    """As many come as go: the counts are the same, and still it is refused, on the first run with the token."""
+    """If 60 people are replaced, the counts stay equal, but the first run with the token refuses the import."""
     sandbox.target_settings = {}
     assert sandbox.pipeline()[1].exit_code == 0
     replace_users(sandbox, 60)
@@ -96,7 +96,7 @@ def test_other_people_are_removed_people(sandbox: Sandbox) -> None:
 
 
 def test_people_who_turn_inactive(sandbox: Sandbox) -> None:
-    """They are counted one by one: those who become active at the same time don't make up for them."""
+    """People who turn inactive are counted individually: others who become active don't offset them."""
     change(sandbox, slice(0, 125), dtContractEnd=None)
     change(sandbox, slice(125, 250), dtContractEnd="2020-01-31T00:00:00")
     assert imported(sandbox).exit_code == 0
@@ -111,7 +111,7 @@ def test_people_who_turn_inactive(sandbox: Sandbox) -> None:
 
 
 def test_values_that_people_lose(sandbox: Sandbox) -> None:
-    """Others who have a value don't make up for those who lose it; the last day may go."""
+    """People who gain a value don't offset those who lose it. End dates may disappear."""
     department = {"id": 1, "name": "IT", "code": "IT", "url": "…"}
     change(sandbox, slice(0, 100), department=department, dtContractEnd="2099-01-31T00:00:00")
     change(sandbox, slice(100, 250), department=None)
@@ -127,7 +127,7 @@ def test_values_that_people_lose(sandbox: Sandbox) -> None:
 
 
 def test_the_counts_in_state_are_not_used(sandbox: Sandbox) -> None:
-    """Unless the source is empty: then the token may not see what it holds."""
+    """STATE is used only if the source looks empty: then the token may lack the right to see its employees."""
     sandbox.target_settings = sandbox.api_token
     tap = sandbox.tap()
     state = tap.messages[-1]["value"]
@@ -143,7 +143,7 @@ def test_the_counts_in_state_are_not_used(sandbox: Sandbox) -> None:
 
 
 def cut_short(sandbox: Sandbox) -> None:
-    """Let pages hold less than what there is."""
+    """Make the pages hold fewer results than the count."""
     sandbox.elimity.paging.max_results = 100
 
 
@@ -156,13 +156,13 @@ FLAWS: dict[str, Callable[[Sandbox], object]] = {
 
 
 def answer(body: str, path: str = QUERY) -> Fault:
-    """Return an answer instead of what the source holds."""
+    """Return a fault that answers with this body."""
     return Fault(path, "answer", count=None, body=body)
 
 
 @pytest.mark.parametrize("flaw", FLAWS)
 def test_what_cannot_be_read_back_is_refused_at_the_start(sandbox: Sandbox, flaw: str) -> None:
-    """Nothing is compared in part: the settings to remove are named."""
+    """If the source can't be read completely, the target refuses the import and names the token's settings."""
     assert imported(sandbox).exit_code == 0
     secret = sandbox.api_token
     FLAWS[flaw](sandbox)
@@ -174,21 +174,21 @@ def test_what_cannot_be_read_back_is_refused_at_the_start(sandbox: Sandbox, flaw
 @pytest.mark.parametrize("path", [SOURCES, QUERY])
 @pytest.mark.parametrize("kind", [400, 401, 403, 404, 500, 503, "reset", "truncate", "cut", "html", "redirect"])
 def test_a_failure_while_reading_is_refused(sandbox: Sandbox, path: str, kind: Any) -> None:
-    """Whatever it is."""
+    """The target refuses the import and names the token's settings, whatever the failure."""
     assert imported(sandbox).exit_code == 0
     sandbox.elimity.faults.add(Fault(path, kind, count=None))
     assert "'api_token_id' and 'api_token_secret'" in refused_at_start(sandbox)
 
 
 def test_a_failure_in_passing_is_no_failure(sandbox: Sandbox) -> None:
-    """It is tried again."""
+    """The target retries after a temporary failure."""
     assert imported(sandbox).exit_code == 0
     sandbox.elimity.faults.add(Fault(SOURCES, 503), Fault(QUERY, 503))
     assert imported(sandbox).exit_code == 0
 
 
 def test_an_answer_that_drips_has_a_time_limit(sandbox: Sandbox) -> None:
-    """Ten times that of other answers, as a whole."""
+    """The whole answer must arrive within ten times the limit of other answers."""
     assert imported(sandbox).exit_code == 0
     sandbox.elimity.faults.add(Fault(QUERY, "drip", seconds=0.1, count=None))
     assert "'api_token_id' and 'api_token_secret'" in refused_at_start(sandbox, request_timeout=1)
@@ -200,7 +200,7 @@ def page(*results: Any, **more: Any) -> str:
 
 
 def result(identifier: object = "1", name: object = "somebody-secret", **changes: Any) -> dict[str, Any]:
-    """Return an employee as the source holds one, with nothing but a status."""
+    """Return an employee as the source returns one, with only a status."""
     inclusions: list[dict[str, Any]] = []
     for attribute in ATTRIBUTE_TYPES:
         is_status = attribute.id == "status"
@@ -257,7 +257,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
 def test_an_answer_that_is_malformed_is_refused(sandbox: Sandbox, body: str) -> None:
-    """Nothing of it is logged."""
+    """The target refuses the import and logs nothing of the answer."""
     sandbox.elimity.faults.add(answer(body))
     log = refused_at_start(sandbox)
     assert "'api_token_id' and 'api_token_secret'" in log
@@ -266,13 +266,13 @@ def test_an_answer_that_is_malformed_is_refused(sandbox: Sandbox, body: str) -> 
 
 @pytest.mark.parametrize("body", ["", "{}", "[1]", '[{"id":1}]', '[{"archived":false,"id":"1"}]', "[" * 100_000])
 def test_a_list_of_sources_that_is_malformed(sandbox: Sandbox, body: str) -> None:
-    """It does not list the source."""
+    """The target refuses the import, because a malformed list doesn't contain the source."""
     sandbox.elimity.faults.add(answer(body, SOURCES))
     assert "'api_token_id' and 'api_token_secret'" in refused_at_start(sandbox)
 
 
 def test_the_answer_that_is_well_formed(sandbox: Sandbox) -> None:
-    """The one that those above are changed from: it is compared with."""
+    """The well-formed answer, which the malformed ones above are variants of, is compared with the import."""
     sandbox.elimity.faults.add(answer(page(result("9999999"))))
     target = imported(sandbox)
     assert target.exit_code == 0, target.log
@@ -280,7 +280,7 @@ def test_the_answer_that_is_well_formed(sandbox: Sandbox) -> None:
 
 
 def test_check_reports_the_token(sandbox: Sandbox) -> None:
-    """Right or wrong; nothing is read from the source."""
+    """`--check` reports whether the API token works, and doesn't query the source."""
     sandbox.target_settings = sandbox.api_token
     assert sandbox.target("", "--check").exit_code == 0
     assert sandbox.elimity.queries == []
@@ -295,7 +295,7 @@ def test_check_reports_the_token(sandbox: Sandbox) -> None:
 
 
 def plan(sandbox: Sandbox, **settings: Any) -> tuple[Run, dict[str, Any], str]:
-    """Make a plan against the live source, without the source's own token; return run, changes and report."""
+    """Make a dry run against the live source; return the run, the changes and the report."""
     folder = sandbox.folder / "plan"
     before = len(sandbox.elimity.snapshots)
     target = imported(sandbox, output_path=str(folder), **settings)
@@ -305,7 +305,7 @@ def plan(sandbox: Sandbox, **settings: Any) -> tuple[Run, dict[str, Any], str]:
 
 
 def test_a_plan_against_the_live_source(sandbox: Sandbox) -> None:
-    """Who would join, leave, move and be removed; the import then does just that."""
+    """The plan lists who would join, leave, move and be removed; the import then makes these changes."""
     change(sandbox, slice(0, 20), dtContractEnd=None)
     assert imported(sandbox).exit_code == 0
     users = sandbox.lucca.company.users
@@ -338,7 +338,7 @@ def test_a_plan_against_the_live_source(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("unassigned", [None, "", "Elsewhere"])
 def test_a_value_that_is_not_assigned_is_none(sandbox: Sandbox, unassigned: str | None) -> None:
-    """Whatever the source answers for it."""
+    """A value that isn't assigned counts as missing, whatever the source returns for it."""
     assert imported(sandbox).exit_code == 0
     sandbox.elimity.paging.unassigned = dict.fromkeys(sandbox.elimity.paging.unassigned, unassigned)
     _, changes, _ = plan(sandbox)
@@ -346,7 +346,7 @@ def test_a_value_that_is_not_assigned_is_none(sandbox: Sandbox, unassigned: str 
 
 
 def test_a_plan_shows_whom_a_refusal_concerns(sandbox: Sandbox) -> None:
-    """The run fails as the import would, and says where the report is."""
+    """If the safeguard refuses, the plan fails like an import; its report names the people concerned."""
     assert imported(sandbox).exit_code == 0
     gone = sandbox.lucca.company.users[::3]
     ids = {int(str(user["id"])) for user in gone}
@@ -363,7 +363,7 @@ def test_a_plan_shows_whom_a_refusal_concerns(sandbox: Sandbox) -> None:
 
 
 def test_a_plan_without_an_import_before(sandbox: Sandbox) -> None:
-    """Everybody joins; nothing was compared."""
+    """Without an earlier import, everybody joins and nothing is compared."""
     target, changes, _ = plan(sandbox)
     assert target.exit_code == 0
     assert changes["counts"] == {"joined": 250, "left": 0, "moved": 0}
@@ -371,7 +371,7 @@ def test_a_plan_without_an_import_before(sandbox: Sandbox) -> None:
 
 
 def test_a_snapshot_and_a_token_are_one_too_many(sandbox: Sandbox) -> None:
-    """One sentence names both settings, before anything is asked for."""
+    """The target refuses both settings together and names them, before its first request."""
     previous = sandbox.file("previous.json", {})
     log = refused_at_start(sandbox, previous_snapshot=str(previous))
     assert "'previous_snapshot' and 'api_token_id'" in log
@@ -379,7 +379,7 @@ def test_a_snapshot_and_a_token_are_one_too_many(sandbox: Sandbox) -> None:
 
 
 def test_without_a_token_nothing_is_read_back(sandbox: Sandbox) -> None:
-    """No request is made that was not made before."""
+    """Without an API token, the target doesn't call the endpoints that read the source."""
     sandbox.target_settings = {}
     assert sandbox.pipeline()[1].exit_code == 0
     assert {request.path for request in sandbox.elimity.requests}.isdisjoint({SOURCES, QUERY})

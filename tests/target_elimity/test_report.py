@@ -64,7 +64,7 @@ def browser() -> Iterator[Browser]:
 
 
 def dry_run(sandbox: Sandbox, **settings: Any) -> Path:
-    """Run both processes, without an upload, and return the report."""
+    """Make a dry run with both processes, and return the report."""
     folder = sandbox.folder / "output"
     sandbox.target_settings = {"output_path": str(folder), **settings}
     tap, target = sandbox.pipeline()
@@ -74,7 +74,7 @@ def dry_run(sandbox: Sandbox, **settings: Any) -> Path:
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open reports; a request for anything else, an error, or a script or style that is blocked fails the test."""
+    """Open reports. Any other request, an error, or a blocked script or style fails the test."""
     problems: list[str] = []
 
     def open_report(report: Path, *, javascript: bool = True) -> Page:
@@ -96,7 +96,7 @@ def alter(user: User, **fields: object) -> None:
 
 
 def assert_found(page: Page, count: int | str, total: str = "250") -> None:
-    """Wait until the search says that it found so many employees."""
+    """Wait until the search shows that it found this many employees."""
     expect(page.locator("#outcome")).to_have_text(f"{count} of {total} employees")
 
 
@@ -112,7 +112,7 @@ def figures(page: Page) -> dict[str, str]:
 
 
 def test_everything_but_the_search_works_without_javascript(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
-    """Counts, charts, findings, and a table with all attributes of everybody, as they are in the snapshot."""
+    """The report shows counts, charts, findings, and a table with all attributes of everybody in the snapshot."""
     report = dry_run(sandbox)
     page = opened(report, javascript=False)
     entities = json.loads((report.parent / "snapshot.json").read_bytes())["entities"]
@@ -148,7 +148,7 @@ def test_everything_but_the_search_works_without_javascript(sandbox: Sandbox, op
 
 
 def test_findings_are_those_of_the_data(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
-    """Each check finds the people it is about, in the overview, beside their names, and by the filter."""
+    """Each check finds exactly the people concerned, in the overview and with the filter."""
     company = sandbox.lucca.company
     last = company.users[-1]["id"]
     with sandbox.lucca.changing():
@@ -193,7 +193,7 @@ def test_findings_are_those_of_the_data(sandbox: Sandbox, opened: Callable[..., 
 
 
 def test_search_finds_by_words_without_case_and_accents(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
-    """Any words of any attribute, all of which must be there; with the status on top."""
+    """The search finds people whose attributes contain all words. A filter limits it to a status."""
     page = opened(dry_run(sandbox))
     assert_found(page, 250)
     page.fill("input[name=search]", "NUNEZ zoe")
@@ -203,12 +203,12 @@ def test_search_finds_by_words_without_case_and_accents(sandbox: Sandbox, opened
     page.fill("input[name=search]", "")
     page.select_option("select[name=status]", "inactive")
     assert_found(page, figures(page)["Inactive"])
-    page.keyboard.press("Enter")  # which must not reload the page
+    page.keyboard.press("Enter")  # must not reload the page
     assert_found(page, figures(page)["Inactive"])
 
 
 def test_hostile_strings_are_only_shown(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
-    """Whatever people are called, and wherever it is shown, nothing of it runs, breaks the page or asks the network."""
+    """Markup and scripts in any attribute are shown as text: they don't run, break the page or send a request."""
     previous = sandbox.folder / "previous.json"
     users = sandbox.lucca.company.users
     with sandbox.lucca.changing():
@@ -233,7 +233,7 @@ def test_hostile_strings_are_only_shown(sandbox: Sandbox, opened: Callable[..., 
 
 
 def test_what_cannot_be_seen_is_shown_by_pictures(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
-    """Control characters in a name would be invisible, or be dropped by the browser."""
+    """Control characters are shown as symbols, because a browser would hide or drop them."""
     with sandbox.lucca.changing() as company:
         company.users[0]["name"] = "Nul\u0000Esc\u001b[31m\u009bDel\u007f"
     page = opened(dry_run(sandbox))
@@ -245,7 +245,7 @@ def test_what_cannot_be_seen_is_shown_by_pictures(sandbox: Sandbox, opened: Call
 def test_it_is_accessible(
     sandbox: Sandbox, opened: Callable[..., Page], color_scheme: Literal["light", "dark"]
 ) -> None:
-    """No violation that axe knows of (labels, contrast, structure, keyboard); search and table are reached by Tab."""
+    """The checker axe finds no violation (labels, contrast, structure, keyboard); Tab reaches search and table."""
     previous = sandbox.folder / "previous.json"
     previous.write_bytes((dry_run(sandbox).parent / "snapshot.json").read_bytes())
     sandbox.lucca.delete_users({sandbox.lucca.company.users[7]["id"]})
@@ -266,7 +266,7 @@ def test_it_is_accessible(
 
 
 def test_links_lead_to_the_employee(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
-    """From a finding to the row, though it is laid out only when it comes into view."""
+    """A finding's link leads to the person's row, although a row is laid out only when it comes into view."""
     page = opened(dry_run(sandbox))
     finding = page.locator(".findings tbody tr").filter(has_text="No mail")
     finding.locator("summary").click()
@@ -275,7 +275,7 @@ def test_links_lead_to_the_employee(sandbox: Sandbox, opened: Callable[..., Page
     there = page.locator(".block tr:target")
     expect(there).to_be_in_viewport()
     assert f"#{there.get_attribute('id')}" == link.get_attribute("href")
-    # So does one to somebody whom the search has hidden.
+    # A link to a row that the search has hidden shows the row again.
     page.fill("input[name=search]", "nobody at all")
     assert_found(page, 0)
     finding.locator("li a").first.click()
@@ -285,7 +285,7 @@ def test_links_lead_to_the_employee(sandbox: Sandbox, opened: Callable[..., Page
 
 @pytest.mark.slow
 def test_20000_employees_can_be_searched(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
-    """Only what is in view is laid out, so the page opens and finds the last of 20,000."""
+    """The page lays out only what is in view, so it opens and finds the last of 20,000 employees."""
     sandbox.lucca.company = generate_company(20_000, 3, sandbox.lucca.company.today)
     page = opened(dry_run(sandbox))
     last = sandbox.lucca.company.users[-1]
@@ -295,7 +295,7 @@ def test_20000_employees_can_be_searched(sandbox: Sandbox, opened: Callable[...,
 
 
 def test_the_report_is_as_wide_as_the_screen(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
-    """On a phone too the page itself does not scroll sideways, only the table does."""
+    """The page doesn't scroll sideways, even on a phone. Only the table does."""
     page = opened(dry_run(sandbox))
     for width in (360, 800, 1600):
         page.set_viewport_size({"width": width, "height": 800})
@@ -303,7 +303,7 @@ def test_the_report_is_as_wide_as_the_screen(sandbox: Sandbox, opened: Callable[
 
 
 def test_it_says_when_it_was_made_and_that_nothing_was_uploaded(sandbox: Sandbox) -> None:
-    """The file alone tells what it is: a report of yesterday is not taken for today's."""
+    """The file itself contains this, so nobody takes an old report for a new one."""
     text = dry_run(sandbox, timezone="Europe/Paris").read_text(encoding="utf-8")
     assert "(Europe/Paris)" in text
     assert "Nothing was uploaded." in text

@@ -33,7 +33,7 @@ ALL_20 = Limits(20, 20, 20)
     ],
 )
 def test_when_it_objects(previous: tuple[int, int], new: tuple[int, int], limit: int, refused: list[str]) -> None:
-    """Over the percentage it objects, at it not; growth never; under 10 employees never; 100 switches it off."""
+    """It objects only to losses over the percentage, and never to growth or below 10 employees; 100 disables it."""
     found = list(objections(Memory(*previous), Memory(*new), Limits(limit, limit, limit)))
     assert [objection.setting for objection in found] == refused
     for reason, setting in found:
@@ -61,7 +61,7 @@ def test_when_it_objects(previous: tuple[int, int], new: tuple[int, int], limit:
     ],
 )
 def test_when_an_attribute_is_emptied(before: tuple[int, int], after: tuple[int, int], refused: bool) -> None:
-    """Both the count and the share of those who have it must fall by over the limit, and at least 10 must lose it."""
+    """It objects if count and share of people with a value fall by more than the limit, and at least 10 lose it."""
     (employees, had), (employees_now, have) = before, after
     previous, new = (
         Memory(employees, 0, values={"department": had, "login": employees}),
@@ -76,7 +76,7 @@ def test_when_an_attribute_is_emptied(before: tuple[int, int], after: tuple[int,
 
 
 def test_the_end_date_follows_former_employees() -> None:
-    """That 3,000 of 3,200 former employees are no longer visible empties nothing."""
+    """If 3,000 of 3,200 former employees are no longer visible, the end date doesn't count as emptied."""
     previous = Memory(4200, 1000, values={"endDate": 3200, "login": 4200})
     assert (
         list(objections(previous, Memory(1200, 1000, values={"endDate": 200, "login": 1200}), Limits(100, 100, 20)))
@@ -85,12 +85,12 @@ def test_the_end_date_follows_former_employees() -> None:
 
 
 def test_an_attribute_that_is_not_remembered_is_not_compared() -> None:
-    """STATE of a version that remembered no values goes on working."""
+    """The safeguard accepts STATE from a version that stored no counts of values."""
     assert list(objections(Memory(100, 80), Memory(100, 80, values={"login": 0}), ALL_20)) == []
 
 
 def test_a_field_that_lucca_no_longer_shows_is_a_lost_right() -> None:
-    """It is named if the last import had it; a field that nobody remembers is no loss, and no limit lets it through."""
+    """The objection names a field only if the last import had it. No setting allows the import."""
     (objection,) = rights_lost(["department", "mail"], ["department", "legalEntity"])
     assert "department" in objection.reason
     assert "legalEntity" not in objection.reason
@@ -99,7 +99,7 @@ def test_a_field_that_lucca_no_longer_shows_is_a_lost_right() -> None:
 
 
 def test_the_variables_that_let_an_import_through() -> None:
-    """Those of all objections; none if one of them remains in any case."""
+    """These are the variables of all objections, or none if one objection can't be overridden."""
     removed, emptied = Objection("…", "max_removed_percent"), Objection("…", "max_emptied_percent")
     assert variables([removed, emptied], "X_") == "X_MAX_REMOVED_PERCENT=100 X_MAX_EMPTIED_PERCENT=100"
     assert variables([removed, Objection("…")], "X_") == ""
@@ -129,12 +129,12 @@ def state_of(target: Run) -> dict[str, Any]:
 
 
 def logs(sandbox: Sandbox) -> str:
-    """Return the Logs tab."""
+    """Return the messages in the Logs tab."""
     return "\n".join(log.message for log in sandbox.elimity.connector_logs)
 
 
 def test_an_emptied_attribute_is_refused_and_can_be_let_through(sandbox: Sandbox) -> None:
-    """Attribute, numbers, setting and command are told, in log and Logs tab; STATE then remembers the new counts."""
+    """Log and Logs tab name the attributes, the counts and the command. Once allowed, STATE holds the new counts."""
     first = import_again(sandbox, None)
     state = state_of(first)
     remembered = state["bookmarks"]["target-elimity"]["values"]
@@ -153,7 +153,7 @@ def test_an_emptied_attribute_is_refused_and_can_be_let_through(sandbox: Sandbox
 
 
 def test_several_objections_are_all_told(sandbox: Sandbox) -> None:
-    """With one command that lets all of them through."""
+    """The target logs all objections, with one command that allows all of them."""
     state = state_of(import_again(sandbox, None))
     sandbox.lucca.delete_users({int(str(user["id"])) for user in sandbox.lucca.company.users[::2]})
     change_everybody(sandbox, legalEntity=None, manager=None)
@@ -168,7 +168,7 @@ def test_several_objections_are_all_told(sandbox: Sandbox) -> None:
 
 
 def test_a_right_that_is_lost_is_refused(sandbox: Sandbox) -> None:
-    """Lucca omits what the key may not see. A limit doesn't let that through, and only the last import counts."""
+    """If Lucca omits a field that the last import had, no limit allows the import. A first import only warns."""
     state = state_of(import_again(sandbox, None))
     sandbox.lucca.hidden_fields = frozenset({"department"})
     refused = import_again(sandbox, state, max_emptied_percent=100)
@@ -182,7 +182,7 @@ def test_a_right_that_is_lost_is_refused(sandbox: Sandbox) -> None:
 
 
 def test_an_attribute_that_was_deselected_on_purpose(sandbox: Sandbox) -> None:
-    """The catalog of the tap no longer has it: that is logged, and not refused."""
+    """If the tap's catalog deselects an attribute, the target logs that everybody loses it, and imports."""
     state = state_of(import_again(sandbox, None))
     catalog = json.loads(sandbox.tap("--discover").stdout)
     users = next(stream for stream in catalog["streams"] if stream["tap_stream_id"] == "users")
@@ -198,7 +198,7 @@ def test_an_attribute_that_was_deselected_on_purpose(sandbox: Sandbox) -> None:
 
 
 def test_a_first_import_names_what_nobody_has(sandbox: Sandbox) -> None:
-    """Nothing was compared, which log and Logs tab say; an attribute that nobody has may be a right that is missing."""
+    """Log and Logs tab say that nothing was compared, and that nobody has an attribute: a right may be missing."""
     change_everybody(sandbox, legalEntity=None)
     first = import_again(sandbox, None)
     for text in (first.log, logs(sandbox)):
@@ -211,7 +211,7 @@ def test_a_first_import_names_what_nobody_has(sandbox: Sandbox) -> None:
 
 
 def test_the_report_shows_missing_rights(sandbox: Sandbox) -> None:
-    """In a dry run, that is where they are looked for."""
+    """The report of a dry run names the fields that Lucca doesn't show."""
     sandbox.lucca.hidden_fields = frozenset({"department"})
     folder = sandbox.folder / "output"
     assert import_again(sandbox, None, output_path=str(folder)).exit_code == 0

@@ -1,12 +1,12 @@
 """The SDK's own tests for targets.
 
-They feed streams that are no part of an import, so each run must end in the refusal for want of users, with every
-message before the end processed without complaint. Left out:
+They feed streams that aren't part of an import. So each run must process all messages without an error, and then refuse
+the import because it has no users. Left out:
 
-- `TargetRecordMissingKeyProperty`: streams that are not part of an import are ignored unread, and the key of the others
-  is checked with their type.
-- `TargetMultipleStateMessages`, which the SDK leaves out too: it wants STATE to come out before the end of the input,
-  which this target must never do.
+- `TargetRecordMissingKeyProperty`: the target ignores other streams unread, and checks the key of its own streams with
+  their type.
+- `TargetMultipleStateMessages`, which the SDK leaves out too: it expects STATE before the end of the input, which this
+  target must never emit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from target_elimity.target import TargetElimity
 if TYPE_CHECKING:
     from singer_sdk.testing.templates import TargetTestTemplate
 
-# These expect errors of their own, or feed nothing.
+# These expect other errors, or feed nothing.
 _AS_THEY_ARE = (
     TargetCliPrintsTest,
     TargetInvalidSchemaTest,
@@ -37,7 +37,7 @@ _AS_THEY_ARE = (
 
 
 def _refused(template: type[TargetTestTemplate]) -> type[TargetTestTemplate]:
-    """Return the test with the refusal at its end expected."""
+    """Return the test, changed to expect the refusal at its end."""
 
     class Refused(template):  # type: ignore[valid-type, misc] # a class per test of the SDK
         def test(self) -> None:

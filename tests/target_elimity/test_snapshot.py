@@ -1,4 +1,4 @@
-"""The snapshot, with the vendor's client as the oracle."""
+"""The snapshot, compared with that of the vendor's client."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def written(entities: list[Employee]) -> Any:
 
 
 def test_no_employees() -> None:
-    """An empty snapshot has the form of the vendor's."""
+    """An empty snapshot equals the vendor's."""
     assert written([]) == uploaded_by_vendor([]) == {"entities": [], "relationships": []}
 
 
@@ -80,7 +80,7 @@ def test_hundreds_of_any_employees_are_what_the_vendors_client_sends() -> None:
 
 @given(st.lists(employees(), max_size=3))
 def test_plain_and_compressed_are_the_same(entities: list[Employee]) -> None:
-    """The dry run's file holds what would have been uploaded."""
+    """The file of a dry run has the same content as the compressed upload."""
     plain, compressed = io.BytesIO(), io.BytesIO()
     write_json(entities, plain)
     write_compressed(entities, compressed)
@@ -88,7 +88,7 @@ def test_plain_and_compressed_are_the_same(entities: list[Employee]) -> None:
 
 
 def test_it_is_written_while_it_is_encoded() -> None:
-    """Employees are not gathered: bytes leave before the last one was asked for."""
+    """Employees aren't collected first: bytes are written before the last one is made."""
     nobody = Employee("1", "x" * 1000, *[None] * len(ATTRIBUTE_TYPES))  # type: ignore[arg-type] # a status does not matter here
     file = io.BytesIO()
     sizes: list[int] = []

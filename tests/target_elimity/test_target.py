@@ -1,4 +1,4 @@
-"""The target as its users run it: the console script, Singer messages in, a snapshot out, or nothing."""
+"""The target as its users run it: the console script reads Singer messages and uploads a snapshot, or nothing."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def refused(sandbox: Sandbox, text: str, told: str) -> str:
 
 
 def test_a_whole_import_is_uploaded_once(sandbox: Sandbox) -> None:
-    """One snapshot; STATE comes out, with what is remembered of the upload; the Logs tab tells start and counts."""
+    """The target uploads one snapshot, emits STATE with the new counts, and writes start and counts to the Logs tab."""
     target = sandbox.target(lines(WHOLE))
     assert target.exit_code == 0
     assert len(sandbox.elimity.snapshots) == 1
@@ -114,7 +114,7 @@ def test_a_whole_import_is_uploaded_once(sandbox: Sandbox) -> None:
 
 
 def test_streams_may_come_in_any_order(sandbox: Sandbox) -> None:
-    """Contracts first, or both interleaved, make the same snapshot."""
+    """Contracts first, or both streams interleaved, give the same snapshot."""
     users, contracts = WHOLE[0], WHOLE[4]
     orders = (
         WHOLE,
@@ -128,14 +128,14 @@ def test_streams_may_come_in_any_order(sandbox: Sandbox) -> None:
 
 
 def test_a_later_record_replaces_an_earlier_one(sandbox: Sandbox) -> None:
-    """A key that comes twice is one employee, as it is a row in any other target."""
+    """Two records with the same key make one employee, as they make one row in any other target."""
     messages = [*WHOLE[:3], record("users", {**JANE, "name": "Janet"}), *WHOLE[4:]]
     assert sandbox.target(lines(messages)).exit_code == 0
     assert [entity["name"] for entity in sandbox.entities] == ["Janet", "John"]
 
 
 def test_unknown_streams_are_ignored_with_one_warning_each(sandbox: Sandbox) -> None:
-    """A tap that also brings departments does no harm."""
+    """If a tap also emits departments, the target warns once and imports the rest."""
     departments = [schema("departments", {"id": {"type": "integer"}})] + [
         record("departments", {"id": number}) for number in range(5)
     ]
@@ -145,7 +145,7 @@ def test_unknown_streams_are_ignored_with_one_warning_each(sandbox: Sandbox) -> 
 
 
 def test_schemas_may_be_repeated_and_change(sandbox: Sandbox) -> None:
-    """A second SCHEMA message loses nobody who came before it."""
+    """A second SCHEMA message doesn't drop the records before it."""
     wider = schema("users", {**USERS, "jobTitle": {"type": ["string", "null"]}})
     messages = [*WHOLE[:2], WHOLE[0], wider, *WHOLE[2:]]
     assert sandbox.target(lines(messages)).exit_code == 0
@@ -172,15 +172,15 @@ def test_schemas_may_be_repeated_and_change(sandbox: Sandbox) -> None:
     ],
 )
 def test_a_partial_import_is_refused(sandbox: Sandbox, messages: list[dict[str, Any]], told: str | None) -> None:
-    """End of input is no proof: what is not marked complete by one run replaces nothing."""
-    if told is None:  # a second mark of the same stream, by another run, seen when all its records were there
+    """The target uploads nothing unless one run marked both streams complete."""
+    if told is None:  # another run marked the stream again after all its records had arrived
         assert sandbox.target(lines(messages)).exit_code == 0
         return
     refused(sandbox, lines(messages), told)
 
 
 def test_a_stream_that_the_target_filters_is_a_choice(sandbox: Sandbox) -> None:
-    """A stream map in the target's own settings is refused like any other, until `accept_filtered` says it is meant."""
+    """The target refuses a filter in its own settings like any other, unless `accept_filtered` is set."""
     sandbox.target_settings = {"stream_maps": {"users": {"__filter__": "id == 1"}}}
     refused(sandbox, lines(WHOLE), "'accept_filtered'")
     sandbox.target_settings["accept_filtered"] = True
@@ -194,14 +194,14 @@ def test_a_stream_that_the_target_filters_is_a_choice(sandbox: Sandbox) -> None:
 
 
 def test_an_expression_that_fails_is_told_without_the_value(sandbox: Sandbox) -> None:
-    """The stream is named, and the setting; not the person whose name is no number."""
+    """The target names the setting, but not the value that the expression failed on."""
     sandbox.target_settings = {"stream_maps": {"users": {"number": "int(name)"}}}
     refused(sandbox, lines(WHOLE), "'stream_maps'")
     assert "Jane" not in "".join(sandbox.alerts)
 
 
 def test_an_incremental_stream_is_refused(sandbox: Sandbox) -> None:
-    """A partial set is not an import, even if it is complete in itself."""
+    """The target refuses an incremental stream, even if a run marked it complete."""
     incremental = schema("users", USERS, bookmark_properties=["modifiedAt"])
     refused(sandbox, lines([incremental, *WHOLE[1:]]), "The stream 'users' is incremental")
 
@@ -231,7 +231,7 @@ def test_an_incremental_stream_is_refused(sandbox: Sandbox) -> None:
     ],
 )
 def test_input_that_is_no_singer_is_refused(sandbox: Sandbox, text: str, told: str) -> None:
-    """A cut line, as a killed tap leaves it, or none at all ends the run without repeating its content."""
+    """Input that isn't Singer, or is cut because the tap was killed, ends the run and isn't quoted."""
     refused(sandbox, text, told)
 
 
@@ -254,14 +254,14 @@ def test_input_that_is_no_singer_is_refused(sandbox: Sandbox, text: str, told: s
     ],
 )
 def test_a_record_that_breaks_the_schema_fails_the_run(sandbox: Sandbox, row: dict[str, Any], told: str) -> None:
-    """Stream, id and field are named; the value, which is personal, is not."""
+    """The target names the field, but not the value, which is personal."""
     refused(sandbox, lines([WHOLE[0], record("users", row), *WHOLE[2:]]), told)
     assert "jane@acme.example" not in "".join(sandbox.alerts)
 
 
 @pytest.mark.parametrize(("stream", "field"), [("users", "dtContractEnd"), ("work_contracts", "ownerId")])
 def test_a_field_that_an_import_needs_may_not_be_deselected(sandbox: Sandbox, stream: str, field: str) -> None:
-    """Without the end date every leaver would look active."""
+    """The target refuses a schema without such a field. Without end dates, every leaver would look active."""
     properties = {**(USERS if stream == "users" else CONTRACTS)}
     del properties[field]
     refused(sandbox, lines([schema(stream, properties)]), field)
@@ -279,7 +279,7 @@ def test_a_field_that_an_import_needs_may_not_be_deselected(sandbox: Sandbox, st
     ],
 )
 def test_absent_is_not_null(sandbox: Sandbox, stream: str, field: str, lacking: str) -> None:
-    """Lucca omits fields outside the key's role: without the end date, all leavers would look active."""
+    """Lucca omits fields that the key may not see. The target counts the records without a needed field and refuses."""
     left = int(lacking[0])
     messages = []
     for message in WHOLE:
@@ -312,12 +312,12 @@ def test_absent_is_not_null(sandbox: Sandbox, stream: str, field: str, lacking: 
 def test_a_known_field_of_another_shape_is_refused_by_name(
     sandbox: Sandbox, properties: dict[str, Any], named: str
 ) -> None:
-    """Flattened objects, or other types, would empty attributes of everybody without a word."""
+    """The target refuses flattened objects and other types, which would silently empty everybody's attributes."""
     refused(sandbox, lines([schema("users", {**USERS, **properties}), *WHOLE[1:]]), named)
 
 
 def test_unknown_fields_and_types_do_no_harm(sandbox: Sandbox) -> None:
-    """Other fields, patterns that are none, and thousands of properties are ignored."""
+    """The target ignores unknown fields, invalid patterns and thousands of properties."""
     properties = {
         **USERS,
         "mail": {},
@@ -328,14 +328,14 @@ def test_unknown_fields_and_types_do_no_harm(sandbox: Sandbox) -> None:
 
 
 def test_a_map_that_replaces_an_object_is_told_by_the_record(sandbox: Sandbox) -> None:
-    """A stream map that puts a text in the place of `manager` keeps the object's schema."""
+    """If a stream map replaces `manager` with a text but keeps its schema, the target refuses the record."""
     manager = {"manager": {"type": ["object", "null"], "properties": {"id": {"type": "integer"}}}}
     sandbox.target_settings = {"stream_maps": {"users": {"manager": "'nobody'"}}}
     refused(sandbox, lines([schema("users", {**USERS, **manager}), *WHOLE[1:]]), "'manager'")
 
 
 def test_deselected_fields_are_not_assigned(sandbox: Sandbox) -> None:
-    """What the tap's catalog leaves out is left out of the snapshot, and nothing else is."""
+    """The snapshot lacks the fields that the tap's catalog deselects, and nothing else."""
     properties = {name: kind for name, kind in USERS.items() if name != "mail"}
     rows = [record("users", {name: value for name, value in JANE.items() if name != "mail"})]
     messages = [schema("users", properties), *rows, *WHOLE[4:6], state(users=1, work_contracts=1)]
@@ -345,7 +345,7 @@ def test_deselected_fields_are_not_assigned(sandbox: Sandbox) -> None:
 
 
 def test_hostile_strings_arrive_as_they_are(sandbox: Sandbox) -> None:
-    """Markup, quotes, control characters, right-to-left and long names are data like any other."""
+    """Markup, quotes, control characters, right-to-left text and long names arrive unchanged."""
     names = ["<script>alert(1)</script>", 'O\'Hara "x"', "\u0000\u0001\n\t", "شركة", "王小明", "🦊", "=1+1", "x" * 5000]
     rows = [record("users", {**JANE, "id": number, "name": name}) for number, name in enumerate(names, 1)]
     messages = [WHOLE[0], *rows, *WHOLE[4:6], state(users=len(names), work_contracts=1)]
@@ -354,7 +354,7 @@ def test_hostile_strings_arrive_as_they_are(sandbox: Sandbox) -> None:
 
 
 def test_a_dry_run_writes_the_snapshot_and_uploads_nothing(sandbox: Sandbox) -> None:
-    """It needs no credentials, follows the same rules, and emits no STATE: nothing was accepted."""
+    """A dry run needs no credentials, applies the same checks, and emits no STATE because nothing was accepted."""
     folder = sandbox.folder / "new" / "output"
     config = sandbox.file("dry.json", {"output_path": str(folder)})
     target = run("target-elimity", "--config", config, text=lines(WHOLE))
@@ -369,7 +369,7 @@ def test_a_dry_run_writes_the_snapshot_and_uploads_nothing(sandbox: Sandbox) -> 
 
 
 def test_the_data_model_is_checked_before_the_first_record(sandbox: Sandbox) -> None:
-    """Everything that does not fit is told at once, by name, with the way to mend it, before anything is read."""
+    """Before it reads its input, the target names all differences at once, and the command that helps."""
     sandbox.elimity.data_model = {
         **sandbox.elimity.data_model,
         "entityAttributeTypes": sandbox.elimity.data_model["entityAttributeTypes"][2:],
@@ -388,7 +388,7 @@ def test_the_data_model_is_checked_before_the_first_record(sandbox: Sandbox) -> 
     ],
 )
 def test_wrong_credentials_are_told_at_once(sandbox: Sandbox, settings: dict[str, Any], told: str) -> None:
-    """Not after an hour of reading Lucca."""
+    """The target checks the credentials before it reads its input."""
     sandbox.target_settings = settings
     target = sandbox.target("this is never read")
     assert target.exit_code == 1
@@ -397,7 +397,7 @@ def test_wrong_credentials_are_told_at_once(sandbox: Sandbox, settings: dict[str
 
 
 def test_check(sandbox: Sandbox) -> None:
-    """--check says in plain words that all is well, or what is not, and uploads nothing."""
+    """`--check` reports that credentials and data model are right, or what is wrong, and uploads nothing."""
     well = sandbox.target("", "--check")
     assert well.exit_code == 0
     assert "accepts the credentials of source 1" in well.stdout
@@ -412,7 +412,7 @@ def test_check(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize("model", [{}, [], None, "x", {"entityTypes": [{}]}])
 def test_a_data_model_that_is_none(sandbox: Sandbox, model: Any) -> None:
-    """An answer of another form asks whether the URL is right."""
+    """If the answer isn't a data model, the target fails and names the setting 'url'."""
     sandbox.elimity.data_model = model
     target = sandbox.target("", "--check")
     assert target.exit_code == 1
@@ -422,12 +422,12 @@ def test_a_data_model_that_is_none(sandbox: Sandbox, model: Any) -> None:
 
 @pytest.mark.parametrize("bookmark", ["x", {"employees": 50}, {"employees": None, "active": 1}, []])
 def test_a_bookmark_that_cannot_be_read_compares_nothing(sandbox: Sandbox, bookmark: Any) -> None:
-    """As if nothing had been imported before."""
+    """The target imports as if nothing had been imported before."""
     assert sandbox.target(lines([*WHOLE[:-1], state(bookmark=bookmark, users=2, work_contracts=1)])).exit_code == 0
 
 
 def test_only_2xx_is_success(sandbox: Sandbox) -> None:
-    """A redirect without an address, too, means that nothing was stored."""
+    """The target treats any redirect, even one without an address, as a failed upload."""
     sandbox.elimity.faults.add(Fault("/api/sources/1/snapshots", "redirect", location=""))
     target = sandbox.target(lines(WHOLE))
     assert (target.exit_code, target.stdout) == (1, "")
@@ -435,7 +435,7 @@ def test_only_2xx_is_success(sandbox: Sandbox) -> None:
 
 
 def test_a_log_line_that_cannot_be_written_fails_nothing(sandbox: Sandbox) -> None:
-    """The Logs tab is a convenience; the import is what counts."""
+    """If a line can't be written to the Logs tab, the target logs that and imports anyway."""
     sandbox.elimity.faults.add(Fault("/api/sources/1/connector-logs", 500, count=None))
     target = sandbox.target(lines(WHOLE))
     assert target.exit_code == 0
@@ -464,7 +464,7 @@ def test_a_log_line_that_cannot_be_written_fails_nothing(sandbox: Sandbox) -> No
     ],
 )
 def test_a_bad_setting_is_refused_by_name(sandbox: Sandbox, settings: dict[str, Any], told: str) -> None:
-    """One sentence names the setting and never its value; Elimity Insights is not asked."""
+    """The target names the setting, never its value, and sends no request to Elimity Insights."""
     sandbox.target_settings = settings
     target = sandbox.target(lines(WHOLE))
     assert target.exit_code == 1
@@ -475,7 +475,7 @@ def test_a_bad_setting_is_refused_by_name(sandbox: Sandbox, settings: dict[str, 
 
 
 def test_missing_settings_are_named(sandbox: Sandbox) -> None:
-    """URL and credentials are needed unless it is a dry run."""
+    """Without the settings of a dry run, the target requires URL and credentials."""
     target = run("target-elimity", "--config", sandbox.file("empty.json", {}), text=lines(WHOLE))
     assert target.exit_code == 1
     for name in ("url", "source_id", "source_token"):
@@ -483,7 +483,7 @@ def test_missing_settings_are_named(sandbox: Sandbox) -> None:
 
 
 def test_a_variable_that_is_not_what_its_setting_must_be() -> None:
-    """One sentence without a traceback, for numbers and objects."""
+    """The target names a variable with a malformed number or object, without a traceback."""
     for name, value in (("REQUEST_TIMEOUT", "soon"), ("CONTRACT_TYPE_NAMES", "{")):
         target = run("target-elimity", "--config=ENV", env={f"TARGET_ELIMITY_{name}": value})
         assert target.exit_code == 1
@@ -509,24 +509,24 @@ def test_settings_from_the_environment(sandbox: Sandbox) -> None:
 
 
 def test_a_stream_that_never_came_is_refused(sandbox: Sandbox) -> None:
-    """A mark of 0 records does not stand for a stream: its attributes would be emptied."""
+    """The target refuses a stream with a mark of 0 records but no SCHEMA: its attributes would be emptied."""
     refused(sandbox, lines([*WHOLE[:3], state(users=2, work_contracts=0)]), "'work_contracts'")
 
 
 def test_two_marks_of_one_run_that_differ_are_refused(sandbox: Sandbox) -> None:
-    """One of them is not the tap's."""
+    """The target refuses an import in which one run marked a stream with two different counts."""
     refused(sandbox, lines([*WHOLE[:3], state(users=100), *WHOLE[3:]]), "'users'")
 
 
 def test_a_state_without_bookmarks_at_the_end_does_no_harm(sandbox: Sandbox) -> None:
-    """Nothing is remembered of an earlier import, and the marks came before."""
+    """A last STATE without bookmarks doesn't remove the completion marks before it."""
     target = sandbox.target(lines([*WHOLE, {"type": "STATE", "value": {"bookmarks": None}}]))
     assert target.exit_code == 0
     assert "target-elimity" in target.messages[-1]["bookmarks"]
 
 
 def test_a_narrower_schema_takes_nothing_back(sandbox: Sandbox) -> None:
-    """A field that the first SCHEMA announced, and that an earlier import had, is still a lost right."""
+    """If no record has a field that the last import had and the first SCHEMA has, a right is lost."""
     wider = schema("users", {**USERS, "jobTitle": {"type": ["string", "null"]}})
     remembered = {"employees": 2, "active": 1, "fields": ["jobTitle"]}
     messages = [wider, *WHOLE[1:3], *WHOLE[:1], *WHOLE[3:-1], state(bookmark=remembered, users=2, work_contracts=1)]
