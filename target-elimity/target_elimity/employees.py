@@ -148,8 +148,6 @@ def _names(references: Iterable[Reference] | None) -> str | None:
 
 def _date(value: str | UnsetType | None, field: str) -> date | None:
     """Return the date. A time and a zone after it are ignored."""
-    if not isinstance(value, str) or not _text(value):
-        return None
     try:
         return _parse_date(value)
     except ValueError:
@@ -157,10 +155,12 @@ def _date(value: str | UnsetType | None, field: str) -> date | None:
 
 
 @lru_cache(maxsize=1 << 14)
-def _parse_date(text: str) -> date:
-    if not _DATE.match(text):
+def _parse_date(value: str | UnsetType | None) -> date | None:
+    if not isinstance(value, str) or not _text(value):
+        return None
+    if not _DATE.match(value):
         raise ValueError
-    return date.fromisoformat(text[:10])
+    return date.fromisoformat(value[:10])
 
 
 def _timestamp(value: str | None, field: str, zone: tzinfo) -> datetime | None:
