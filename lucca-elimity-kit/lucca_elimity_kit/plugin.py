@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import os
+import signal
 import sys
 from copy import deepcopy
 from pathlib import PurePath
@@ -105,6 +106,8 @@ class StrictPlugin(PluginBase):
             if (level := os.environ.get(variable)) and not isinstance(logging.getLevelName(level.upper()), int):
                 raise SettingsError(f"The variable {variable} is not a log level: use DEBUG, INFO, WARNING or ERROR.")
         quiet_libraries()
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # the terminal was closed; nohup makes it SIG_IGN
+            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         try:
             exit_code = cls.cli(standalone_mode=False)
         except click.ClickException as error:

@@ -83,8 +83,14 @@ def test_a_killed_tap_leaves_the_source_as_it_was(sandbox: Sandbox) -> None:
     assert "'work_contracts' is incomplete" in sandbox.alerts[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_target_that_is_told_to_stop_uploads_nothing(sandbox: Sandbox, number: signal.Signals) -> None:
+# What a terminal sends when it is closed counts as the signal to stop.
+SIGNALS = [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 143)]
+
+
+@pytest.mark.parametrize(("number", "exit_code"), SIGNALS)
+def test_a_target_that_is_told_to_stop_uploads_nothing(
+    sandbox: Sandbox, number: signal.Signals, exit_code: int
+) -> None:
     """On a signal, the target exits non-zero without an upload or STATE; the tap ends because its pipe is closed.
 
     By default, the SDK would drain its sinks, emit STATE and exit with 0.
@@ -93,7 +99,7 @@ def test_a_target_that_is_told_to_stop_uploads_nothing(sandbox: Sandbox, number:
     with _piped(sandbox) as (tap, target):
         _wait_for_path(sandbox, WORK_CONTRACTS)
         target.send_signal(number)
-        assert target.wait(PATIENCE) == 128 + number
+        assert target.wait(PATIENCE) == exit_code
         assert tap.wait(PATIENCE) != 0
         assert target.stdout
         assert target.stdout.read() == b""
@@ -104,14 +110,16 @@ def test_a_target_that_is_told_to_stop_uploads_nothing(sandbox: Sandbox, number:
     assert "Traceback" not in log + (sandbox.folder / "tap.log").read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_tap_that_is_told_to_stop_ends_at_once_and_non_zero(sandbox: Sandbox, number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "exit_code"), SIGNALS)
+def test_a_tap_that_is_told_to_stop_ends_at_once_and_non_zero(
+    sandbox: Sandbox, number: signal.Signals, exit_code: int
+) -> None:
     """On a signal, the tap ends without emitting STATE, and the target uploads nothing."""
     sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, "hang", seconds=PATIENCE))
     with _piped(sandbox) as (tap, target):
         _wait_for_path(sandbox, WORK_CONTRACTS)
         tap.send_signal(number)
-        assert tap.wait(PATIENCE) == 128 + number
+        assert tap.wait(PATIENCE) == exit_code
         assert target.wait(PATIENCE) == 1
     assert sandbox.elimity.snapshots == []
     assert "Traceback" not in (sandbox.folder / "tap.log").read_text()
