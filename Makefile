@@ -45,7 +45,7 @@ install: .meltano/ready
 
 ## The checks, and the tests but for the slow ones: what to run before a commit.
 test: check .meltano/ready browser
-	@echo "Running the tests, without the slow ones: six minutes on two cores …"
+	@echo "Running the tests, without the slow ones: five minutes on two cores …"
 	@$(BIN)/pytest -m "not slow"
 
 ## All that CI runs: the checks and all tests.
