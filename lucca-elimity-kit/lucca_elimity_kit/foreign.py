@@ -56,7 +56,7 @@ _CLIENT_CERTIFICATE_ALERTS = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "UNKNOW
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"}
 # The first entry that matches an error or one of its causes describes the failure: the most specific ones come first.
 _KINDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-    ((socket.gaierror, NameResolutionError), "its host name was not found"),
+    ((socket.gaierror, NameResolutionError), "its host name was not found: check the address in the settings"),
     ((ConnectionRefusedError,), "it refuses the connection"),
     ((requests.ConnectTimeout,), "no connection in time"),
     ((requests.ReadTimeout, ReadTimeoutError), "no complete answer in time"),

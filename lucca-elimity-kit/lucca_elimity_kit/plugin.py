@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import FrameType
 
+    from typing_extensions import Self
+
 ENVIRONMENT = "ENV"
+CHECK_RETRY_SECONDS = 10
 
 
 class StrictPlugin(PluginBase):
@@ -62,6 +65,19 @@ class StrictPlugin(PluginBase):
             raise SettingsError(" ".join(flaws))
         super().__init__(config=settings, parse_env_config=False, validate_config=False, **kwargs)
 
+    @classmethod
+    def for_check(cls, config: Mapping[str, Any]) -> Self:
+        """Create the plugin for a check. Somebody waits for its result, so it retries only briefly.
+
+        Args:
+            config: The settings, as read.
+
+        Raises:
+            SettingsError: A setting is wrong.
+        """
+        seconds = cls.settings_schema().parse(config, complete=False)["max_retry_seconds"]
+        return cls(config={**config, "max_retry_seconds": min(seconds, CHECK_RETRY_SECONDS)})
+
     @staticmethod
     def flaws(settings: Mapping[str, Any]) -> Iterable[str]:
         """Return a sentence for each flaw of the settings that the JSON schema can't express."""
@@ -79,14 +95,17 @@ class StrictPlugin(PluginBase):
         """Read settings from files and, if `ENV` is named, the environment.
 
         Later files override earlier ones. The environment overrides them all.
+
+        Raises:
+            SettingsError: A file can't be read, or a variable is misspelled.
         """
         settings: dict[str, Any] = {}
         for source in sources:
             if source != ENVIRONMENT:
                 settings = _merged(settings, read_file(source))
-        if ENVIRONMENT in sources:
-            settings = _merged(settings, cls.settings_schema().read_environment(os.environ))
-        return settings
+        # Meltano passes the settings in a file, but not a misspelled variable. So the names are checked in any case.
+        variables = cls.settings_schema().read_environment(os.environ)
+        return _merged(settings, variables) if ENVIRONMENT in sources else settings
 
     @classmethod
     @override

@@ -161,7 +161,7 @@ class SettingsSchema:
         flaws = dict.fromkeys(malformed, "is out of range or malformed")
         if complete:
             for name in missing - malformed:
-                flaws[name] = "is missing: it is empty" if name in values else "is missing"
+                flaws[name] = "is empty" if name in values else "is missing"
         _raise(self.sentence(name, flaw) for name, flaw in sorted(flaws.items()))
         defaults = {name: schema["default"] for name, schema in self._properties.items() if "default" in schema}
         return {**defaults, **{name: self._expanded(name, value) for name, value in settings.items()}}
@@ -185,9 +185,9 @@ class SettingsSchema:
         """Return a sentence about a setting's flaw, and one that describes the setting."""
         description = self._properties[name].get("description", name).rstrip(".")
         if not self.has_files:
-            return f"The setting {self._variable(name)} {flaw}. It is: {description}."
+            return f"The setting {self._variable(name)} {flaw}. Description: {description}."
         variable = f" (variable {self._variable(name)})" if self.prefix else ""
-        return f"The setting '{name}' {flaw}. It is: {description}{variable}."
+        return f"The setting '{name}' {flaw}. Description: {description}{variable}."
 
     def _expanded(self, name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
         if self._properties[name].get("format") != "path" or not value.startswith("~"):

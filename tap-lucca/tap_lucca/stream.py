@@ -130,7 +130,7 @@ class LuccaStream(Stream, ABC):
         read = self._tap.client.get(
             self.path,
             self.url_params(page, projection),
-            what=f"Reading '{self.name}' from row {page.offset} on",
+            what=f"Reading '{self.name}' from row {page.offset}",
             right=self.right,
             read=self.read_answer,
         )

@@ -106,7 +106,7 @@ class TapLucca(StrictPlugin, LuccaTap):
         if value != CliTestOptionValue.All.value:
             super().cb_test(ctx, param, value)
             return
-        tap = cls(config=ctx.params["config"].config)
+        tap = cls.for_check(ctx.params["config"].config)
         _ = tap.client
         tap.run_connection_test()
         readable = " and ".join(name.replace("_", " ") for name in tap.streams)

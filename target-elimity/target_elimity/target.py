@@ -66,7 +66,7 @@ class TargetElimity(StrictPlugin, Target):
     ) -> None:
         super(Target, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
-        target = cls(config=config.config)
+        target = cls.for_check(config.config) if check else cls(config=config.config)
         with closing(target.agent):
             if check:
                 for finding in target.agent.check():

@@ -177,7 +177,7 @@ SCENARIOS = {
         )
     },
     "Lucca down": Scenario(
-        "Reading 'users' from row 0 on failed after retrying for up to 2 seconds: Lucca answers 503",
+        "Reading 'users' from row 0 failed after retrying for up to 2 seconds: Lucca answers 503",
         imported=False,
         lucca=_always(503, USERS),
         tap=IMPATIENT,

@@ -207,3 +207,15 @@ main()
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=PATIENCE, check=False)
     assert ended.returncode == -signal.SIGINT
     assert ended.stderr == b""
+
+
+@pytest.mark.parametrize("program", ["tap-lucca", "target-elimity"])
+def test_a_misspelled_variable_is_refused_although_the_settings_come_from_a_file(program: str, tmp_path: Path) -> None:
+    """Meltano passes the settings in a file. A variable that it doesn't know would be ignored silently."""
+    file = tmp_path / "settings.json"
+    file.write_text("{}")
+    variable = f"{program.upper().replace('-', '_')}_MAX_RETRY_SECOND"
+    found = run(program, "--config", file, env={variable: "5"})
+    assert found.exit_code == 1
+    assert variable in found.log
+    assert f"{variable}S" in found.log
