@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import fields
@@ -9,7 +10,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -29,7 +30,6 @@ from target_elimity.snapshot import write_compressed, write_json
 from target_elimity.source import Source
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Iterator, Mapping, Sequence
 
     from target_elimity.employees import Employee
@@ -110,7 +110,7 @@ class Agent:
             self._preview.add_previous({"id": each.id, "name": each.name, **each.values} for each in held)
         deque(held, maxlen=0)
         if self._insights:
-            self._log("info", f"Import from Lucca started (target-elimity {version('target-elimity')}).")
+            self._log(f"Import from Lucca started (target-elimity {version('target-elimity')}).")
 
     def state_received(self, state: dict[str, Any]) -> None:
         """Store the tap's state. It is emitted once the import was accepted.
@@ -144,13 +144,14 @@ class Agent:
             write(self._employees(rules), snapshot)
             previous = self._remembered
             if nothing_compared := self._guard.nothing_compared(previous):
-                self._log("info", nothing_compared)
+                self._log(nothing_compared)
             refused = list(self._guard.objections(self.incoming, previous))
             warnings = list(self._guard.warnings(self.incoming, previous))
             reasons = " ".join(objection.reason for objection in refused)
             if self._preview and not self._insights:  # before the refusal, because the report shows it
                 self._preview.write(snapshot, Verdict(self.incoming.summary, reasons, warnings, now))
             if refused:
+                self._log_warnings(warnings)  # they may explain the loss
                 raise ImportRefusedError(f"{reasons} {self._what_to_do(refused)}")
             if self._insights:
                 self._uploading = True
@@ -219,23 +220,26 @@ class Agent:
     def _log_outcome(self, warnings: Sequence[str]) -> None:
         summary = self.incoming.summary
         if self._insights:
-            self._log("info", f"Import complete. {summary}.")
+            self._log(f"Import complete. {summary}.")
         elif self._preview:
-            self._log("info", f"Dry run: nothing was uploaded. {summary}. Open {self._preview.report_path}.")
+            self._log(f"Dry run: nothing was uploaded. {summary}. Open {self._preview.report_path}.")
         counts = self._preview and self._preview.change_counts
         comparison = self._guard.comparison
         if comparison and comparison.held:
             moved = f", {counts.moved} moved" if counts else ""
-            self._log("info", f"Compared with what the source held: {comparison}{moved}.")
+            self._log(f"Compared with what the source held: {comparison}{moved}.")
         elif counts and not comparison:
-            self._log("info", f"Since the previous snapshot: {counts}.")
-        for warning in warnings:
-            self._log("info", f"Warning: {warning}")
+            self._log(f"Since the previous snapshot: {counts}.")
+        self._log_warnings(warnings)
 
-    def _log(self, level: Literal["info", "alert"], message: str) -> None:
-        self._logger.info(message)
+    def _log_warnings(self, warnings: Sequence[str]) -> None:
+        for warning in warnings:
+            self._log(f"Warning: {warning}", logging.WARNING)
+
+    def _log(self, message: str, level: int = logging.INFO) -> None:
+        self._logger.log(level, message)
         if self._insights:
-            self._insights.log(level, message)
+            self._insights.log("info", message)
 
     def _check_data_model(self, insights: Insights) -> None:
         found = differences(insights.data_model())

@@ -87,7 +87,7 @@ class Completion:
         if mark is None or rows_at_mark != rows:
             return (
                 f"The stream '{stream}' is incomplete: {rows} records arrived, but the tap did not mark it complete "
-                "after the last one. The log of the tap says why it stopped."
+                "after the last one. If the tap stopped, its own log says why."
             )
         if rows > mark.records:
             return (

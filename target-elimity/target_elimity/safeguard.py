@@ -59,8 +59,8 @@ def rights_lost(remembered: Collection[str], hidden: Iterable[str]) -> Iterator[
     """
     if lost := [field for field in hidden if field in remembered]:
         yield Objection(
-            f"Lucca no longer shows {', '.join(lost)} to the API key, which the last import had. Give the key's role "
-            "the right to see them, or deselect them in the tap's catalog."
+            f"Lucca no longer shows {', '.join(lost)} to the API key, but did so for the last import. Give the key's "
+            "role the right to see them, or deselect them in the tap's catalog."
         )
 
 
