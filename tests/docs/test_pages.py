@@ -46,7 +46,9 @@ def project(sandbox: Sandbox) -> Path:
 def test_readme(project: Path) -> None:
     """The demo runs as shown, and the quick start is what the setup guide explains."""
     (demo,) = run_page("README.md", project, {})
-    assert "Entities in the last one:      250" in demo.stdout
+    (sample,) = re.findall(r"^```text\n(… .*?)^```$", text_of("README.md", "Try it"), re.DOTALL | re.MULTILINE)
+    printed = demo.stdout + demo.log
+    assert [line for line in sample.splitlines() if line.removeprefix("… ").strip(" …") not in printed] == []
     quick_start = re.findall(r"^```text\n(.*?)^```$", text_of("README.md", "Quick start"), re.DOTALL | re.MULTILINE)
     explained = "".join(commands(SETUP)).splitlines()
     assert [line for block in quick_start for line in block.splitlines() if line and line not in explained] == []
@@ -58,13 +60,25 @@ def test_setup(sandbox: Sandbox, project: Path) -> None:
     values = "".join(f"{name}={value}\n" for name, value in variables.items())
     (project / ".env").write_text(values)
     *_, dry_run, first = run_page(
-        SETUP, project, {}, {"cp .env.example .env\n": "", "https://$TAP_LUCCA_HOST": "$TAP_LUCCA_HOST"}
+        SETUP, project, {}, {"cp .env.example .env\n": "", "https://${TAP_LUCCA_HOST#https://}": "$TAP_LUCCA_HOST"}
     )
     assert (project / "output" / "report.html").exists()
     assert dry_run.log != first.log
     assert len(sandbox.elimity.snapshots) == 1
     example = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
     assert re.findall(r"^\| `(TA\w+)` \|", text_of(SETUP), re.MULTILINE) == example
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", ["TAP_LUCCA_API_KEY", "TARGET_ELIMITY_SOURCE_TOKEN"])
+def test_cron_mails_why_an_import_failed(sandbox: Sandbox, project: Path, wrong: str) -> None:
+    """The line for cron prints the errors of a failed import, and nothing of Meltano's own tracebacks."""
+    values = "".join(f"{name}={value}\n" for name, value in {**settings(sandbox), wrong: "wrong"}.items())
+    (project / ".env").write_text(values)
+    (line,) = re.findall(r"^[0-9]+ [0-9]+ \* \* \*  (.*)$", text_of(SETUP), re.MULTILINE)
+    mail = shell(line.replace("/srv/lucca-elimity", str(project)), project, {})
+    assert wrong.partition("_")[2].partition("_")[2].lower() in mail.stdout  # the name of the setting
+    assert "Traceback" not in mail.stdout
 
 
 @pytest.mark.slow
