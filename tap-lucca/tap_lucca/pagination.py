@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = dict[str, object]
 
+LARGEST_ID = 2**63 - 1
 MAXIMUM_PAGE_SIZE = 1000
 MAXIMUM_ATTEMPTS = 5  # for requests in a row that return nothing new, and for passes of a walk
 MINIMUM_PAGE_SIZE = 10  # if Lucca times out (5 seconds) on this few rows, a smaller page doesn't help
@@ -157,7 +158,9 @@ class OverlappingWalk(Walk):
         elif end < total and (end > self._furthest or end - 1 <= asked.offset):
             self._count_attempt(f"Lucca counts {total} rows, but after {len(self.read)} its pages bring nothing new")
         self._furthest = max(self._furthest, end)
-        if end < total:
+        if end > total and ids:
+            self._count_attempt(f"Lucca counts {total} rows but returned more")  # it may have counted just before
+        elif end < total or len(ids) == asked.limit:  # behind a full page, there may be rows that it didn't count
             self._move_on(asked, end)
         elif len(self.read) >= total:
             self.finished = True
@@ -224,26 +227,30 @@ class BackwardWalk(Walk):
 
     @override
     def take(self, ids: Sequence[int], total: int) -> set[int]:
-        offset = self.next_slice.offset
+        offset, is_first = self.next_slice.offset, self._frontier is None
         end = offset + len(ids)
         new = self.read.add(ids)
         frontier = total if self._frontier is None else self._frontier
         unread = ids[: frontier - offset]
-        proven = end >= total or (bool(unread) and max(unread) < self._lowest)
+        # Behind a full page, there may be rows that Lucca didn't count.
+        is_last = len(ids) < self.limit and (end == total or (not ids and end > total))
+        proven = is_last or (bool(unread) and max(unread) < self._lowest)
         if end < min(frontier, total) and ids:
             self.limit = min(self.limit, len(ids))  # as above: the server caps its pages
         elif proven and (offset > 0 or len(self.read) >= total):
             frontier = offset
-            self._lowest = min(unread, default=-1)
+            self._lowest = min(unread, default=LARGEST_ID)
             self.finished = offset == 0
-        else:
+        elif not is_first or end != total:
             self.fallback = OverlappingPagesWalk(self.limit)
+        if is_first and frontier and frontier % self.limit == 0:
+            frontier += 1  # begins with the page behind the last one, which must be empty
         self._frontier = frontier
         return new
 
 
 def _id(row: Row) -> int:
     identifier = row.get("id")
-    if type(identifier) is not int or not 0 <= identifier < 2**63:
+    if type(identifier) is not int or not 0 <= identifier <= LARGEST_ID:
         raise UnstableCollectionError("Lucca returned a row without a usable id")
     return identifier
