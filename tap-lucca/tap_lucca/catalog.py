@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
@@ -56,7 +56,7 @@ class _Catalog(msgspec.Struct):
 class _Bookmark(msgspec.Struct):
     """The part of a bookmark that the SDK reads. Other keys stay as they are."""
 
-    partitions: list[dict[str, Any]] = []
+    partitions: Annotated[list[Any], msgspec.Meta(max_length=0)] = []  # the streams have none
     progress_markers: dict[str, Any] | None = None
     replication_key: str | None = None
 
@@ -73,6 +73,10 @@ def checked_catalog(catalog: Any) -> Any:  # noqa: ANN401 - a Catalog of the SDK
     """
     if type(catalog) is dict:
         _check(catalog, _Catalog, "catalog")
+        if any(entry.get("stream") not in {None, entry["tap_stream_id"]} for entry in catalog["streams"]):
+            raise ConnectorError(
+                "The catalog gives a stream another name than its id: use '__alias__' in 'stream_maps' instead."
+            )
         _copy_replication(catalog)
     return catalog
 

@@ -31,6 +31,8 @@ class Projection:
             selection: Whether the catalog selects a breadcrumb.
             breadcrumb: The breadcrumb of the object.
         """
+        self.schema = {**offered, "properties": {}}
+        """The catalog's schema of the selected fields."""
         self._inner: dict[str, Projection] = {}
         self._names: dict[str, None] = {}
         left = offered.get("properties") or {}
@@ -39,13 +41,15 @@ class Projection:
             if name not in left or not selection[path]:
                 continue
             field_offered = left[name]
-            field, field_offered = (part.get("items", part) for part in (field, field_offered))  # noqa: PLW2901
-            if "properties" in field:
-                inner = Projection(field, field_offered, selection, path)
+            embedded, embedded_offered = (part.get("items", part) for part in (field, field_offered))
+            if "properties" in embedded:
+                inner = Projection(embedded, embedded_offered, selection, path)
                 if not inner._names:  # `department[]` isn't a valid field
                     continue
                 self._inner[name] = inner
+                field_offered = {**field_offered, "items": inner.schema} if "items" in field_offered else inner.schema
             self._names[name] = None
+            self.schema["properties"][name] = field_offered
         self._spelling = {name.lower(): name for name in self._names}
 
     def has(self, name: str) -> bool:

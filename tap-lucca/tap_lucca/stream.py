@@ -92,12 +92,17 @@ class LuccaStream(Stream, ABC):
         if method == REPLICATION_FULL_TABLE or not self.selected:
             self.replication_key = None  # with a key, the SDK would declare the stream incremental
             return
-        is_selected = Projection(self.schema, self.effective_schema, self.mask).has(key or "")
+        is_selected = self.projection.has(key or "")
         check_replication(self.name, method, key, self.valid_replication_keys, is_selected=is_selected)
+
+    @property
+    def projection(self) -> Projection:
+        """The selected fields."""
+        return Projection(self.schema, self.effective_schema, self.mask)
 
     @override
     def get_records(self, context: Context | None) -> Iterable[Row]:
-        projection = Projection(self.schema, self.effective_schema, self.mask)
+        projection = self.projection
         paginator = self.paginator = Paginator(self.walk(self.config["page_size"]))
         while not paginator.finished:
             rows = self._next_rows(paginator, projection)
@@ -157,25 +162,31 @@ class LuccaStream(Stream, ABC):
             mapped = self._mapped(record, stream_map)
             if mapped is not None:
                 message = RecordMessage(stream_map.stream_alias, mapped, time_extracted=self._extracted)
-                self._tap.write_message(message)
+                try:
+                    self._tap.write_message(message)
+                except UnicodeEncodeError as error:
+                    raise self._map_error(record, error) from None
         self.state_manager.is_flushed = False
 
     def _mapped(self, record: Row, stream_map: StreamMap) -> Row | None:
         try:
             mapped: Row | None = stream_map.transform(record)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             if not self.config.get("stream_maps"):
                 raise
-            raise ConnectorError(
-                f"An expression in 'stream_maps' fails on the record {record['id']} of '{self.name}' "
-                f"({type(error).__name__}): does it allow for values that are null?"
-            ) from None
+            raise self._map_error(record, error) from None
         if mapped is not None and stream_map.flattening_enabled:
             # The SDK keeps the name of a null object, which the flattened schema doesn't have:
             # https://github.com/meltano/sdk/issues/2178 (the fix there only silenced the warning of targets).
             names = stream_map.transformed_schema["properties"]
             mapped = {name: value for name, value in mapped.items() if value is not None or name in names}
         return mapped
+
+    def _map_error(self, record: Row, error: Exception) -> ConnectorError:
+        return ConnectorError(
+            f"An expression in 'stream_maps' fails on the record {record['id']} of '{self.name}' "
+            f"({type(error).__name__}): does it allow for values that are null?"
+        )
 
     @override
     def log(self, message: str, *args: object, level: int = logging.INFO, **kwargs: Any) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import click
-from lucca_elimity_kit.plugin import StrictPlugin
+from lucca_elimity_kit.errors import ConnectorError
+from lucca_elimity_kit.plugin import UNUSABLE_MAPS, StrictPlugin
 from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.settings import read_file
 from lucca_elimity_kit.tls import load_tls
@@ -24,7 +25,7 @@ from typing_extensions import override
 from tap_lucca.catalog import checked_catalog, checked_state
 from tap_lucca.client import LuccaClient, new_session
 from tap_lucca.settings import SCHEMA, flaws, instance_url
-from tap_lucca.stream import COMPLETION, LuccaTap
+from tap_lucca.stream import COMPLETION, LuccaStream, LuccaTap
 from tap_lucca.streams import UsersStream, WorkContractsStream
 
 if TYPE_CHECKING:
@@ -65,7 +66,10 @@ class TapLucca(StrictPlugin, LuccaTap):
     config_jsonschema: ClassVar[dict[str, Any]] = SCHEMA
 
     def __init__(self, *, catalog: Any = None, state: Any = None, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
-        super().__init__(catalog=checked_catalog(catalog), state=checked_state(state), **kwargs)
+        try:
+            super().__init__(catalog=checked_catalog(catalog), state=checked_state(state), **kwargs)
+        except RecursionError:
+            raise ConnectorError("The catalog is nested too deeply. Use one that the tap wrote.") from None
 
     @classmethod
     @override
@@ -142,6 +146,25 @@ class TapLucca(StrictPlugin, LuccaTap):
     @override
     def discover_streams(self) -> Sequence[Stream]:
         return [UsersStream(self), WorkContractsStream(self)]
+
+    @override
+    def setup_mapper(self) -> None:
+        """Announce exactly the fields that are emitted.
+
+        The SDK (0.54) announces an object although none of its fields is selected, and all fields of objects in lists.
+
+        Raises:
+            ConnectorError: The setting 'stream_maps' doesn't fit the streams.
+        """
+        try:
+            super().setup_mapper()
+            for name, stream in self.streams.items():
+                schema = cast("LuccaStream", stream).projection.schema
+                self.mapper.register_raw_stream_schema(name, schema, stream.primary_keys)
+        except (AttributeError, ValueError) as error:
+            if not self.config.get("stream_maps"):
+                raise
+            raise ConnectorError(UNUSABLE_MAPS) from error
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:

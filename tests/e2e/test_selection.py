@@ -82,3 +82,24 @@ def test_what_is_deselected_in_meltano(sandbox: Sandbox) -> None:
     assert_all_arrived_but(sandbox, MAIL_AND_MANAGER)
     assert "mail" not in requested_fields(sandbox)
     assert "manager" not in requested_fields(sandbox)
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [("department", {"department", "departmentCode"}), ("habilitedRoles", {"secondaryRoles"})],
+)
+def test_an_object_whose_properties_are_all_deselected(sandbox: Sandbox, name: str, attributes: set[str]) -> None:
+    """The tap doesn't announce the object. So the target doesn't take it for a right that the key lost."""
+    _, first = sandbox.pipeline()
+    catalog = json.loads(deselect(sandbox).read_text())
+    for embedded in ("id", "name", "code"):
+        breadcrumb = ["properties", name, "properties", embedded]
+        entries = catalog["streams"][0]["metadata"]
+        entries[:] = [entry for entry in entries if entry["breadcrumb"] != breadcrumb]
+        entries.append({"breadcrumb": breadcrumb, "metadata": {"selected": False}})
+    state = sandbox.file("state.json", first.messages[-1])
+    tap, target = sandbox.pipeline("--catalog", sandbox.file("catalog.json", catalog), "--state", state)
+    schema = next(message["schema"] for message in tap.messages if message["type"] == "SCHEMA")
+    assert name not in schema["properties"]
+    assert target.exit_code == 0, target.log
+    assert_all_arrived_but(sandbox, attributes)

@@ -167,3 +167,26 @@ def test_maps_see_absent_objects_where_they_are_flattened(sandbox: Sandbox) -> N
     assert None in names.values()
     assert {user["id"]: user.get("departmentName") for user in tap.records("users")} == names
     assert all("department" not in user for user in tap.records("users"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"stream_maps": {"users": {"__alias__": None}}},
+        {"stream_maps": {"users": {"mail": "1" + "+1" * 600}}},
+        {"stream_maps": {"users": {"mail": r"'\ud83d'"}}},
+        {"stream_maps": {"users": {"department__name": "name"}}, "flattening_enabled": True, "flattening_max_depth": 2},
+    ],
+    ids=["no alias", "too long", "half a surrogate pair", "a name that flattening takes"],
+)
+def test_maps_that_cannot_be_used_are_refused_in_one_sentence(
+    sandbox: Sandbox, everything: Run, settings: dict[str, Any]
+) -> None:
+    """Both programs name the setting or the record, without a traceback, and nothing is imported."""
+    sandbox.tap_settings = settings
+    sandbox.target_settings = {"stream_maps": settings["stream_maps"]}
+    for run in (sandbox.tap(), *([] if "flattening_enabled" in settings else [sandbox.target(everything.stdout)])):
+        assert run.exit_code == 1
+        assert "'stream_maps'" in run.log or "record" in run.log
+        assert "Traceback" not in run.log
+    assert sandbox.elimity.snapshots == []

@@ -269,13 +269,34 @@ def test_a_configuration_file_that_is_none(sandbox: Sandbox, content: str) -> No
 
 @pytest.mark.parametrize("option", ["--state", "--catalog"])
 @pytest.mark.parametrize(
-    "content", [{"bookmarks": None, "streams": None}, {"bookmarks": {"users": []}, "streams": [{}]}]
+    "content",
+    [
+        {"bookmarks": None, "streams": None},
+        {"bookmarks": {"users": []}, "streams": [{}]},
+        {"bookmarks": {"users": {"partitions": [{}]}}},
+    ],
 )
 def test_a_file_of_another_form(sandbox: Sandbox, option: str, content: dict[str, Any]) -> None:
     """The tap refuses JSON that isn't a state or a catalog with one message."""
     tap = sandbox.tap(option, sandbox.file("odd.json", content))
     assert tap.exit_code == 1
     assert "not of the form that Singer gives it" in tap.log
+    assert "Traceback" not in tap.log
+
+
+@pytest.mark.parametrize("flaw", ["another name", "depth"])
+def test_a_catalog_that_the_tap_did_not_write(sandbox: Sandbox, flaw: str) -> None:
+    """The tap refuses a stream under another name and endless nesting with one message."""
+    catalog = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
+    if flaw == "depth":
+        inner = catalog["streams"][0]["schema"]
+        for _ in range(400):
+            inner = inner["properties"].setdefault("inner", {"type": "object", "properties": {}})
+    else:
+        catalog["streams"][0]["stream"] = "people"
+    tap = sandbox.tap("--catalog", sandbox.file("catalog.json", catalog))
+    assert tap.exit_code == 1
+    assert "The catalog" in tap.log
     assert "Traceback" not in tap.log
 
 
