@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "ENV"
 CHECK_RETRY_SECONDS = 10
+UNUSABLE_MAPS = "The setting 'stream_maps' can't be used with these streams: check its names and expressions."
 
 
 class StrictPlugin(PluginBase):
@@ -139,6 +140,8 @@ class StrictPlugin(PluginBase):
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Exit at once with an error. The SDK would report success: https://github.com/meltano/sdk/pull/2620."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the end of the run must not be interrupted
+            signal.signal(number, signal.SIG_IGN)
         self.logger.warning("Interrupted by signal %d before the end.", signum)
         sys.exit(128 + signum)
 
@@ -148,7 +151,7 @@ def as_connector_error(error: SingerSDKError) -> ConnectorError:
     if isinstance(error, ConnectorError):
         return error
     if isinstance(error, MappingError):  # quotes the expression
-        return ConnectorError("The setting 'stream_maps' can't be used with these streams: check its expressions.")
+        return ConnectorError(UNUSABLE_MAPS)
     return ConnectorError(str(error))
 
 

@@ -6,6 +6,7 @@ import atexit
 import logging
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,5 +62,7 @@ class Progress:
 
     @staticmethod
     def _write(text: str) -> None:
-        sys.stderr.write(text)
-        sys.stderr.flush()
+        # The terminal may be closed, or a signal handler may interrupt a write. Neither may end an import.
+        with suppress(OSError, RuntimeError):
+            sys.stderr.write(text)
+            sys.stderr.flush()

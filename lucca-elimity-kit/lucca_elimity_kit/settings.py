@@ -88,9 +88,7 @@ def read_file(path: str | PurePath, what: str = "file of settings") -> dict[str,
         reason = "was not found" if isinstance(error, FileNotFoundError) else "can't be read"
         raise SettingsError(f"The {what} {reason}. Check its path and permissions.") from None
     try:
-        content = content.removeprefix(b"\xef\xbb\xbf")
-        values = msgspec.json.decode(content)
-        json.loads(content, object_pairs_hook=_refuse_repetition)
+        values = _decode_json(content.removeprefix(b"\xef\xbb\xbf"))
     except _RepeatedNameError:
         raise SettingsError(f"The {what} holds a name twice. Remove one of the two.") from None
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -221,6 +219,12 @@ class SettingsSchema:
         )
 
 
+def _decode_json(content: str | bytes) -> object:
+    values = msgspec.json.decode(content)
+    json.loads(content, object_pairs_hook=_refuse_repetition)  # msgspec would take the last one
+    return values
+
+
 def _refuse_repetition(pairs: list[tuple[str, object]]) -> None:
     if len(dict(pairs)) < len(pairs):
         raise _RepeatedNameError
@@ -275,8 +279,8 @@ def _convert_text(text: str, kinds: list[str]) -> object:
             raise _MalformedError
         return int(text)
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return _decode_json(text)
+    except (_RepeatedNameError, msgspec.DecodeError, ValueError, RecursionError):
         raise _MalformedError from None
 
 

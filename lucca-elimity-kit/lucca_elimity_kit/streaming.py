@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CHUNK = 64 * 1024
 # The most characters that one value may have.
-LONGEST_VALUE = 512 * 1024
+LONGEST_VALUE = 16 * 1024 * 1024
 
 _AFTER_A_VALUE = frozenset(",:]} \t\n\r")
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -124,15 +124,20 @@ class JsonStream:
             self._read()
 
     def _read(self) -> None:
-        left = self._text[self._position :]
-        if self._ended or len(left) > LONGEST_VALUE:
+        """Read about as much as is left, so that a long value is not parsed from its start for each chunk."""
+        text = [self._text[self._position :]]
+        if self._ended or len(text[0]) > LONGEST_VALUE:
             raise MalformedJsonError
-        chunk = self._file.read(CHUNK)
-        self._ended = not chunk
-        try:
-            self._text = left + self._decode(chunk, self._ended)
-        except UnicodeDecodeError:
-            raise MalformedJsonError from None
+        size = 0
+        while not self._ended and size <= len(text[0]):
+            chunk = self._file.read(CHUNK)
+            self._ended = not chunk
+            try:
+                text.append(self._decode(chunk, self._ended))
+            except UnicodeDecodeError:
+                raise MalformedJsonError from None
+            size += len(text[-1])
+        self._text = "".join(text)
         self._position = 0
 
 

@@ -75,14 +75,15 @@ class Guard:
         """
         if previous:
             yield from rights_lost(previous.fields, incoming.hidden_fields)
-        if self.comparison and self.comparison.held:
+        if self.comparison:
             yield from self.comparison.objections(self._limits, incoming.deselected)
-        elif self.comparison and previous and previous.employees >= SMALLEST_GUARDED_IMPORT:
-            yield Objection(
-                f"The source holds no employees, but the last import brought {previous.employees}: the owner of the "
-                f"API token may not see them, or somebody emptied the source. {WITHOUT_COMPARISON}"
-            )
-        elif previous and not self.comparison:
+            if previous and self.comparison.held < SMALLEST_GUARDED_IMPORT <= previous.employees:
+                yield Objection(
+                    f"The source holds {self.comparison.held or 'no'} employees, but the last import brought "
+                    f"{previous.employees}: the owner of the API token may not see them, or somebody emptied the "
+                    f"source. {WITHOUT_COMPARISON}"
+                )
+        elif previous:
             yield from objections(previous, incoming.memory, self._limits, incoming.deselected)
 
     def nothing_compared(self, previous: Memory | None) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 import msgspec
-from lucca_elimity_kit.plugin import StrictPlugin, as_connector_error
+from lucca_elimity_kit.errors import ConnectorError
+from lucca_elimity_kit.plugin import UNUSABLE_MAPS, StrictPlugin, as_connector_error
 from singer_sdk import Target
 from singer_sdk.exceptions import MapExpressionError, SingerSDKError
 from singer_sdk.helpers.capabilities import PluginCapabilities
@@ -103,6 +104,10 @@ class TargetElimity(StrictPlugin, Target):
             raise InvalidMessageError("The schema of a SCHEMA message is nested too deeply.") from None
         except SingerSDKError as error:
             raise as_connector_error(error) from None
+        except (AttributeError, ValueError) as error:
+            if not self.config.get("stream_maps"):
+                raise
+            raise ConnectorError(UNUSABLE_MAPS) from error
         for stream_map in self.mapper.stream_maps[message.stream]:
             if stream_map.stream_alias in RECORD_TYPES:
                 self.agent.incoming.schema_received(stream_map.stream_alias, stream_map.transformed_schema)
@@ -180,7 +185,15 @@ def _transformed(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any
         return record
     try:
         return stream_map.transform(record.copy())
-    except (ArithmeticError, AttributeError, LookupError, MapExpressionError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MapExpressionError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         # The error's text may quote the value on which the expression failed.
         raise UnusableStreamError(
             f"An expression in 'stream_maps' fails on a record of the stream '{stream_map.stream_alias}' "

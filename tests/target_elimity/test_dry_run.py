@@ -232,6 +232,18 @@ def test_what_cannot_be_written_leaves_the_folder_as_it_was(sandbox: Sandbox) ->
     assert contents(folder) == before
 
 
+def test_a_link_in_the_folder_is_not_written_through(sandbox: Sandbox) -> None:
+    """Somebody may have put a link in place of a file that is not complete yet."""
+    folder = sandbox.folder / "output"
+    folder.mkdir()
+    precious = sandbox.folder / "precious"
+    precious.write_text("precious")
+    (folder / "snapshot.json.partial").symlink_to(precious)
+    dry_run(sandbox)
+    assert precious.read_text() == "precious"
+    assert not (folder / "snapshot.json").is_symlink()
+
+
 @pytest.mark.parametrize("path", ["file/output", "file", "{too long}"])
 def test_a_folder_that_cannot_be_written_is_told_before_the_first_record(sandbox: Sandbox, path: str) -> None:
     """The target fails before it reads its input, names the setting and leaves the existing file alone."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
 import subprocess
 from typing import TYPE_CHECKING
 
 from lucca_elimity_kit.progress import EMPTY_LINE
 
+from sandbox.faults import Fault
 from tests.harness import PATIENCE, SCRIPTS, on_a_terminal
 
 if TYPE_CHECKING:
@@ -56,3 +59,25 @@ def test_a_short_run_tells_nothing(sandbox: Sandbox) -> None:
     _, target = sandbox.pipeline()
     assert "received:" not in target.log
     assert " of 250" not in target.log
+
+
+def test_a_terminal_that_is_closed_stops_no_import(sandbox: Sandbox) -> None:
+    """The target's lines can't be written any more. The import goes on, and its outcome reaches STATE."""
+    screen, terminal = pty.openpty()
+    messages = sandbox.folder / "messages"
+    messages.write_text(sandbox.tap().stdout)
+    config = sandbox.file("target.json", sandbox.target_config)
+    sandbox.elimity.faults.add(Fault("/api/sources", "hang", seconds=0.5))
+    with (
+        messages.open("rb") as stdin,
+        subprocess.Popen(
+            [SCRIPTS / "target-elimity", "--config", config], stdin=stdin, stdout=subprocess.PIPE, stderr=terminal
+        ) as target,
+    ):
+        os.close(terminal)
+        os.read(screen, 1)
+        os.close(screen)
+        state, _ = target.communicate(timeout=PATIENCE)
+    assert target.returncode == 0
+    assert b"completion" in state
+    assert any("Import complete" in log.message for log in sandbox.elimity.connector_logs)

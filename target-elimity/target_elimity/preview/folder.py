@@ -20,7 +20,7 @@ SNAPSHOT, REPORT, CSV, CHANGES = "snapshot.json", "report.html", "employees.csv"
 
 
 def prepare_folder(folder: Path) -> None:
-    """Create the folder with access for its owner only, unless it exists, and check that files can be written there.
+    """Create the folder with access for its owner only, unless it exists. Check that files can be written there.
 
     Raises:
         SettingsError: They can't.
@@ -28,6 +28,8 @@ def prepare_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         TemporaryFile(dir=folder).close()
+        if any((folder / name).is_dir() for name in (SNAPSHOT, REPORT, CSV, CHANGES)):
+            raise IsADirectoryError
     except (OSError, ValueError):
         raise SettingsError(
             "The setting 'output_path' names a folder that can't be created or written. Check its path and permissions."
@@ -56,7 +58,8 @@ def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
     partial = {name: folder / f"{name}.partial" for name in writers}
     try:
         for name, write in writers.items():
-            with partial[name].open("wb") as file:
+            partial[name].unlink(missing_ok=True)
+            with partial[name].open("xb") as file:  # it must not write through somebody's link
                 write(file)
         for name in writers:
             partial[name].replace(folder / name)
