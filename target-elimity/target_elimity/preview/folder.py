@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
 
 from lucca_elimity_kit.errors import SettingsError
@@ -19,28 +19,29 @@ if TYPE_CHECKING:
 SNAPSHOT, REPORT, CSV, CHANGES = "snapshot.json", "report.html", "employees.csv", "changes.json"
 
 
-def prepare_folder(folder: Path) -> None:
-    """Create the folder with access for its owner only, unless it exists. Check that files can be written there.
+def check_folder(folder: Path) -> None:
+    """Check that the files of a dry run can be written into the folder, or that it can be created.
 
     Raises:
         SettingsError: They can't.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        TemporaryFile(dir=folder).close()
-        if any((folder / name).is_dir() for name in (SNAPSHOT, REPORT, CSV, CHANGES)):
-            raise IsADirectoryError
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+        is_usable = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+        is_usable &= not any((folder / name).is_dir() for name in (SNAPSHOT, REPORT, CSV, CHANGES))
     except (OSError, ValueError):
+        is_usable = False
+    if not is_usable:
         raise SettingsError(
             "The setting 'output_path' names a folder that can't be created or written. Check its path and permissions."
-        ) from None
+        )
 
 
 def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
     """Write the files of a dry run. They replace those of an earlier one once all are written.
 
     Args:
-        folder: The folder, which exists.
+        folder: The folder. If it doesn't exist, it is created with access for its owner only.
         snapshot: The snapshot that an import would upload, as JSON.
         preview: The content of the other files.
 
@@ -55,6 +56,7 @@ def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
     }
     if changes := preview.changes:
         writers[CHANGES] = lambda file: write_changes(changes, file)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = {name: folder / f"{name}.partial" for name in writers}
     try:
         for name, write in writers.items():

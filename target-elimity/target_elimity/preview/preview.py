@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from target_elimity.preview.changes import Changes
-from target_elimity.preview.folder import REPORT, prepare_folder, write_folder
+from target_elimity.preview.folder import REPORT, check_folder, write_folder
 from target_elimity.preview.previous_snapshot import read_employees
 from target_elimity.preview.report import Content
 from target_elimity.preview.roster import Roster
@@ -48,7 +48,7 @@ class Preview:
             SettingsError: The folder can't be written, or the snapshot can't be read.
         """
         if self._folder:
-            prepare_folder(self._folder)
+            check_folder(self._folder)
         if self._previous_snapshot:
             self._roster.add_previous(read_employees(self._previous_snapshot))
 
