@@ -159,7 +159,7 @@ class SettingsSchema:
         flaws = dict.fromkeys(malformed, "is out of range or malformed")
         if complete:
             for name in missing - malformed:
-                flaws[name] = "is empty" if name in values else "is missing"
+                flaws[name] = "is missing: it is empty" if name in values else "is missing"
         _raise(self.sentence(name, flaw) for name, flaw in sorted(flaws.items()))
         defaults = {name: schema["default"] for name, schema in self._properties.items() if "default" in schema}
         return {**defaults, **{name: self._expanded(name, value) for name, value in settings.items()}}

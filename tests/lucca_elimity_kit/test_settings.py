@@ -110,7 +110,7 @@ def test_what_is_refused(name: str, value: Any) -> None:
 def test_empty_is_not_set(empty: str | None) -> None:
     """An empty value counts as missing: the default applies, or the error says that the setting is empty."""
     assert KINDS.parse(dict.fromkeys(KINDS.schema["properties"], empty)) == {"flag": True}
-    with pytest.raises(SettingsError, match=r"'host' is empty.*PROGRAM_HOST"):
+    with pytest.raises(SettingsError, match=r"'host' is missing: it is empty.*PROGRAM_HOST"):
         KINDS.parse({"api_key": SECRET, "host": empty})
     assert KINDS.parse({"api_key": SECRET}, complete=False) == {"flag": True, "api_key": SECRET}
 
