@@ -57,8 +57,8 @@ sys.exit(os.waitstatus_to_exitcode(status) != 0)
 """
 # Numbers of employees, and the bars for tap and target as multiples of their floors (None: no bars). The peak memory
 # for the largest company is compared with that for the one a quarter as large.
-SIZES: dict[int, tuple[float, float] | None] = {5_000: None, 20_000: (2.5, 2.5)}
-FULL_SIZES = {20_000: (2.5, 2.5), 50_000: None, 100_000: (2.0, 2.0), 200_000: None}
+SIZES: dict[int, tuple[float, float] | None] = {5_000: None, 20_000: (2.5, 3.0)}
+FULL_SIZES = {20_000: (2.5, 3.0), 50_000: None, 100_000: (2.0, 2.5), 200_000: None}
 
 
 @dataclass(frozen=True)
