@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 ENVIRONMENT = "ENV"
 CHECK_RETRY_SECONDS = 10
 UNUSABLE_MAPS = "The setting 'stream_maps' can't be used with these streams: check its names and expressions."
+# What an expression in 'stream_maps' may raise when it is applied to a record.
+EXPRESSION_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class StrictPlugin(PluginBase):
@@ -136,6 +139,22 @@ class StrictPlugin(PluginBase):
         except SingerSDKError as error:
             raise as_connector_error(error) from error
         return exit_code if isinstance(exit_code, int) else 0
+
+    @contextmanager
+    def building_stream_maps(self) -> Iterator[None]:
+        """Report a wrong 'stream_maps' in one sentence. The SDK (0.54) doesn't check all of it.
+
+        Raises:
+            ConnectorError: The setting doesn't fit the streams.
+        """
+        try:
+            yield
+        except SingerSDKError as error:
+            raise as_connector_error(error) from None
+        except (AttributeError, ValueError) as error:
+            if not self.config.get("stream_maps"):
+                raise
+            raise ConnectorError(UNUSABLE_MAPS) from error
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lucca_elimity_kit.decoding import decode
 from lucca_elimity_kit.errors import ConnectorError
+from lucca_elimity_kit.plugin import EXPRESSION_ERRORS
 from singer_sdk import Stream, Tap
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
@@ -171,7 +172,7 @@ class LuccaStream(Stream, ABC):
     def _mapped(self, record: Row, stream_map: StreamMap) -> Row | None:
         try:
             mapped: Row | None = stream_map.transform(record)
-        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        except EXPRESSION_ERRORS as error:
             if not self.config.get("stream_maps"):
                 raise
             raise self._map_error(record, error) from None

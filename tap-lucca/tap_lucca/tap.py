@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import click
 from lucca_elimity_kit.errors import ConnectorError
-from lucca_elimity_kit.plugin import UNUSABLE_MAPS, StrictPlugin
+from lucca_elimity_kit.plugin import StrictPlugin
 from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.settings import read_file
 from lucca_elimity_kit.tls import load_tls
@@ -156,15 +156,11 @@ class TapLucca(StrictPlugin, LuccaTap):
         Raises:
             ConnectorError: The setting 'stream_maps' doesn't fit the streams.
         """
-        try:
+        with self.building_stream_maps():
             super().setup_mapper()
             for name, stream in self.streams.items():
                 schema = cast("LuccaStream", stream).projection.schema
                 self.mapper.register_raw_stream_schema(name, schema, stream.primary_keys)
-        except (AttributeError, ValueError) as error:
-            if not self.config.get("stream_maps"):
-                raise
-            raise ConnectorError(UNUSABLE_MAPS) from error
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 import msgspec
-from lucca_elimity_kit.errors import ConnectorError
-from lucca_elimity_kit.plugin import UNUSABLE_MAPS, StrictPlugin, as_connector_error
+from lucca_elimity_kit.plugin import EXPRESSION_ERRORS, StrictPlugin
 from singer_sdk import Target
-from singer_sdk.exceptions import MapExpressionError, SingerSDKError
+from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper import SameRecordTransform
 from typing_extensions import override
@@ -99,15 +98,10 @@ class TargetElimity(StrictPlugin, Target):
                 "set its replication method to FULL_TABLE."
             )
         try:
-            self.mapper.register_raw_stream_schema(message.stream, message.schema, message.key_properties)
+            with self.building_stream_maps():
+                self.mapper.register_raw_stream_schema(message.stream, message.schema, message.key_properties)
         except RecursionError:
             raise InvalidMessageError("The schema of a SCHEMA message is nested too deeply.") from None
-        except SingerSDKError as error:
-            raise as_connector_error(error) from None
-        except (AttributeError, ValueError) as error:
-            if not self.config.get("stream_maps"):
-                raise
-            raise ConnectorError(UNUSABLE_MAPS) from error
         for stream_map in self.mapper.stream_maps[message.stream]:
             if stream_map.stream_alias in RECORD_TYPES:
                 self.agent.incoming.schema_received(stream_map.stream_alias, stream_map.transformed_schema)
@@ -185,15 +179,7 @@ def _transformed(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any
         return record
     try:
         return stream_map.transform(record.copy())
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        MapExpressionError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except (*EXPRESSION_ERRORS, MapExpressionError) as error:
         # The error's text may quote the value on which the expression failed.
         raise UnusableStreamError(
             f"An expression in 'stream_maps' fails on a record of the stream '{stream_map.stream_alias}' "
