@@ -129,7 +129,8 @@ class StrictPlugin(PluginBase):
             if (level := os.environ.get(variable)) and not isinstance(logging.getLevelName(level.upper()), int):
                 raise SettingsError(f"The variable {variable} is not a log level: use DEBUG, INFO, WARNING or ERROR.")
         quiet_libraries()
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # the terminal was closed; nohup makes it SIG_IGN
+        # If the terminal is closed, stop as on SIGTERM. Under nohup, the signal stays ignored.
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         try:
             exit_code = cls.cli(standalone_mode=False)
@@ -159,7 +160,7 @@ class StrictPlugin(PluginBase):
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Exit at once with an error. The SDK would report success: https://github.com/meltano/sdk/pull/2620."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the end of the run must not be interrupted
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a second signal must not interrupt the end
             signal.signal(number, signal.SIG_IGN)
         self.logger.warning("Interrupted by signal %d before the end.", signum)
         sys.exit(128 + signum)

@@ -124,7 +124,7 @@ class JsonStream:
             self._read()
 
     def _read(self) -> None:
-        """Read about as much as is left, so that a long value is not parsed from its start for each chunk."""
+        """Double what is left, because a value that is still incomplete is parsed again from its start."""
         text = [self._text[self._position :]]
         if self._ended or len(text[0]) > LONGEST_VALUE:
             raise MalformedJsonError

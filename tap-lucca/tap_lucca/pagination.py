@@ -159,8 +159,8 @@ class OverlappingWalk(Walk):
             self._count_attempt(f"Lucca counts {total} rows, but after {len(self.read)} its pages bring nothing new")
         self._furthest = max(self._furthest, end)
         if end > total and ids:
-            self._count_attempt(f"Lucca counts {total} rows but returned more")  # it may have counted just before
-        elif end < total or len(ids) == asked.limit:  # behind a full page, there may be rows that it didn't count
+            self._count_attempt(f"Lucca counts {total} rows but returned more")  # perhaps an older count
+        elif end < total or len(ids) == asked.limit:  # more rows may follow a full page
             self._move_on(asked, end)
         elif len(self.read) >= total:
             self.finished = True
@@ -232,7 +232,7 @@ class BackwardWalk(Walk):
         new = self.read.add(ids)
         frontier = total if self._frontier is None else self._frontier
         unread = ids[: frontier - offset]
-        # Behind a full page, there may be rows that Lucca didn't count.
+        # After a full page, more rows may follow than Lucca counted.
         is_last = len(ids) < self.limit and (end == total or (not ids and end > total))
         proven = is_last or (bool(unread) and max(unread) < self._lowest)
         if end < min(frontier, total) and ids:
@@ -244,7 +244,7 @@ class BackwardWalk(Walk):
         elif not is_first or end != total:
             self.fallback = OverlappingPagesWalk(self.limit)
         if is_first and frontier and frontier % self.limit == 0:
-            frontier += 1  # begins with the page behind the last one, which must be empty
+            frontier += 1  # the last page is full: first check that the page after it is empty
         self._frontier = frontier
         return new
 

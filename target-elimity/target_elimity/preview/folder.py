@@ -61,7 +61,7 @@ def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
     try:
         for name, write in writers.items():
             partial[name].unlink(missing_ok=True)
-            with partial[name].open("xb") as file:  # it must not write through somebody's link
+            with partial[name].open("xb") as file:  # fails on a symbolic link instead of following it
                 write(file)
         for name in writers:
             partial[name].replace(folder / name)
