@@ -5,8 +5,6 @@ process, start-up included, as the operating system accounts for it. Pairs run i
 of their ratios.
 """
 
-from __future__ import annotations
-
 import argparse
 import gc
 import json
@@ -16,15 +14,15 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from io import BytesIO
 from math import ceil
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import elimity_insights_client as vendor
 import requests
@@ -40,10 +38,6 @@ from sandbox.elimity import Elimity
 from sandbox.lucca import USERS, WORK_CONTRACTS, Lucca
 from sandbox.server import serve
 from tests.vendor import entity
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from datetime import date
 
 SCRIPTS = Path(sys.executable).parent
 PAIRS = 5

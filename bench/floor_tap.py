@@ -3,8 +3,6 @@
 It does only the necessary work, with the fastest libraries: no schema, no checks, no retries, no rate limit.
 """
 
-from __future__ import annotations
-
 import sys
 
 import msgspec

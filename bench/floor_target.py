@@ -3,8 +3,6 @@
 It does only the necessary work, with the fastest libraries: no validation, no completeness check, no bound on memory.
 """
 
-from __future__ import annotations
-
 import sys
 import zlib
 from pathlib import Path

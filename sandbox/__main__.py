@@ -1,7 +1,5 @@
 """Run the sandbox: `python -m sandbox [options] [-- COMMAND …]`."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import shlex

@@ -1,16 +1,10 @@
 """Summarizes what arrived in Elimity Insights. The summary is safe to print, whatever the names contain."""
 
-from __future__ import annotations
-
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from sandbox.elimity import values_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from sandbox.elimity import Elimity
+from sandbox.elimity import Elimity, values_of
 
 SAMPLES = 3
 WIDTH = 60

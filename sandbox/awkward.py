@@ -1,15 +1,10 @@
 """Awkward cases from real companies, and how each of them looks in Lucca."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.rows import Manager, Reference, User, WorkContract
+from sandbox.rows import Manager, Reference, User, WorkContract
 
 
 @dataclass(slots=True)

@@ -1,18 +1,13 @@
 """Generates a made-up company as Lucca holds it."""
 
-from __future__ import annotations
-
 import gc
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import permutations
 from random import Random
-from typing import TYPE_CHECKING
 
 from sandbox.awkward import CASES, SLOTS, Case, Person, as_manager
-
-if TYPE_CHECKING:
-    from sandbox.rows import Department, Embedded, Manager, Reference, User, WorkContract
+from sandbox.rows import Department, Embedded, Manager, Reference, User, WorkContract
 
 HOST = "https://lucca.example"
 FIRST_NAMES = ("Alice", "Bruno", "Claire", "David", "Emma", "Hugo", "Ines", "Jan", "Karim", "Lea", "Marie")

@@ -1,7 +1,5 @@
 """The data model of a source in Elimity Insights, in the format of its export file and its API."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal
 

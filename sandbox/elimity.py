@@ -1,34 +1,28 @@
 """A simulated Elimity Insights with one source, which agents can import into and read back."""
 
-from __future__ import annotations
-
 import base64
 import binascii
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotation
+from datetime import datetime
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.data_model import DataModel, load_data_model
 from sandbox.faults import CONTROL, FaultInjection, Faults, control_routes
 from sandbox.queries import Paging, Query, answer, parse_queries
 from sandbox.server import Dated, utc_now
 from sandbox.snapshot_rules import check_snapshot, inflate
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from starlette.requests import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
 
 NOTHING = b'{"entities":[],"relationships":[]}'
 # Another application's source, which the API token may see too.

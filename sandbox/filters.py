@@ -1,15 +1,12 @@
 """The filters for users in the v3 API."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, time
 from operator import le, lt
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from sandbox.projection import Field
+from sandbox.projection import Field
 
 Matches: TypeAlias = Callable[[Mapping[str, object]], bool]
 

@@ -1,7 +1,5 @@
 """A simulated Lucca: the users of its v3 API and the work contracts of its v4 API."""
 
-from __future__ import annotations
-
 import math
 import re
 import time
@@ -13,7 +11,7 @@ from datetime import date, datetime, timezone, tzinfo
 from hmac import compare_digest
 from random import Random
 from threading import RLock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.applications import Starlette
@@ -23,6 +21,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.company import Company, has_left
 from sandbox.faults import CONTROL, Fault, FaultInjection, Faults, control_routes
@@ -31,9 +30,6 @@ from sandbox.projection import DEFAULT, Field, Selection, parse_fields, projecto
 from sandbox.rate_limit import RateLimit
 from sandbox.rows import User, WorkContract
 from sandbox.server import Dated, utc_now
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
 USERS = "/api/v3/users"
 WORK_CONTRACTS = "/directory/api/4.0/work-contracts"

@@ -1,7 +1,5 @@
 """The parameter `fields` of the v3 API: it selects fields of rows and of their embedded objects."""
 
-from __future__ import annotations
-
 import re
 from collections import deque
 from collections.abc import Callable, Mapping

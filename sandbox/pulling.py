@@ -3,8 +3,6 @@
 `python -m sandbox.pulling` runs imports end to end, with the sandbox's Lucca and a real `lucca-gateway`.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -12,33 +10,30 @@ import re
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from connectrpc.errors import ConnectError
+from elimity.insights.common.v1alpha1.common_pb2 import Entity, Value
 from elimity.insights.customgateway.v1alpha1 import customgateway_connect as v1alpha1
 from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha1_pb2
 from elimity.insights.customgateway.v1alpha2 import customgateway_connect as v1alpha2
 from elimity.insights.customgateway.v1alpha2 import customgateway_pb2 as v1alpha2_pb2
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Value as StructValue
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from sandbox.arrivals import summarize
 from sandbox.company import generate_company
 from sandbox.elimity import ConnectorLog, Elimity, Snapshot
 from sandbox.lucca import Lucca
 from sandbox.server import serve
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from elimity.insights.common.v1alpha1.common_pb2 import Entity, Value
-    from google.protobuf.timestamp_pb2 import Timestamp
 
 Generation = Literal["v1alpha1", "v1alpha2"]
 Response: TypeAlias = "v1alpha1_pb2.PerformImportResponse | v1alpha2_pb2.PerformImportResponse"

@@ -4,18 +4,20 @@ Where the vendor's documentation leaves a detail open, the answer is the most aw
 (`elimity_insights_client.api.entities`) reads correctly. `Paging` changes these details.
 """
 
-from __future__ import annotations
-
 import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timezone, tzinfo
 from itertools import islice
 from random import Random
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
-from sandbox.data_model import ValueType  # noqa: TC001 - msgspec reads the annotation
+from sandbox.data_model import (
+    DataModel,
+    ValueType,
+)
 from sandbox.snapshot_rules import (
     BooleanValue,
     DateTimeValue,
@@ -26,11 +28,6 @@ from sandbox.snapshot_rules import (
     Value,
     Wire,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from sandbox.data_model import DataModel
 
 Natural = Annotated[int, msgspec.Meta(ge=0)]
 Unsupported = Annotated[list[Any], msgspec.Meta(max_length=0)]

@@ -1,15 +1,10 @@
 """Limits the number of requests in a sliding window of time."""
 
-from __future__ import annotations
-
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 @dataclass(slots=True)

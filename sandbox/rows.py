@@ -1,7 +1,5 @@
 """The rows that Lucca's APIs return."""
 
-from __future__ import annotations
-
 from typing import Annotated, TypedDict
 
 from typing_extensions import NotRequired

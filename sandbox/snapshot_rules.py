@@ -1,17 +1,13 @@
 """Checks snapshots by the rules of Elimity Insights."""
 
-from __future__ import annotations
-
 import zlib
+from collections.abc import Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from sandbox.data_model import DataModel
+from sandbox.data_model import DataModel
 
 Year = Annotated[int, msgspec.Meta(ge=1, le=9999)]
 Month = Annotated[int, msgspec.Meta(ge=1, le=12)]

@@ -4,8 +4,6 @@ It looks for the system's Chromium, then installs one with apt-get if it runs as
 Without a browser, those tests are skipped. In CI, that is an error.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -3,27 +3,22 @@
 In Markdown and YAML, generated text is between a line with `generated: NAME` and one with `end of generated`.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys
+from collections.abc import Iterator
 from importlib.metadata import metadata
 from pathlib import Path
 from textwrap import indent
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
+from lucca_elimity_kit.plugin import StrictPlugin
 from lucca_gateway.settings import SCHEMA as GATEWAY
 from tap_lucca.tap import TapLucca
 from target_elimity.data_model import ATTRIBUTE_TYPES, export_file
 from target_elimity.settings import CREDENTIALS
 from target_elimity.target import TargetElimity
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from lucca_elimity_kit.plugin import StrictPlugin
 
 ROOT = Path(__file__).parent.parent
 KIT = "lucca-elimity-kit"

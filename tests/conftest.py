@@ -1,10 +1,9 @@
 """Fixtures for all tests."""
 
-from __future__ import annotations
-
 import os
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,10 +11,6 @@ from hypothesis import HealthCheck, settings
 from scripts.browser import MISSING
 from tests import harness
 from tests.harness import Sandbox, open_sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 # No test may fail because the machine is slow or busy.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -5,8 +5,6 @@ environment and standard streams, and runs the console script's function. Exit c
 functions work as in a new process. Only the imports are shared, and the interpreter isn't torn down at the end.
 """
 
-from __future__ import annotations
-
 import atexit
 import gc
 import json
@@ -19,16 +17,14 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from pkgutil import walk_packages
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Any, NoReturn
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any, NoReturn
 
 ROOT = Path(__file__).parent.parent
 _LONGEST_REQUEST = 2**20
@@ -46,7 +42,7 @@ class ForkServer:
     settings: dict[str, str]
 
     @classmethod
-    def start(cls, packages: Sequence[str]) -> ForkServer:
+    def start(cls, packages: Sequence[str]) -> "ForkServer":
         """Start the server for the console scripts of these packages."""
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its:

@@ -1,7 +1,5 @@
 """The real console scripts, run as processes against a served sandbox."""
 
-from __future__ import annotations
-
 import atexit
 import json
 import os
@@ -9,21 +7,19 @@ import pty
 import subprocess
 import sys
 from base64 import b64encode
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.company import generate_company
 from sandbox.elimity import Elimity
 from sandbox.lucca import Lucca
 from sandbox.server import serve
 from tests.forks import ForkServer
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import ExitStack
 
 # A word in the job title of everybody in the sandbox's company, and nowhere else.
 CANARY = "Cucurucu"

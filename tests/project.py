@@ -1,22 +1,15 @@
 """A checkout as its users have it: the Meltano project, and the pages of the documentation with their commands."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from fcntl import LOCK_EX, flock
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tests.harness import PATIENCE, ROOT, SCRIPTS, Run, run
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from tests.harness import Sandbox
+from tests.harness import PATIENCE, ROOT, SCRIPTS, Run, Sandbox, run
 
 # A block of commands. Only blocks that are marked as `bash` are run.
 _BLOCK = re.compile(r"^( *)```bash\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)

@@ -1,18 +1,13 @@
 """The benchmark's floor programs do the work of the programs that they are compared with."""
 
-from __future__ import annotations
-
 import json
 import sys
 import zlib
-from typing import TYPE_CHECKING
 
 from bench.__main__ import Bench
 from bench.__main__ import run as measured
 from sandbox.elimity import values_of
-
-if TYPE_CHECKING:
-    from tests.harness import Sandbox
+from tests.harness import Sandbox
 
 
 def test_the_floors_read_and_write_what_the_programs_do(sandbox: Sandbox) -> None:

@@ -1,17 +1,10 @@
 """Builds entities with the vendor's client, to compare the target's snapshots with."""
 
-from __future__ import annotations
-
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import date, datetime
 
 import elimity_insights_client as vendor
 from target_elimity.data_model import ATTRIBUTE_TYPES
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from target_elimity.employees import Employee
+from target_elimity.employees import Employee
 
 
 def entity(employee: Employee) -> vendor.Entity:

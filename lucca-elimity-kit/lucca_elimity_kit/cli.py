@@ -1,8 +1,6 @@
 """Runs a program. An expected error becomes one line on standard error and an exit code."""
 
 # ruff: noqa: E402
-from __future__ import annotations
-
 import signal
 
 # Loading the modules takes a while. Until the program sets its own handler, Ctrl-C must not print a traceback.
@@ -15,14 +13,11 @@ import os
 import sqlite3
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn, TextIO
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TextIO
 
 STANDARD_STREAMS = (0, 1, 2)
 

@@ -1,7 +1,5 @@
 """Decodes the JSON of another system into the types we expect."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import NoReturn, TypeVar

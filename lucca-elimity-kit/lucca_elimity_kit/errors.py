@@ -1,7 +1,5 @@
 """The errors that a user or an administrator can fix."""
 
-from __future__ import annotations
-
 
 class ConnectorError(Exception):
     """An error we expect. Its message is safe to log and says what failed, where, and what to do.

@@ -4,8 +4,6 @@ Answers, reason phrases, header values and exception texts may hold an echoed AP
 data. They are logged at debug level only, after `scrub`. All other messages use the descriptions of this module.
 """
 
-from __future__ import annotations
-
 import errno
 import html
 import json
@@ -16,9 +14,9 @@ import ssl
 import unicodedata
 import zlib
 from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Collection, Iterator
 from http import HTTPStatus
 from http.client import HTTPException, RemoteDisconnected
-from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, urlsplit
 
 import requests
@@ -36,9 +34,6 @@ from urllib3.exceptions import (
 )
 
 from lucca_elimity_kit.urls import is_host
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
 
 SHOWN_CHARACTERS = 500
 # Shorter base64 fragments of a secret would also match unrelated text.

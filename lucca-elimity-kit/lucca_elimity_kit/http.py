@@ -1,13 +1,12 @@
 """Calls other systems: with size and time limits, one retry policy, and errors in our own words."""
 
-from __future__ import annotations
-
 import logging
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import requests
 from requests.utils import select_proxy
@@ -26,9 +25,6 @@ from lucca_elimity_kit.foreign import (
 from lucca_elimity_kit.proxies import is_proxy, proxy_variable
 from lucca_elimity_kit.retries import CallError, FailedTryError, Retries, retry_after_of
 from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
 
 T = TypeVar("T")
 
@@ -118,7 +114,7 @@ class Http:
         seconds: float,
         advice: Callable[[int], str | None] | None = None,
         **content: Any,  # noqa: ANN401 - requests' own
-    ) -> Iterator[Body]:
+    ) -> Iterator["Body"]:
         """Open the body of an answer to read it in pieces. Only opening is retried; `seconds` limits the whole answer.
 
         Raises:

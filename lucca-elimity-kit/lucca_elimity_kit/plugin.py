@@ -1,31 +1,25 @@
 """The base class of tap and target as plugins of the Singer SDK: it reads the settings and runs the command line."""
 
-from __future__ import annotations
-
 import ast
 import logging
 import os
 import signal
 import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import FrameType
+from typing import Any, ClassVar
 
 import click
 from singer_sdk.exceptions import MappingError, SingerSDKError
 from singer_sdk.plugin_base import PluginBase
-from typing_extensions import override
+from typing_extensions import Self, override
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from lucca_elimity_kit.foreign import quiet_libraries
 from lucca_elimity_kit.settings import SettingsSchema, read_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from types import FrameType
-
-    from typing_extensions import Self
 
 ENVIRONMENT = "ENV"
 CHECK_RETRY_SECONDS = 10

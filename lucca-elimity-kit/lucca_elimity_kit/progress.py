@@ -1,16 +1,11 @@
 """Logs the progress of a program: one live line on a terminal, plain lines in a log."""
 
-from __future__ import annotations
-
 import atexit
 import logging
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SECONDS_BETWEEN = 3.0
 # Moves to the beginning of the line and erases it, even if another program wrote it.

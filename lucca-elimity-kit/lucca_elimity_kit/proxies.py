@@ -1,7 +1,5 @@
 """The proxy in the environment: which variable names it, and whether its value is valid."""
 
-from __future__ import annotations
-
 import os
 from urllib.parse import urlsplit
 

@@ -1,22 +1,18 @@
 """The retry policy, and the errors of calls."""
 
-from __future__ import annotations
-
+import logging
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from lucca_elimity_kit.errors import ConnectorError
-
-if TYPE_CHECKING:
-    import logging
-    from collections.abc import Callable
 
 T = TypeVar("T")
 

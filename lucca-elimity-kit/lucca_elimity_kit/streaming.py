@@ -3,15 +3,11 @@
 Not ijson: its memory grows with the square of the nesting depth, and the other system controls the depth.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from codecs import getincrementaldecoder
-from typing import TYPE_CHECKING, NoReturn, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from collections.abc import Iterator
+from typing import NoReturn, Protocol
 
 CHUNK = 64 * 1024
 # The most characters that one value may have.

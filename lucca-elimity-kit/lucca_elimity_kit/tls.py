@@ -3,19 +3,15 @@
 Otherwise a wrong file would fail later, while connecting, and look like a network failure.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from lucca_elimity_kit.errors import SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 

@@ -1,27 +1,22 @@
 """The transport adapter for requests: it limits the time of a whole answer and refuses malformed ones."""
 
-from __future__ import annotations
-
 import io
+import socket
 import ssl
 import time
 from functools import cache
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from typing_extensions import override
+from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util.response import assert_header_parsing
-
-if TYPE_CHECKING:
-    import socket
-
-    from urllib3 import HTTPConnectionPool
 
 MOST_INTERIM_ANSWERS = 32
 

@@ -1,7 +1,5 @@
 """Checks the URLs in settings."""
 
-from __future__ import annotations
-
 import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit

@@ -4,8 +4,6 @@ The host comes from the configuration values of an import. Without this restrict
 could make the gateway call systems in its own network.
 """
 
-from __future__ import annotations
-
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any

@@ -1,20 +1,14 @@
 """The ASGI application."""
 
-from __future__ import annotations
-
 import logging
 import time
-from typing import TYPE_CHECKING
 
 from lucca_gateway import logs
-from lucca_gateway.asgi import respond
+from lucca_gateway.asgi import App, Message, Receive, Scope, Send, respond
 from lucca_gateway.protocol import Gateway
+from lucca_gateway.settings import Settings
 from lucca_gateway.tenants import Tenants
 from lucca_gateway.tokens import TokenMiddleware
-
-if TYPE_CHECKING:
-    from lucca_gateway.asgi import App, Message, Receive, Scope, Send
-    from lucca_gateway.settings import Settings
 
 SERVICES = "/elimity.insights.customgateway."
 LONGEST_PATH = 200  # characters; the log cuts longer paths

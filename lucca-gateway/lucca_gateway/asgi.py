@@ -1,7 +1,5 @@
 """ASGI types, and a helper that responds: https://asgi.readthedocs.io."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol, TypeAlias
 

@@ -1,21 +1,16 @@
 """The command line: `lucca-gateway [--host H] [--port P]`."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 import os
 import signal
+from collections.abc import Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 from lucca_gateway import logs
 from lucca_gateway.app import Application
 from lucca_gateway.server import Server
 from lucca_gateway.settings import PREFIX, Settings, read_settings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 

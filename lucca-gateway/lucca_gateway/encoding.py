@@ -1,27 +1,19 @@
 """Encodes employees and log lines as protobuf messages of either generation of the protocol."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
+from datetime import date, datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from elimity.insights.common.v1alpha1.common_pb2 import Entity, Value
 from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha1
 from elimity.insights.customgateway.v1alpha2 import customgateway_pb2 as v1alpha2
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.timestamp_pb2 import Timestamp
-from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
+from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE, Type
+from target_elimity.employees import Employee
 
-from lucca_gateway.imports import Log
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import date, datetime
-
-    from target_elimity.data_model import Type
-    from target_elimity.employees import Employee
-
-    from lucca_gateway.imports import Item
+from lucca_gateway.imports import Item, Log
 
 Response = TypeVar("Response", v1alpha1.PerformImportResponse, v1alpha2.PerformImportResponse)
 

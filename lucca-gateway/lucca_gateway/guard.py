@@ -4,11 +4,10 @@ A request supplies only the API token for the comparison. The URL comes from the
 from the validated token.
 """
 
-from __future__ import annotations
-
 import logging
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from urllib.parse import SplitResult
 
 from lucca_elimity_kit.errors import SettingsError
 from lucca_elimity_kit.http import Http
@@ -17,21 +16,13 @@ from lucca_elimity_kit.settings import SettingsSchema
 from lucca_elimity_kit.transport import new_session
 from lucca_elimity_kit.urls import parse_url
 from target_elimity.guard import Guard
-from target_elimity.imports import ImportRefusedError
+from target_elimity.imports import Import, ImportRefusedError
 from target_elimity.safeguard import variables
 from target_elimity.settings import SCHEMA as TARGET_SCHEMA
 from target_elimity.source import Source
 
-from lucca_gateway.settings import PREFIX
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from urllib.parse import SplitResult
-
-    from target_elimity.imports import Import
-
-    from lucca_gateway.settings import Settings
-    from lucca_gateway.stopping import Stop
+from lucca_gateway.settings import PREFIX, Settings
+from lucca_gateway.stopping import Stop
 
 API_TOKEN = ("api_token_id", "api_token_secret")
 # Elimity Insights may not answer while it waits for its gateway, so it gets less time than Lucca. The sum stays below

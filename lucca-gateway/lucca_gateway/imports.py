@@ -4,10 +4,9 @@ It is a synchronous generator that runs in its own thread and doesn't know the p
 every employee once before it yields the first one, so hardly anything can fail after that.
 """
 
-from __future__ import annotations
-
 import sqlite3
 import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,31 +14,26 @@ from enum import Enum, auto
 from http import HTTPStatus
 from importlib.metadata import version
 from itertools import islice
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from lucca_elimity_kit.foreign import failure
 from singer_sdk.exceptions import SingerSDKError
 from tap_lucca.client import LuccaClient, LuccaError
+from tap_lucca.stream import LuccaStream
 from tap_lucca.streams import UsersStream
 from tap_lucca.tap import TapLucca
 from target_elimity.database import DiskError
 from target_elimity.employees import Employee, Rules
+from target_elimity.guard import Guard
 from target_elimity.imports import Import
 from target_elimity.source import SourceError
 
 from lucca_gateway.addresses import HostError
 from lucca_gateway.guard import API_TOKEN, new_guard, refuse_losses, what_was_compared
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
-
-    from tap_lucca.stream import LuccaStream
-    from target_elimity.guard import Guard
-
-    from lucca_gateway.settings import Settings
-    from lucca_gateway.stopping import Stop
-    from lucca_gateway.tenants import Tenants
+from lucca_gateway.settings import Settings
+from lucca_gateway.stopping import Stop
+from lucca_gateway.tenants import Tenants
 
 LUCCA = ("host", "api_key")
 CONFIGURATION_VALUES = (*LUCCA, *API_TOKEN)

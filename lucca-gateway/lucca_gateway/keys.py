@@ -1,12 +1,11 @@
 """Fetches the public keys of the token issuer from its JWKS endpoint."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from jwt import PyJWK
@@ -14,12 +13,8 @@ from lucca_elimity_kit.decoding import decode
 from lucca_elimity_kit.errors import ConnectorError
 from lucca_elimity_kit.http import Http
 from lucca_elimity_kit.retries import Retries
+from lucca_elimity_kit.tls import TlsFiles
 from lucca_elimity_kit.transport import new_session
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from lucca_elimity_kit.tls import TlsFiles
 
 ALGORITHM = "RS256"
 FETCH_SECONDS = 5.0  # to connect, and as many again for the answer

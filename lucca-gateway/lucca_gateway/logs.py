@@ -1,7 +1,5 @@
 """Structured logs: one JSON object per line on standard error, without any value of a request."""
 
-from __future__ import annotations
-
 import logging
 import traceback
 from contextvars import ContextVar

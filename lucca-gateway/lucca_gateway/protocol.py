@@ -3,21 +3,21 @@
 Services: `elimity.insights.customgateway.v1alpha1` (server 3.42 or later) and `v1alpha2` (3.46 or later).
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import struct
 import time
 import traceback
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, MutableMapping
 from contextlib import aclosing, closing, contextmanager, suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
+from connectrpc.request import RequestContext
 from elimity.insights.customgateway.v1alpha1 import customgateway_connect as v1alpha1
 from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha1_pb2
 from elimity.insights.customgateway.v1alpha2 import customgateway_connect as v1alpha2
@@ -27,22 +27,14 @@ from google.protobuf.struct_pb2 import Value as StructValue
 from typing_extensions import override
 
 from lucca_gateway import logs
-from lucca_gateway.encoding import encode, log_v1alpha1, log_v1alpha2
-from lucca_gateway.imports import CONFIGURATION_VALUES, ImportFailedError, Reason, perform_import
+from lucca_gateway.asgi import Message, MountedApp, Receive, Scope, Send
+from lucca_gateway.encoding import Response, encode, log_v1alpha1, log_v1alpha2
+from lucca_gateway.imports import CONFIGURATION_VALUES, ImportFailedError, Log, Reason, perform_import
+from lucca_gateway.settings import Settings
 from lucca_gateway.stopping import Stop, StoppedError
+from lucca_gateway.tenants import Tenants
 from lucca_gateway.tokens import SOURCE_ID
 from lucca_gateway.workers import Workers
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, MutableMapping
-
-    from connectrpc.request import RequestContext
-
-    from lucca_gateway.asgi import Message, MountedApp, Receive, Scope, Send
-    from lucca_gateway.encoding import Response
-    from lucca_gateway.imports import Log
-    from lucca_gateway.settings import Settings
-    from lucca_gateway.tenants import Tenants
 
 # The version says how to interpret a cursor. Elimity Insights reads it with Meta and sends it back with each import.
 # Every import is a full one and uses no cursor, so there is only this version.

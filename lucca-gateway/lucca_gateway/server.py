@@ -1,19 +1,14 @@
 """The HTTP server: uvicorn with a time limit for requests and a graceful shutdown for imports."""
 
-from __future__ import annotations
-
 import asyncio
-from typing import TYPE_CHECKING
+import socket
 
 import h11
 import uvicorn
 from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-if TYPE_CHECKING:
-    import socket
-
-    from lucca_gateway.app import Application
+from lucca_gateway.app import Application
 
 # Seconds for a whole request, head and body. Requests are small.
 REQUEST_SECONDS = 10.0

@@ -1,9 +1,9 @@
 """The settings of the gateway: environment variables that begin with `LUCCA_GATEWAY_`."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import SplitResult
 from zoneinfo import ZoneInfo
 
 from lucca_elimity_kit.errors import SettingsError
@@ -13,10 +13,6 @@ from lucca_elimity_kit.urls import parse_url
 from tap_lucca.settings import SCHEMA as TAP_SCHEMA
 from target_elimity.safeguard import Limits
 from target_elimity.settings import SCHEMA as TARGET_SCHEMA
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from urllib.parse import SplitResult
 
 PREFIX = "LUCCA_GATEWAY_"
 # Settings of the tap and the target that the gateway has too, with the same defaults and limits.

@@ -1,7 +1,5 @@
 """Stops an import from another thread."""
 
-from __future__ import annotations
-
 from threading import Event
 
 

@@ -1,15 +1,15 @@
 """Lucca's tenants: which hosts the gateway may call, and the request budget of each tenant."""
 
-from __future__ import annotations
-
 import re
 import socket
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
+import requests
 from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
 from lucca_elimity_kit.transport import BoundedAdapter, new_session
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
@@ -17,14 +17,8 @@ from requests.adapters import BaseAdapter
 from typing_extensions import override
 
 from lucca_gateway.addresses import HostError, PublicAdapter, public_addresses
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import requests
-
-    from lucca_gateway.settings import ListedHost
-    from lucca_gateway.stopping import Stop
+from lucca_gateway.settings import ListedHost
+from lucca_gateway.stopping import Stop
 
 # https://developers.lucca.fr: {account}.ilucca.net and the like; sandboxes are under luccasoftware.com.
 LUCCA_DOMAINS = (

@@ -1,21 +1,14 @@
 """Validates the bearer tokens that identify Elimity Insights: JWTs of its issuer, signed with RS256."""
 
-from __future__ import annotations
-
 import logging
-from typing import TYPE_CHECKING
 
 import jwt
 import msgspec
+from lucca_elimity_kit.tls import TlsFiles
 
-from lucca_gateway.asgi import respond
+from lucca_gateway.asgi import App, Receive, Scope, Send, respond
 from lucca_gateway.keys import ALGORITHM, IssuerKeys, KeysUnavailableError
-
-if TYPE_CHECKING:
-    from lucca_elimity_kit.tls import TlsFiles
-
-    from lucca_gateway.asgi import App, Receive, Scope, Send
-    from lucca_gateway.settings import TokenRules
+from lucca_gateway.settings import TokenRules
 
 # The key of the ASGI scope that holds the source id of an accepted token, as text.
 SOURCE_ID = "lucca_gateway.source_id"

@@ -1,21 +1,17 @@
 """Runs imports in a limited number of threads, each import from start to end in one thread."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from typing_extensions import override
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-
-    from lucca_gateway.stopping import Stop
+from lucca_gateway.stopping import Stop
 
 T = TypeVar("T")
 

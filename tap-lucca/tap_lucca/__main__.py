@@ -1,7 +1,5 @@
 """The console script `tap-lucca`."""
 
-from __future__ import annotations
-
 from lucca_elimity_kit.cli import run
 
 

@@ -9,16 +9,11 @@ Lucca's timestamps compare as text, with fractions of any length (`…06`, `…0
 removed.
 """
 
-from __future__ import annotations
-
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tap_lucca.pagination import Row
+from tap_lucca.pagination import Row
 
 # No time zone is further behind UTC.
 FURTHEST_BEHIND = timedelta(hours=12)

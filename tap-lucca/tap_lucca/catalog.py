@@ -1,21 +1,17 @@
 """Validates the catalog and the state, and converts the catalog to the form that the SDK reads."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 class _Schema(msgspec.Struct):
     type: str | list[str] | None = None
-    properties: dict[str, _Schema] | None = None
-    items: _Schema | None = None
+    properties: dict[str, "_Schema"] | None = None
+    items: "_Schema | None" = None
 
 
 class _About(msgspec.Struct, rename="kebab"):

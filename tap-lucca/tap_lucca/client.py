@@ -3,14 +3,14 @@
 Limits and status codes: https://developers.lucca.fr/docs/lucca-legacy ("limits").
 """
 
-from __future__ import annotations
-
 import logging
 import time
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
+import requests
 from lucca_elimity_kit import transport
 from lucca_elimity_kit.http import Answer, Http
 from lucca_elimity_kit.retries import CallError, FailedTryError, Retries
@@ -18,11 +18,6 @@ from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
 from requests.auth import AuthBase
 from requests_ratelimiter import InMemoryBucket, Limiter, LimiterAdapter, Rate
 from typing_extensions import override
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    import requests
 
 T = TypeVar("T")
 

@@ -1,13 +1,8 @@
 """A compact set for the ids of the rows that were read."""
 
-from __future__ import annotations
-
 from array import array
 from bisect import bisect_left
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from collections.abc import Iterable
 
 
 class IdSet:

@@ -1,26 +1,19 @@
 """Reads only what changed since the last run, if the catalog asks for it."""
 
-from __future__ import annotations
-
 from abc import ABC
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
+from lucca_elimity_kit.http import Answer
+from singer_sdk.helpers.types import Context
+from singer_sdk.singerlib import MetadataMapping
 from typing_extensions import override
 
 from tap_lucca.bookmarks import changed_since, latest_bookmark, on_luccas_clock
+from tap_lucca.pagination import Page, Row
 from tap_lucca.stream import LuccaStream
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from lucca_elimity_kit.http import Answer
-    from singer_sdk.helpers.types import Context
-    from singer_sdk.singerlib import MetadataMapping
-
-    from tap_lucca.pagination import Page, Row
 
 
 class IncrementalStream(LuccaStream, ABC):

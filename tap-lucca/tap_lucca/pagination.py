@@ -6,18 +6,14 @@ It may ask for the same slice twice, which the SDK's own paginators refuse as a 
 Each walk states what it proves and assumes. "Everyone" means the rows that exist from the first request to the last.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from typing_extensions import override
 
 from tap_lucca.ids import IdSet
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Row: TypeAlias = dict[str, object]
 
@@ -55,7 +51,7 @@ class Slice:
 class Paginator:
     """Reads one collection with one walk, or with a second one if the first cannot prove its result."""
 
-    def __init__(self, walk: Walk) -> None:
+    def __init__(self, walk: "Walk") -> None:
         self.total = self.emitted = 0
         self._walk = walk
         self._read_earlier = IdSet()  # the rows that the first walk read, once the second has started

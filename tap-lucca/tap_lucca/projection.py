@@ -1,13 +1,9 @@
 """The selected fields of a stream: which ones to request, and how the schema spells them."""
 
-from __future__ import annotations
+from collections.abc import Mapping
+from typing import Any
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tap_lucca.pagination import Row
+from tap_lucca.pagination import Row
 
 
 class Projection:

@@ -1,16 +1,12 @@
 """The settings of the tap."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from lucca_elimity_kit.urls import parse_url
 from singer_sdk import typing as th
 
 from tap_lucca.bookmarks import on_luccas_clock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 SCHEMA: dict[str, Any] = th.PropertiesList(
     th.Property(

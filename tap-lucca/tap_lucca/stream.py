@@ -1,36 +1,28 @@
 """Reads a collection of Lucca as a Singer stream: pages, records and the completion mark."""
 
-from __future__ import annotations
-
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+import msgspec
 from lucca_elimity_kit.decoding import decode
 from lucca_elimity_kit.errors import ConnectorError
+from lucca_elimity_kit.http import Answer
 from lucca_elimity_kit.plugin import EXPRESSION_ERRORS
+from lucca_elimity_kit.progress import Progress
 from singer_sdk import Stream, Tap
-from singer_sdk.singerlib import RecordMessage
+from singer_sdk.helpers.types import Context
+from singer_sdk.mapper import StreamMap
+from singer_sdk.singerlib import Catalog, RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from typing_extensions import override
 
 from tap_lucca.catalog import check_replication
 from tap_lucca.client import LuccaClient, LuccaError, SlowPageError
-from tap_lucca.pagination import Page, Paginator, Row, Slice, UnstableCollectionError
+from tap_lucca.pagination import Page, Paginator, Row, Slice, UnstableCollectionError, Walk
 from tap_lucca.projection import Projection
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    import msgspec
-    from lucca_elimity_kit.http import Answer
-    from lucca_elimity_kit.progress import Progress
-    from singer_sdk.helpers.types import Context
-    from singer_sdk.mapper import StreamMap
-    from singer_sdk.singerlib import Catalog
-
-    from tap_lucca.pagination import Walk
 
 # The key of the completion mark in the stream's bookmark: `{"completion": {"run_id": "…", "records": 2345}}`. `run_id`
 # is new in every run, and `records` counts the records read from Lucca. A stream that broke off has no mark.

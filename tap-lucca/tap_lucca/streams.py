@@ -1,8 +1,6 @@
 """The two streams: path, key, schema, query and answer of each. Only the schemas name fields."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from singer_sdk import typing as th
@@ -11,10 +9,8 @@ from typing_extensions import override
 from tap_lucca.bookmarks import filter_since
 from tap_lucca.incremental import IncrementalStream
 from tap_lucca.pagination import BackwardWalk, OverlappingWalk, Page, Row, Slice
+from tap_lucca.projection import Projection
 from tap_lucca.stream import LuccaStream
-
-if TYPE_CHECKING:
-    from tap_lucca.projection import Projection
 
 
 def _reference(*properties: th.Property[Any]) -> th.ObjectType:

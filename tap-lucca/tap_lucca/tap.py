@@ -1,11 +1,10 @@
 """The tap: its command line and its list of streams."""
 
-from __future__ import annotations
-
 import os
 import sys
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -15,10 +14,10 @@ from lucca_elimity_kit.plugin import StrictPlugin
 from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.settings import read_file
 from lucca_elimity_kit.tls import load_tls
-from singer_sdk import Tap
+from singer_sdk import Stream, Tap
 from singer_sdk.contrib.msgspec import MsgSpecWriter
-from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
-from singer_sdk.singerlib import RecordMessage
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
+from singer_sdk.singerlib import Message, RecordMessage
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
@@ -27,13 +26,6 @@ from tap_lucca.client import LuccaClient, new_session
 from tap_lucca.settings import SCHEMA, flaws, instance_url
 from tap_lucca.stream import COMPLETION, LuccaStream, LuccaTap
 from tap_lucca.streams import UsersStream, WorkContractsStream
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from singer_sdk import Stream
-    from singer_sdk.helpers.capabilities import CapabilitiesEnum
-    from singer_sdk.singerlib import Message
 
 
 class _Writer(MsgSpecWriter):

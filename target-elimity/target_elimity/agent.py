@@ -1,9 +1,8 @@
 """Runs an import: uploads it to a source of Elimity Insights, or writes the files of a dry run."""
 
-from __future__ import annotations
-
 import logging
 from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
@@ -20,7 +19,7 @@ from lucca_elimity_kit.retries import CallError
 
 from target_elimity.completion import Completion
 from target_elimity.data_model import ATTRIBUTE_TYPES, differences
-from target_elimity.employees import Rules
+from target_elimity.employees import Employee, Rules
 from target_elimity.guard import Guard
 from target_elimity.imports import Import, ImportRefusedError, Verdict
 from target_elimity.insights import Insights, InsightsError, new_http
@@ -30,9 +29,6 @@ from target_elimity.snapshot import write_compressed, write_json
 from target_elimity.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from target_elimity.employees import Employee
     from target_elimity.preview import Preview
 
 # The bookmark in the tap's STATE that stores the counts of the last import.
@@ -257,7 +253,7 @@ def _new_source(config: Mapping[str, Any]) -> Source:
     return Source(http, config["url"].rstrip("/"), int(config["source_id"]), seconds)
 
 
-def _new_preview(config: Mapping[str, Any]) -> Preview:
+def _new_preview(config: Mapping[str, Any]) -> "Preview":
     from target_elimity.preview import Preview  # noqa: PLC0415 - without a preview, the template engine need not load
 
     path, previous = config.get("output_path"), config.get("previous_snapshot")

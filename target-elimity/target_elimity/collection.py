@@ -1,11 +1,9 @@
 """Stores the two streams of an import in a temporary database and joins them."""
 
-from __future__ import annotations
-
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import UNSET
@@ -13,9 +11,6 @@ from msgspec import UNSET
 from target_elimity.database import TemporaryDatabase
 from target_elimity.fields import FieldsSeen
 from target_elimity.records import REQUIRED_FIELDS, USERS, UnusableStreamError, User, WorkContract, read_record
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 
 class Collection(TemporaryDatabase):

@@ -1,33 +1,25 @@
 """Compares an import with the employees that the source holds, person by person."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from target_elimity.data_model import ATTRIBUTE_TYPES
 from target_elimity.database import TemporaryDatabase
-from target_elimity.employees import ACTIVE
+from target_elimity.employees import ACTIVE, Employee
 from target_elimity.safeguard import (
     FEWEST_EMPTIED,
     SMALLEST_GUARDED_IMPORT,
+    Limits,
     Objection,
     emptied_objection,
     exceeds,
     guarded,
 )
-from target_elimity.source import malformed
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-
-    from target_elimity.employees import Employee
-    from target_elimity.safeguard import Limits
-    from target_elimity.source import Held
+from target_elimity.source import Held, malformed
 
 
 class Comparison(TemporaryDatabase):

@@ -5,17 +5,13 @@ its end, in STATE, under the bookmark of the stream: `{"completion": {"run_id": 
 the number of records it read from Lucca. The target compares it with the distinct records it received.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated
 
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError
 
 from target_elimity.records import RECORD_TYPES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 
 class _Mark(msgspec.Struct, frozen=True):

@@ -3,8 +3,6 @@
 The export file, the check of a source and the encoding of employees all use this table.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from typing import Literal, TypeAlias

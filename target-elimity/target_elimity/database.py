@@ -1,15 +1,11 @@
 """A temporary database on disk for the data of a run."""
 
-from __future__ import annotations
-
 import sqlite3
 import weakref
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from lucca_elimity_kit.errors import ConnectorError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
 
 
 class DiskError(ConnectorError):

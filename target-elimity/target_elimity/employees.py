@@ -1,24 +1,15 @@
 """Converts Lucca's users and work contracts to employees. Pure functions."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timezone, tzinfo
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import UnsetType
 
-from target_elimity.records import Reference
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import tzinfo
-
-    from msgspec import UnsetType
-
-    from target_elimity.records import User, WorkContract
+from target_elimity.records import Reference, User, WorkContract
 
 ACTIVE = "active"
 INACTIVE = "inactive"

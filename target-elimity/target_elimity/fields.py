@@ -1,13 +1,8 @@
 """Finds missing fields and the attributes that need them. Lucca silently omits fields that the API key may not see."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
 
 from target_elimity.records import USERS, WORK_CONTRACTS
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
 
 
 class FieldsSeen:

@@ -1,20 +1,20 @@
 """Compares an import with the source or, without an API token, with the last import."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from target_elimity.comparison import Comparison
-from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT, Objection, deselected_since, objections, rights_lost
-from target_elimity.source import WITHOUT_COMPARISON
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from target_elimity.employees import Employee
-    from target_elimity.imports import Import
-    from target_elimity.safeguard import Limits, Memory
-    from target_elimity.source import Held, Source
+from target_elimity.employees import Employee
+from target_elimity.imports import Import
+from target_elimity.safeguard import (
+    SMALLEST_GUARDED_IMPORT,
+    Limits,
+    Memory,
+    Objection,
+    deselected_since,
+    objections,
+    rights_lost,
+)
+from target_elimity.source import WITHOUT_COMPARISON, Held, Source
 
 
 class Guard:

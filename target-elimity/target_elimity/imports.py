@@ -3,12 +3,12 @@
 It knows neither Singer nor HTTP, because both the target and the gateway use it.
 """
 
-from __future__ import annotations
-
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lucca_elimity_kit.errors import ConnectorError
 from typing_extensions import override
@@ -19,10 +19,6 @@ from target_elimity.employees import ACTIVE, Employee, Rules, new_employee
 from target_elimity.fields import attributes_of, attributes_without
 from target_elimity.records import RECORD_TYPES, USERS, WORK_CONTRACTS, UnusableStreamError, check_schema
 from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT, UNGUARDED, Memory, names_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
 
 
 class ImportRefusedError(ConnectorError):

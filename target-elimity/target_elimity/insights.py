@@ -3,14 +3,13 @@
 Agent-based import: https://docs.elimity.com (custom sources).
 """
 
-from __future__ import annotations
-
 import logging
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -21,9 +20,6 @@ from lucca_elimity_kit.tls import load_tls
 from lucca_elimity_kit.transport import new_session
 
 from target_elimity.data_model import DataModel
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
 

@@ -1,7 +1,5 @@
 """Reads Singer messages. Errors never quote a message, while the SDK's own readers log a bad line."""
 
-from __future__ import annotations
-
 import sys
 from typing import IO, Any
 
@@ -29,7 +27,7 @@ class SchemaMessage(msgspec.Struct):
     bookmark_properties: list[str] | None = None
 
     @classmethod
-    def read(cls, message: dict[str, Any]) -> SchemaMessage:
+    def read(cls, message: dict[str, Any]) -> "SchemaMessage":
         """Convert a message.
 
         Raises:

@@ -3,18 +3,14 @@
 Field names are Lucca's, as in the stream schemas of tap-lucca. Dates stay text here. Unknown fields are ignored.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, cast
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, TypeAlias, TypeVar, cast
 
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError
 from msgspec import UNSET, UnsetType
 from msgspec.inspect import BoolType, IntType, ListType, NoneType, StrType, StructType, UnionType, type_info
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 # Ids are the keys of the temporary database, which holds 64 bits.
 Id: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

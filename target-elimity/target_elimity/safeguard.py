@@ -1,16 +1,12 @@
 """The import safeguard: it refuses an import that would remove too much."""
 
-from __future__ import annotations
-
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import msgspec
 
 from target_elimity.data_model import ATTRIBUTE_TYPES
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 # With fewer employees, a single leaver is a large percentage.
 SMALLEST_GUARDED_IMPORT = 10

@@ -1,15 +1,11 @@
 """The settings of the target."""
 
-from __future__ import annotations
-
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from lucca_elimity_kit.urls import parse_url
 from singer_sdk import typing as th
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 CREDENTIALS = ("url", "source_id", "source_token")
 

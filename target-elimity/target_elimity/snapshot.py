@@ -3,24 +3,17 @@
 The form of the JSON: https://docs.elimity.com (custom sources, domain graph).
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime
 from functools import lru_cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
 import msgspec
 from isal import isal_zlib
 
-from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from datetime import date, datetime
-    from typing import BinaryIO
-
-    from target_elimity.data_model import Type
-    from target_elimity.employees import Employee
+from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE, Type
+from target_elimity.employees import Employee
 
 # Bytes to collect before each call that compresses or writes them.
 BUFFER_SIZE = 1 << 18

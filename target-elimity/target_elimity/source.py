@@ -3,26 +3,21 @@
 The answer is untrusted: it is read in pieces, validated strictly and never logged.
 """
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 from lucca_elimity_kit.decoding import decode
 from lucca_elimity_kit.errors import ConnectorError
+from lucca_elimity_kit.http import Http
 from lucca_elimity_kit.retries import CallError
 from lucca_elimity_kit.streaming import JsonStream, MalformedJsonError
 
 from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
 from target_elimity.employees import INACTIVE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from lucca_elimity_kit.http import Http
 
 # The vendor's own client uses this limit.
 MOST_EMPLOYEES = 999_999

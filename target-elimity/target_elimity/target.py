@@ -1,17 +1,15 @@
 """Connects the SDK to an import: reads Singer messages, and emits STATE once the import was accepted."""
 
-from __future__ import annotations
-
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import click
 import msgspec
 from lucca_elimity_kit.plugin import EXPRESSION_ERRORS, StrictPlugin
 from singer_sdk import Target
 from singer_sdk.exceptions import MapExpressionError
-from singer_sdk.helpers.capabilities import PluginCapabilities
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
+from singer_sdk.mapper import SameRecordTransform, StreamMap
 from typing_extensions import override
 
 from target_elimity.agent import PROGRESS_EVERY, Agent
@@ -19,12 +17,6 @@ from target_elimity.data_model import export_file
 from target_elimity.messages import InvalidMessageError, MessageReader, RecordBeforeSchemaError, SchemaMessage
 from target_elimity.records import RECORD_TYPES, UnusableStreamError
 from target_elimity.settings import SCHEMA, flaws
-
-if TYPE_CHECKING:
-    from typing import IO
-
-    from singer_sdk.helpers.capabilities import CapabilitiesEnum
-    from singer_sdk.mapper import StreamMap
 
 
 class TargetElimity(StrictPlugin, Target):

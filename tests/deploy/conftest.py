@@ -1,24 +1,17 @@
 """Fixtures: a bucket and two tenants."""
 
-from __future__ import annotations
-
 import re
 import subprocess
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import requests
 
-from tests.harness import PATIENCE, open_sandbox
+from tests.harness import PATIENCE, Sandbox, open_sandbox
 from tests.lucca_gateway.support import wait_until
 from tests.project import install_locked
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.harness import Sandbox
 
 # The server requires a signature, but doesn't check it.
 SIGNATURE = "AWS4-HMAC-SHA256 Credential=key/20261125/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"

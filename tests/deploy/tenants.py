@@ -1,15 +1,9 @@
 """Adds and imports tenants as the documentation says."""
 
-from __future__ import annotations
+from pathlib import Path
 
-from typing import TYPE_CHECKING
-
+from tests.harness import Run, Sandbox
 from tests.project import commands, shell
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.harness import Run, Sandbox
 
 PAGE = "docs/many-tenants.md"
 

@@ -1,27 +1,20 @@
 """The definitions for Dagster, executed by Dagster."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from sandbox.faults import Fault
 from sandbox.lucca import WORK_CONTRACTS
 from tests.deploy.tenants import add_tenant
-from tests.harness import PATIENCE, ROOT, SCRIPTS
+from tests.harness import PATIENCE, ROOT, SCRIPTS, Run, Sandbox
 from tests.lucca_gateway.support import wait_until
 from tests.project import install_locked, new_project, settings, shell
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.harness import Run, Sandbox
 
 pytestmark = pytest.mark.slow  # installs Dagster
 

@@ -1,19 +1,13 @@
 """The page about many tenants."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from tests.deploy.conftest import Bucket
 from tests.deploy.tenants import PAGE, examples, secrets
+from tests.harness import Sandbox
 from tests.project import new_project, run_page
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.deploy.conftest import Bucket
-    from tests.harness import Sandbox
 
 pytestmark = pytest.mark.slow  # installs Dagster
 

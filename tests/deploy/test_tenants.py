@@ -1,24 +1,18 @@
 """Several tenants in one checkout, and one tenant on several machines."""
 
-from __future__ import annotations
-
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from sandbox.faults import Fault
 from sandbox.lucca import WORK_CONTRACTS
+from tests.deploy.conftest import Bucket
 from tests.deploy.tenants import add_tenant, import_tenant
+from tests.harness import Run, Sandbox
 from tests.lucca_gateway.support import wait_until
 from tests.project import new_project, settings, shell
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.deploy.conftest import Bucket
-    from tests.harness import Run, Sandbox
 
 
 @pytest.mark.slow

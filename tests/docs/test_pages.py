@@ -1,25 +1,18 @@
 """The documentation: its commands run as written, its links lead somewhere, and its messages exist in the code."""
 
-from __future__ import annotations
-
 import ast
 import json
 import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.harness import PACKAGES, PATIENCE, ROOT, SCRIPTS
+from tests.harness import PACKAGES, PATIENCE, ROOT, SCRIPTS, Sandbox
 from tests.project import commands, new_project, run_page, settings, shell, text_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.harness import Sandbox
 
 PAGES = sorted(
     str(page.relative_to(ROOT))

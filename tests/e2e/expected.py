@@ -3,13 +3,9 @@
 This module follows the specification's table, compares dates as text and uses none of the target's code.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
 
 
 def expected_entities(

@@ -4,20 +4,14 @@
 The tables of `docs/troubleshooting.md` describe to users what the programs do.
 """
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.faults import Fault
-from sandbox.lucca import USERS, WORK_CONTRACTS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.lucca import Lucca
-    from tests.harness import Sandbox
+from sandbox.lucca import USERS, WORK_CONTRACTS, Lucca
+from tests.harness import Sandbox
 
 SNAPSHOTS = "/api/sources/1/snapshots"
 DATA_MODEL = "/api/sources/1/domain-graph-schema"

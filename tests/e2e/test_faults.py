@@ -1,18 +1,12 @@
 """Run the real processes through every scenario, with logs at debug level."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
 from sandbox.elimity import values_of
+from sandbox.rows import User
 from tests.e2e.expected import expected_entities
 from tests.e2e.scenarios import SCENARIOS
-
-if TYPE_CHECKING:
-    from sandbox.rows import User
-    from tests.harness import Sandbox
+from tests.harness import Sandbox
 
 
 def ids_of(users: list[User]) -> set[str]:

@@ -1,17 +1,11 @@
 """Incremental `users` are for other targets: target-elimity refuses them, because it needs the whole company."""
 
-from __future__ import annotations
-
 import json
 import re
 from textwrap import indent
-from typing import TYPE_CHECKING
 
-from tests.harness import ROOT
+from tests.harness import ROOT, Sandbox
 from tests.project import new_project, settings, shell
-
-if TYPE_CHECKING:
-    from tests.harness import Sandbox
 
 TOLD = "The stream 'users' is incremental"
 EXTRACTOR = """

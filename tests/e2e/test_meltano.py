@@ -1,13 +1,12 @@
 """The import as an operator runs it: real Meltano with its own state, and each plugin in its own environment."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex
 import socket
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from target_elimity.data_model import ATTRIBUTE_TYPES
@@ -16,14 +15,8 @@ from sandbox.elimity import values_of
 from sandbox.faults import Fault
 from sandbox.lucca import USERS, WORK_CONTRACTS
 from tests.e2e.expected import expected_entities
-from tests.harness import open_sandbox
+from tests.harness import Run, Sandbox, open_sandbox
 from tests.project import new_project, settings, shell
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.harness import Run, Sandbox
 
 
 @pytest.fixture

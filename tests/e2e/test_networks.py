@@ -1,11 +1,10 @@
 """Private certificate authorities, mutual TLS and proxies, with both real processes against real servers."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
 
 import pytest
 import requests
@@ -14,10 +13,6 @@ from typing_extensions import override
 
 from sandbox.server import serve
 from tests.harness import Sandbox, open_sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture

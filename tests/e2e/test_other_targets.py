@@ -1,7 +1,5 @@
 """The tap with other targets: run every command of `docs/other-targets.md` and check what the page says about it."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os
@@ -11,21 +9,17 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from sandbox.elimity import values_of
-from tests.harness import CANARY, PATIENCE, ROOT, SCRIPTS, run
+from tests.harness import CANARY, PATIENCE, ROOT, SCRIPTS, Sandbox, run
 from tests.project import commands, install_locked, new_project, run_page, settings, shell, text_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from tests.harness import Sandbox
 
 PAGE = "docs/other-targets.md"
 SECTIONS = ("JSON lines", "CSV", "PostgreSQL", "Rename, drop, filter", "Under Meltano")

@@ -1,13 +1,12 @@
 """Tap and target together, without Meltano: a pipe between the two console scripts."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, timezone
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,13 +14,7 @@ from sandbox.elimity import values_of
 from sandbox.faults import Fault
 from sandbox.lucca import USERS, WORK_CONTRACTS
 from tests.e2e.expected import expected_entities
-from tests.harness import PATIENCE, SCRIPTS, open_sandbox
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.harness import Sandbox
+from tests.harness import PATIENCE, SCRIPTS, Sandbox, open_sandbox
 
 
 def assert_everything_arrived(sandbox: Sandbox, today: date) -> None:

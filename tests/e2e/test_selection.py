@@ -1,22 +1,16 @@
 """Selection minimises data: the tap doesn't request deselected properties from Lucca, and none of them arrives."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox.elimity import values_of
 from sandbox.lucca import USERS
 from tests.e2e.expected import expected_entities
-from tests.harness import ROOT
+from tests.harness import ROOT, Sandbox
 from tests.project import new_project, settings, shell
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.harness import Sandbox
 
 MAIL_AND_MANAGER = {"email", "managerId", "managerName", "managerEmail"}
 

@@ -1,20 +1,14 @@
 """Settings as they reach the plugins through Meltano, from its file and from the environment."""
 
-from __future__ import annotations
-
 import json
 import shlex
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.harness import Run, Sandbox
 from tests.project import new_project, settings, shell
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.harness import Run, Sandbox
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """How a program ends: an expected error is one line, whatever its origin."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

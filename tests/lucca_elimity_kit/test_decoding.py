@@ -1,7 +1,5 @@
 """Decoding the JSON of other systems."""
 
-from __future__ import annotations
-
 import msgspec
 import pytest
 from lucca_elimity_kit.decoding import decode

@@ -1,7 +1,5 @@
 """How messages describe the answers of other systems and the errors of libraries."""
 
-from __future__ import annotations
-
 import errno
 import json
 import logging

@@ -1,7 +1,5 @@
 """Calls to other systems, most of them hostile."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import logging
@@ -9,12 +7,14 @@ import socket
 import ssl
 import tracemalloc
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from io import BytesIO
+from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
@@ -27,10 +27,6 @@ from lucca_elimity_kit.transport import BoundedAdapter
 from requests_ratelimiter import InMemoryBucket, Limiter, LimiterAdapter, Rate
 
 from tests.lucca_elimity_kit.wire import Wire, answering, drip, ok, reset, silence
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 SECRET = "Hunter2-and-more"
 WHAT = "Reading the users"
@@ -143,7 +139,7 @@ def test_interim_answers_are_skipped(interim: str) -> None:
     ],
 )
 @pytest.mark.parametrize("secured", [False, True])
-def test_the_whole_answer_has_a_time_limit(reply: Any, authority: Authority, secured: bool) -> None:
+def test_the_whole_answer_has_a_time_limit(reply: Any, authority: "Authority", secured: bool) -> None:
     """Head and body together must arrive in time, even if they drip."""
     with answering(reply, context=authority.server if secured else None) as wire:
         start = monotonic()

@@ -1,22 +1,16 @@
 """Settings, files and streams as they reach the real programs."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.harness import PATIENCE, SCRIPTS, run
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.harness import Run, Sandbox
+from tests.harness import PATIENCE, SCRIPTS, Run, Sandbox, run
 
 SECRET = "Xq7-s3cret"
 TAP = {"host": "http://127.0.0.1:9", "api_key": SECRET, "max_retry_seconds": 0}

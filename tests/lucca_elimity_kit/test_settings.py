@@ -1,16 +1,12 @@
 """The parser of settings: one rule for files and the environment."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from lucca_elimity_kit.errors import SettingsError
 from lucca_elimity_kit.settings import SettingsSchema, read_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SECRET = "Xq7-s3cret"
 KINDS = SettingsSchema(

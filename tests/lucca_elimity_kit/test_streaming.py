@@ -1,19 +1,14 @@
 """Reading JSON piece by piece."""
 
-from __future__ import annotations
-
 import io
 import json
 import tracemalloc
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lucca_elimity_kit.streaming import LONGEST_VALUE, JsonStream, MalformedJsonError
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from typing_extensions import Self
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

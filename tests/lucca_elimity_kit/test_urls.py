@@ -1,7 +1,5 @@
 """URLs in settings."""
 
-from __future__ import annotations
-
 import pytest
 from lucca_elimity_kit.urls import is_loopback, parse_url
 

@@ -1,20 +1,15 @@
 """A server that answers with raw bytes, which no HTTP library would send."""
 
-from __future__ import annotations
-
 import re
 import socket
+import ssl
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Iterator, Mapping
-
-    Reply = bytes | Callable[[socket.socket], None]
+Reply = bytes | Callable[[socket.socket], None]
 
 _LENGTH = re.compile(rb"content-length: *([0-9]+)", re.IGNORECASE)
 

@@ -1,19 +1,14 @@
 """Fixtures: a gateway that runs as a process, and companies in Lucca for it to read."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from sandbox.pulling import GatewayProcess, running_gateway
 from tests.harness import CANARY, Sandbox, open_sandbox
 from tests.lucca_gateway.support import ENVIRONMENT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="session")

@@ -1,25 +1,19 @@
 """An issuer of tokens with real keys and a real JWKS endpoint."""
 
-from __future__ import annotations
-
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.server import serve
 from tests.lucca_gateway.support import ENVIRONMENT
-
-if TYPE_CHECKING:
-    from contextlib import ExitStack
-
-    from starlette.requests import Request
-    from starlette.responses import Response
 
 BASE_URL, GATEWAY_URL = "https://acme.elimity.com", "https://gateway.acme.example"
 

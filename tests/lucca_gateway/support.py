@@ -1,24 +1,16 @@
 """Helpers for the tests of the gateway."""
 
-from __future__ import annotations
-
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from connectrpc.errors import ConnectError
 
-from sandbox.elimity import values_of
-from sandbox.pulling import responses
-from tests.harness import PATIENCE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sandbox.elimity import Elimity
-    from sandbox.pulling import GatewayProcess, Generation, Response
-    from tests.harness import Sandbox
+from sandbox.elimity import Elimity, values_of
+from sandbox.pulling import GatewayProcess, Generation, Response, responses
+from tests.harness import PATIENCE, Sandbox
 
 SERVICE = "/elimity.insights.customgateway.v1alpha2.Service"
 # With these settings, nothing waits for the rate limit or retries if Lucca is down. Tests can override them.

@@ -1,13 +1,12 @@
 """Clients that disconnect, gateways that are shut down, imports that have to wait."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import msgspec
@@ -23,13 +22,8 @@ from sandbox.faults import Fault
 from sandbox.lucca import USERS, WORK_CONTRACTS
 from sandbox.pulling import GENERATIONS, GatewayProcess, Generation, pull, running_gateway
 from sandbox.server import serve
-from tests.harness import CANARY, PATIENCE
+from tests.harness import CANARY, PATIENCE, Sandbox
 from tests.lucca_gateway.support import ENVIRONMENT, configuration, employees_of, failure, wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.harness import Sandbox
 
 PATH = "/elimity.insights.customgateway.v1alpha1.Service/PerformImport"
 

@@ -1,9 +1,8 @@
 """Imports through a real gateway process, requested by the vendor's generated clients in both generations."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from connectrpc.code import Code
@@ -16,9 +15,6 @@ from sandbox.pulling import GATEWAY, GENERATIONS, GatewayProcess, Generation, pu
 from tests.e2e.expected import expected_entities
 from tests.harness import Sandbox, open_sandbox
 from tests.lucca_gateway.support import ENVIRONMENT, configuration, employees_of, failure
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 both_generations = pytest.mark.parametrize("generation", GENERATIONS)
 

@@ -1,12 +1,9 @@
 """A JWKS endpoint that hangs, drips, is down or answers nonsense."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import httpx
 import jwt
@@ -15,14 +12,10 @@ from lucca_elimity_kit.tls import DEFAULT_TLS
 from lucca_gateway import keys
 from lucca_gateway.keys import FETCH_SECONDS, IssuerKeys, KeysUnavailableError
 
-from sandbox.pulling import running_gateway
-from tests.lucca_elimity_kit.wire import answering, drip, ok, reset, silence
+from sandbox.pulling import GatewayProcess, running_gateway
+from tests.lucca_elimity_kit.wire import Reply, answering, drip, ok, reset, silence
 from tests.lucca_gateway.issuer import Issuer, settings_of
 from tests.lucca_gateway.support import SERVICE, wait_until
-
-if TYPE_CHECKING:
-    from sandbox.pulling import GatewayProcess
-    from tests.lucca_elimity_kit.wire import Reply
 
 DRIP = drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n", b" ")
 

@@ -1,19 +1,15 @@
 """Clients that send half a request, or one whose length is ambiguous, over raw sockets to the real process."""
 
-from __future__ import annotations
-
 import socket
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from lucca_gateway.server import REQUEST_SECONDS
 
-if TYPE_CHECKING:
-    from sandbox.pulling import GatewayProcess
+from sandbox.pulling import GatewayProcess
 
 PATH = b"/elimity.insights.customgateway.v1alpha1.Service/PerformImport"
 HEAD = b"POST " + PATH + b" HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/connect+proto\r\n"

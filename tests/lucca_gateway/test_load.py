@@ -1,23 +1,16 @@
 """Twenty companies at once."""
 
-from __future__ import annotations
-
 import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox.pulling import GENERATIONS, pull, running_gateway
-from tests.harness import open_sandbox
+from sandbox.pulling import GENERATIONS, Generation, pull, running_gateway
+from tests.harness import Sandbox, open_sandbox
 from tests.lucca_gateway.support import ENVIRONMENT, configuration
-
-if TYPE_CHECKING:
-    from sandbox.pulling import Generation
-    from tests.harness import Sandbox
 
 IMPORTS, EMPLOYEES = 20, 2000
 

@@ -1,20 +1,15 @@
 """Requests that Elimity Insights wouldn't send, caused by an administrator's mistake or sent by somebody else."""
 
-from __future__ import annotations
-
 import gzip
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
 
-from sandbox.pulling import GENERATIONS
+from sandbox.pulling import GENERATIONS, GatewayProcess
+from tests.harness import Sandbox
 from tests.lucca_gateway.support import configuration, failure, wait_until
-
-if TYPE_CHECKING:
-    from sandbox.pulling import GatewayProcess
-    from tests.harness import Sandbox
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,13 @@
 """The gateway's safeguard: it compares an import with what the source holds in the sandbox's Elimity Insights."""
 
-from __future__ import annotations
-
 import time
 from base64 import b64encode
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from threading import Timer
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 from lucca_gateway import guard
@@ -21,14 +20,9 @@ from sandbox.elimity import Elimity
 from sandbox.faults import Fault
 from sandbox.pulling import GENERATIONS, GatewayProcess, Generation, pull, running_gateway
 from sandbox.server import serve
-from tests.harness import CANARY, PATIENCE
+from tests.harness import CANARY, PATIENCE, Sandbox
 from tests.lucca_gateway.issuer import Issuer, serve_issuer, settings_of
 from tests.lucca_gateway.support import ENVIRONMENT, Failure, configuration, failure
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.harness import Sandbox
 
 SOURCES, QUERY = "/api/agent/sources", "/api/agent/query"
 PREFIX = "LUCCA_GATEWAY_"

@@ -1,8 +1,6 @@
 """The settings, the command line and the log lines at the start of the gateway."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,9 +9,6 @@ from lucca_gateway.settings import ListedHost, read_settings
 
 from sandbox.pulling import GatewayProcess, running_gateway
 from tests.harness import run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 URLS = {
     "LUCCA_GATEWAY_JWT_VALIDATION_BASE_URL": "https://acme.elimity.com",

@@ -1,12 +1,12 @@
 """Which hosts and addresses the gateway calls, and how often."""
 
-from __future__ import annotations
-
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -20,16 +20,10 @@ from lucca_gateway.settings import ListedHost, read_settings
 from lucca_gateway.stopping import Stop
 from lucca_gateway.tenants import Tenants
 
+from sandbox.pulling import GatewayProcess
 from sandbox.server import serve
-from tests.harness import PATIENCE
+from tests.harness import PATIENCE, Sandbox
 from tests.lucca_gateway.support import ENVIRONMENT, configuration, failure
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from sandbox.pulling import GatewayProcess
-    from tests.harness import Sandbox
 
 PUBLIC, METADATA = "93.184.215.14", "169.254.169.254"
 

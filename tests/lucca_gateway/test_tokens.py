@@ -1,15 +1,14 @@
 """Tokens with real keys and a real JWKS endpoint, sent by the generated clients to the real process."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import jwt
@@ -20,13 +19,9 @@ from lucca_gateway.settings import read_settings
 from lucca_gateway.tokens import SOURCE_ID, TokenMiddleware
 
 from sandbox.pulling import GENERATIONS, GatewayProcess, Generation, pull, running_gateway
+from tests.harness import Sandbox
 from tests.lucca_gateway.issuer import BASE_URL, GATEWAY_URL, Issuer, serve_issuer, settings_of
 from tests.lucca_gateway.support import SERVICE, configuration, failure, wait_for_words
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.harness import Sandbox
 
 
 @pytest.fixture(scope="module")

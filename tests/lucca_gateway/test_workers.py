@@ -1,18 +1,13 @@
 """The slots for imports."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Generator
 from contextlib import aclosing
 from threading import Event
-from typing import TYPE_CHECKING
 
 import pytest
 from lucca_gateway.stopping import Stop
 from lucca_gateway.workers import Workers
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 SECONDS = 10
 

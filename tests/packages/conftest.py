@@ -1,16 +1,11 @@
 """Fixtures: the built packages."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.packages.support import MAKE_DIST
 from tests.project import new_project, once, shell
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture(scope="session")

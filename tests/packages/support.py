@@ -1,11 +1,6 @@
 """Helpers for the tests of the packages."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 # Keeps make from reinstalling the environment of the tests, even if it is older than the lock file.

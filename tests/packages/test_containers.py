@@ -1,22 +1,15 @@
 """The container files: what they rely on, and the images themselves if podman can build them."""
 
-from __future__ import annotations
-
 import re
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.harness import ROOT, run
+from tests.harness import ROOT, Run, Sandbox, run
 from tests.project import settings, shell
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.harness import Run, Sandbox
 
 AGENT, GATEWAY = "deploy/Containerfile", "lucca-gateway/Containerfile"
 LOCK = ROOT / "requirements.lock"

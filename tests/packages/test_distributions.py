@@ -1,14 +1,13 @@
 """The contents and metadata of the wheels and sdists."""
 
-from __future__ import annotations
-
 import ast
 import re
 import sys
 import tarfile
 from email import message_from_string
+from email.message import Message
 from importlib.metadata import distributions
-from typing import TYPE_CHECKING
+from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
@@ -16,10 +15,6 @@ import pytest
 from tests.harness import PACKAGES, PROGRAMS, ROOT, run
 from tests.packages.support import PYTHONS, module_of, wheel_of
 from tests.project import install_locked
-
-if TYPE_CHECKING:
-    from email.message import Message
-    from pathlib import Path
 
 
 @pytest.fixture(params=PACKAGES)

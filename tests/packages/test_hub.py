@@ -1,12 +1,10 @@
 """The definitions of the plugins for the Meltano hub, checked with Meltano."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -14,12 +12,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from tests.harness import PACKAGES, ROOT
+from tests.harness import PACKAGES, ROOT, Sandbox
 from tests.packages.support import module_of
 from tests.project import run_page, settings, shell
-
-if TYPE_CHECKING:
-    from tests.harness import Sandbox
 
 DEFINITIONS = {"extractors": "tap-lucca", "loaders": "target-elimity"}
 # Properties that the hub adds to Meltano's own schema, and the values that it accepts.

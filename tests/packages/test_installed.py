@@ -1,26 +1,19 @@
 """The wheels, installed alone in new environments, on every Python version that the packages support."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import requests
 
 from sandbox.pulling import pull, running_gateway
 from tests.e2e.expected import expected_entities
-from tests.harness import PACKAGES, ROOT, run
+from tests.harness import PACKAGES, ROOT, Run, Sandbox, run
 from tests.lucca_gateway.support import ENVIRONMENT, configuration, employees_of
 from tests.packages.support import MAKE_DIST, PYTHONS, wheel_of
 from tests.project import install, new_project, run_page, settings, shell
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.harness import Run, Sandbox
 
 # Dependencies have the versions and hashes of the lock file.
 LOCKED = ("--constraint", ROOT / "requirements.lock")

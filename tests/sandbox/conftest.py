@@ -1,10 +1,9 @@
 """Fixtures: a served Lucca with a small company, and a served Elimity Insights."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
@@ -13,9 +12,6 @@ from sandbox.company import generate_company
 from sandbox.elimity import Elimity
 from sandbox.lucca import USERS, WORK_CONTRACTS, Lucca
 from sandbox.server import serve
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 TODAY = date(2026, 3, 14)
 DATA_MODEL: dict[str, Any] = {

@@ -1,7 +1,5 @@
 """The summary of what arrived in Elimity Insights."""
 
-from __future__ import annotations
-
 import json
 import zlib
 

@@ -1,7 +1,5 @@
 """The made-up company."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter, defaultdict
 from datetime import timedelta

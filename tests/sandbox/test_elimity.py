@@ -1,12 +1,11 @@
 """Elimity Insights: the rules of an import."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import zlib
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import elimity_insights_client as vendor
 import pytest
@@ -14,12 +13,7 @@ import requests
 
 from sandbox.elimity import values_of
 
-from .conftest import DATA_MODEL
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from .conftest import ElimityClient
+from .conftest import DATA_MODEL, ElimityClient
 
 DAY = {"year": 2026, "month": 1, "day": 31}
 CLOCK = {"hour": 8, "minute": 30, "second": 0}

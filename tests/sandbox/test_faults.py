@@ -1,9 +1,7 @@
 """Faults as a client sees them."""
 
-from __future__ import annotations
-
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -15,12 +13,7 @@ from sandbox.faults import Fault, Faults, Kind
 from sandbox.lucca import USERS, WORK_CONTRACTS, Lucca
 from sandbox.server import serve
 
-from .conftest import DATA_MODEL, TODAY
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .conftest import ElimityClient, LuccaClient
+from .conftest import DATA_MODEL, TODAY, ElimityClient, LuccaClient
 
 
 def test_a_status_with_headers_and_a_body(client: LuccaClient) -> None:

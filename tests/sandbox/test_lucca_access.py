@@ -1,7 +1,5 @@
 """Authorization, rights and the rate limit of Lucca."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

@@ -1,24 +1,16 @@
 """Users of the v3 API."""
 
-from __future__ import annotations
-
 from datetime import datetime, timezone
 from random import Random
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from sandbox.company import has_left
-from sandbox.lucca import USERS
+from sandbox.lucca import USERS, Lucca
 from sandbox.rows import SENSITIVE_FIELDS
 
-from .conftest import TODAY
-
-if TYPE_CHECKING:
-    from sandbox.lucca import Lucca
-
-    from .conftest import LuccaClient
+from .conftest import TODAY, LuccaClient
 
 
 def test_without_fields_a_user_has_three(client: LuccaClient) -> None:

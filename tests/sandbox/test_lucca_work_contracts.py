@@ -1,16 +1,12 @@
 """Work contracts of the v4 API."""
 
-from __future__ import annotations
-
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.lucca import EMBEDDED, WORK_CONTRACTS
 
-if TYPE_CHECKING:
-    from .conftest import LuccaClient
+from .conftest import LuccaClient
 
 
 def test_contracts_come_whole_and_in_id_order(client: LuccaClient) -> None:

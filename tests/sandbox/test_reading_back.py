@@ -1,15 +1,14 @@
 """Elimity Insights: reading back what a source holds."""
 
-from __future__ import annotations
-
 import json
 import time
 import tracemalloc
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from datetime import time as clock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import elimity_insights_client as vendor
 import pytest
@@ -31,9 +30,6 @@ from sandbox.faults import Fault
 from sandbox.server import STOP_SECONDS, serve
 
 from .conftest import DATA_MODEL
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 QUERY = "/api/agent/query"
 SOURCES = "/api/agent/sources"

@@ -1,11 +1,9 @@
 """Serving over HTTP and HTTPS."""
 
-from __future__ import annotations
-
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,9 +16,6 @@ from sandbox.lucca import USERS, Lucca
 from sandbox.server import serve
 
 from .conftest import TODAY
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_server_is_on_loopback_and_gone_after_the_block() -> None:

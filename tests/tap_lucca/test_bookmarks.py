@@ -1,20 +1,14 @@
 """Bookmarks by Lucca's clock, whose time zone is unknown."""
 
-from __future__ import annotations
-
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tap_lucca.bookmarks import changed_since, filter_since, latest_bookmark, on_luccas_clock
-
-if TYPE_CHECKING:
-    from datetime import tzinfo
 
 ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"})).map(ZoneInfo)
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2037, 12, 31), timezones=st.just(timezone.utc))  # noqa: DTZ001 - hypothesis adds the zone

@@ -1,12 +1,10 @@
 """The tap's HTTP behaviour: the budget, retries, statuses, hostile answers and certificate authorities."""
 
-from __future__ import annotations
-
 import gzip
 import logging
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from tap_lucca.client import LuccaClient, LuccaError, SlowPageError, new_session
@@ -17,10 +15,8 @@ from tap_lucca.tap import TapLucca
 
 from sandbox.faults import Fault
 from sandbox.lucca import USERS, WORK_CONTRACTS
+from tests.harness import Sandbox
 from tests.lucca_elimity_kit.wire import answering
-
-if TYPE_CHECKING:
-    from tests.harness import Sandbox
 
 
 def connected(sandbox: Sandbox, *, window: float = 60.0, budget: int = 10_000, pauses: list[float]) -> TapLucca:

@@ -1,11 +1,10 @@
 """Incremental `users` for other targets: several runs of the console script, each with the STATE of the one before."""
 
-from __future__ import annotations
-
 import json
 from contextlib import ExitStack
-from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,13 +12,7 @@ from tap_lucca.incremental import time_of
 
 from sandbox.faults import Fault
 from sandbox.lucca import USERS, Lucca
-from tests.harness import ROOT, Sandbox, open_sandbox
-
-if TYPE_CHECKING:
-    from datetime import tzinfo
-    from pathlib import Path
-
-    from tests.harness import Run
+from tests.harness import ROOT, Run, Sandbox, open_sandbox
 
 # The time on Lucca's clock in these tests, long before the time on this machine's clock.
 NOON = datetime(2026, 3, 14, 12, tzinfo=timezone.utc)

@@ -1,14 +1,12 @@
 """The walks through a collection, against servers that cap pages, shuffle rows, and change between two requests."""
 
-from __future__ import annotations
-
 import tracemalloc
 from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -24,9 +22,6 @@ from tap_lucca.pagination import (
     Walk,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
 ALL = pytest.mark.parametrize("walk", [OverlappingWalk, OverlappingPagesWalk, BackwardWalk])
 BOTH = pytest.mark.parametrize("walk", [OverlappingWalk, BackwardWalk])
 
@@ -40,7 +35,7 @@ class Server:
 
     ids: list[int]
     cap: int = 1000
-    change: Callable[[Server], None] = lambda _: None
+    change: Callable[["Server"], None] = lambda _: None
     overstated: int = 0
     paged: bool = True
     requests: list[Slice] = field(default_factory=list)

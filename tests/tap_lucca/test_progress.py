@@ -1,23 +1,16 @@
 """The tap's progress while it works."""
 
-from __future__ import annotations
-
 import logging
 import re
 from datetime import datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
+import pytest
 from lucca_elimity_kit.progress import EMPTY_LINE, SECONDS_BETWEEN, Progress
 
 from sandbox.faults import Fault
 from sandbox.lucca import USERS
-from tests.harness import SCRIPTS, on_a_terminal
-
-if TYPE_CHECKING:
-    import pytest
-
-    from tests.harness import Sandbox
+from tests.harness import SCRIPTS, Sandbox, on_a_terminal
 
 LINE = re.compile(r"users: (\d+) of 250 \((\d+) %\)")
 

@@ -1,7 +1,5 @@
 """Which fields the tap requests, and which fields of an answer it keeps."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from singer_sdk.singerlib.catalog import SelectionMask

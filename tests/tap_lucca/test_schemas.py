@@ -1,20 +1,15 @@
 """The stream schemas: the committed catalog, the documentation's examples, and what the target reads of them."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from target_elimity.data_model import ATTRIBUTE_TYPES
 from target_elimity.fields import attributes_without
-from target_elimity.records import RECORD_TYPES, check_schema
+from target_elimity.records import RECORD_TYPES, User, WorkContract, check_schema
 
 from tests.harness import ROOT, run
-
-if TYPE_CHECKING:
-    from target_elimity.records import User, WorkContract
 
 CATALOG: dict[str, Any] = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
 SCHEMAS: dict[str, Any] = {stream["tap_stream_id"]: stream["schema"] for stream in CATALOG["streams"]}

@@ -1,7 +1,5 @@
 """The SDK's own tests for taps, against a served Lucca. None is left out."""
 
-from __future__ import annotations
-
 import atexit
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,17 +1,12 @@
 """Stream maps in the tap, with the recipes of its README: their effect on records, schemas, keys and STATE."""
 
-from __future__ import annotations
-
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.harness import ROOT
-
-if TYPE_CHECKING:
-    from tests.harness import Run, Sandbox
+from tests.harness import ROOT, Run, Sandbox
 
 README = (ROOT / "tap-lucca/README.md").read_text(encoding="utf-8")
 RENAME_STREAM, RENAME_AND_DROP, ONE_LEGAL_ENTITY = (

@@ -1,18 +1,13 @@
 """The tap as its users run it: the console script against a Lucca."""
 
-from __future__ import annotations
-
 import json
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from sandbox.lucca import USERS, WORK_CONTRACTS
-from tests.harness import ROOT, run
-
-if TYPE_CHECKING:
-    from tests.harness import Run, Sandbox
+from tests.harness import ROOT, Run, Sandbox, run
 
 SENSITIVE = ("birth", "iban", "bank", "socialSecurity", "address", "personal", "gender", "nationality", "picture")
 

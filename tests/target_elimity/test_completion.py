@@ -1,7 +1,5 @@
 """Whether an import is complete."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

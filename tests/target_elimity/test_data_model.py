@@ -1,23 +1,17 @@
 """The data model: the table of attributes, the export file and the comparison with the source's model."""
 
-from __future__ import annotations
-
 import copy
 import json
 import re
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
-from elimity_insights_client._decode_domain_graph_schema import decode_domain_graph_schema
+from elimity_insights_client._decode_domain_graph_schema import DomainGraphSchemaDict, decode_domain_graph_schema
 from msgspec import convert
 from target_elimity.data_model import ATTRIBUTE_TYPES, DataModel, differences, export_file
 
 from tests.harness import ROOT, run
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from elimity_insights_client._decode_domain_graph_schema import DomainGraphSchemaDict
 
 MODEL: dict[str, Any] = json.loads(export_file())
 

@@ -1,22 +1,17 @@
 """The files of a dry run, and the comparison with an earlier snapshot, with the real processes."""
 
-from __future__ import annotations
-
 import csv
 import gzip
 import json
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from target_elimity.data_model import ATTRIBUTE_TYPES
 
 from sandbox.elimity import values_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from tests.harness import Run, Sandbox
+from tests.harness import Run, Sandbox
 
 EMPLOYEE = (
     b'{"entities":[{"type":"employee","id":"1","name":"x","attributeAssignments":'

@@ -1,9 +1,8 @@
 """The transform from records to employees: tables of cases, and properties that hold for any records."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,9 +11,6 @@ from hypothesis import strategies as st
 from msgspec import convert
 from target_elimity.employees import Employee, Rules, applicable_contract, new_employee
 from target_elimity.records import User, WorkContract
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 TODAY = date(2026, 3, 14)
 UTC_RULES = Rules(TODAY, timezone.utc, {})

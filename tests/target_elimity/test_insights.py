@@ -1,26 +1,19 @@
 """The real program and the answers of Elimity Insights, or of a proxy in front of it."""
 
-from __future__ import annotations
-
 import gzip
 import json
 from base64 import b64encode
+from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from sandbox.elimity import Elimity
 from sandbox.faults import Fault
-from tests.harness import run
-from tests.lucca_elimity_kit.wire import answering, drip, ok
+from tests.harness import Run, Sandbox, run
+from tests.lucca_elimity_kit.wire import Wire, answering, drip, ok
 from tests.target_elimity.test_target import WHOLE, lines
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.harness import Run, Sandbox
-    from tests.lucca_elimity_kit.wire import Wire
 
 TOKEN = "Hunter2-and-more"
 BASIC = b64encode(f"1:{TOKEN}".encode()).decode()

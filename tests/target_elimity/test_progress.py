@@ -1,22 +1,15 @@
 """The target's progress while it works. The tests of the tap cover the interval and the format of a line."""
 
-from __future__ import annotations
-
 import os
 import pty
 import re
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from lucca_elimity_kit.progress import EMPTY_LINE
 
 from sandbox.faults import Fault
-from tests.harness import PATIENCE, SCRIPTS, on_a_terminal
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.harness import Sandbox
+from tests.harness import PATIENCE, SCRIPTS, Sandbox, on_a_terminal
 
 # The clock runs fast, so each call that may log progress does.
 HASTY = (

@@ -1,21 +1,16 @@
 """The comparison with what the source holds, with the real programs and the sandbox's Elimity Insights."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 from target_elimity.data_model import ATTRIBUTE_TYPES
 
 from sandbox.faults import Fault
 from sandbox.queries import Assigned
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.harness import Run, Sandbox
+from tests.harness import Run, Sandbox
 
 SOURCES, QUERY = "/api/agent/sources", "/api/agent/query"
 NEVER_READ = "this is never read"

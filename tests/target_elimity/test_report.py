@@ -1,28 +1,20 @@
 """The report of a dry run, opened in headless Chromium as an administrator opens it."""
 
-from __future__ import annotations
-
 import json
 import os
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, cast
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Error, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 from target_elimity.data_model import ATTRIBUTE_TYPES
 
 from sandbox.company import generate_company
+from sandbox.rows import User
 from scripts.browser import MISSING, system_chromium
-from tests.harness import PATIENCE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from playwright.sync_api import Browser, Page
-
-    from sandbox.rows import User
-    from tests.harness import Sandbox
+from tests.harness import PATIENCE, Sandbox
 
 expect.set_options(timeout=PATIENCE * 1000)
 CASES: dict[str, dict[str, object]] = {

@@ -1,17 +1,13 @@
 """The import safeguard."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 from target_elimity.safeguard import Limits, Memory, Objection, objections, rights_lost, variables
 
 from sandbox.elimity import values_of
-
-if TYPE_CHECKING:
-    from tests.harness import Run, Sandbox
+from tests.harness import Run, Sandbox
 
 ALL_20 = Limits(20, 20, 20)
 

@@ -9,10 +9,6 @@ the import because it has no users. Left out:
   target must never emit.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 from singer_sdk.testing import get_target_test_class
 from singer_sdk.testing.suites import SingerTestSuite, target_tests
@@ -22,11 +18,9 @@ from singer_sdk.testing.target_tests import (
     TargetRecordBeforeSchemaTest,
     TargetRecordMissingKeyProperty,
 )
+from singer_sdk.testing.templates import TargetTestTemplate
 from target_elimity.imports import ImportRefusedError
 from target_elimity.target import TargetElimity
-
-if TYPE_CHECKING:
-    from singer_sdk.testing.templates import TargetTestTemplate
 
 # These expect other errors, or feed nothing.
 _AS_THEY_ARE = (

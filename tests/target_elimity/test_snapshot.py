@@ -1,12 +1,11 @@
 """The snapshot, compared with that of the vendor's client."""
 
-from __future__ import annotations
-
 import io
 import json
 import zlib
+from collections.abc import Iterator
 from datetime import timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import elimity_insights_client as vendor
 from hypothesis import given
@@ -18,10 +17,6 @@ from target_elimity.snapshot import BUFFER_SIZE, write_compressed, write_json
 from sandbox.elimity import Elimity
 from sandbox.server import serve
 from tests.vendor import entity
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 Text = st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
 Moments = st.datetimes(timezones=st.just(timezone.utc)).map(lambda moment: moment.replace(microsecond=0))

@@ -1,20 +1,14 @@
 """The target as its users run it: the console script reads Singer messages and uploads a snapshot, or nothing."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from target_elimity.data_model import ATTRIBUTE_TYPES
 
 from sandbox.faults import Fault
-from tests.harness import run
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tests.harness import Sandbox
+from tests.harness import Sandbox, run
 
 USERS: dict[str, Any] = {
     "id": {"type": "integer"},

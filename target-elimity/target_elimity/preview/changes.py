@@ -1,22 +1,15 @@
 """Finds who joined, left and moved between an earlier snapshot and this import, in the order of ids."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import BinaryIO, Literal
 
 import msgspec
 from typing_extensions import override
 
 from target_elimity.data_model import ATTRIBUTE_TYPES
 from target_elimity.employees import ACTIVE, INACTIVE
-from target_elimity.preview.roster import ORDER_OF_IDS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
-
-    from target_elimity.preview.roster import Roster, Row
+from target_elimity.preview.roster import ORDER_OF_IDS, Roster, Row
 
 # Somebody moved if one of these changed. The manager's name counts only if no manager id is known.
 MANAGER_NAME = "manager_name"

@@ -1,17 +1,11 @@
 """Finds gaps and contradictions in the data, person by person, for an HR administrator to check before an import."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from target_elimity.employees import ACTIVE, INACTIVE
-from target_elimity.preview.roster import FIELDS, ORDER_OF_IDS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from target_elimity.preview.roster import Roster, Row
+from target_elimity.preview.roster import FIELDS, ORDER_OF_IDS, Roster, Row
 
 
 class Check(NamedTuple):

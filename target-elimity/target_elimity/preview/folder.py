@@ -1,20 +1,16 @@
 """Writes the files of a dry run into its folder."""
 
-from __future__ import annotations
-
 import os
 import shutil
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
 
 from lucca_elimity_kit.errors import SettingsError
 
 from target_elimity.preview.changes import write_changes
 from target_elimity.preview.manual_import import write_csv
 from target_elimity.preview.report import Content, write_report
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 SNAPSHOT, REPORT, CSV, CHANGES = "snapshot.json", "report.html", "employees.csv", "changes.json"
 

@@ -3,19 +3,12 @@
 The format: https://support.elimity.com/hc/en-us/articles/6839654667538.
 """
 
-from __future__ import annotations
-
 import csv
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
+from typing import BinaryIO
 
 from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
-from target_elimity.preview.roster import FIELDS, ORDER_OF_IDS
-
-if TYPE_CHECKING:
-    from typing import BinaryIO
-
-    from target_elimity.preview.roster import Roster
+from target_elimity.preview.roster import FIELDS, ORDER_OF_IDS, Roster
 
 COLUMNS = [f"{ENTITY_TYPE}: {column}" for column in ("id", "name", *(attribute.id for attribute in ATTRIBUTE_TYPES))]
 _DATES = [number for number, attribute in enumerate(ATTRIBUTE_TYPES, start=2) if attribute.type != "string"]

@@ -1,24 +1,17 @@
 """Collects the employees of an import, compares them with earlier ones, and writes the files of a dry run."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import BinaryIO
 
-from target_elimity.preview.changes import Changes
+from target_elimity.employees import Employee
+from target_elimity.imports import Verdict
+from target_elimity.preview.changes import Changes, Counts
 from target_elimity.preview.folder import REPORT, check_folder, write_folder
 from target_elimity.preview.previous_snapshot import read_employees
 from target_elimity.preview.report import Content
 from target_elimity.preview.roster import Roster
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-    from typing import BinaryIO
-
-    from target_elimity.employees import Employee
-    from target_elimity.imports import Verdict
-    from target_elimity.preview.changes import Counts
 
 
 class Preview:

@@ -1,21 +1,16 @@
 """Reads the snapshot of an earlier dry run, employee by employee, to compare an import with it."""
 
-from __future__ import annotations
-
 import gzip
 import zlib
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import msgspec
 from lucca_elimity_kit.errors import SettingsError
 from lucca_elimity_kit.streaming import JsonStream, MalformedJsonError
 
 from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-    from typing import BinaryIO
 
 _GZIP = b"\x1f\x8b"
 _FIELDS = {attribute.id: attribute.field for attribute in ATTRIBUTE_TYPES}

@@ -1,26 +1,21 @@
 """Writes the report of a dry run: one self-contained HTML page for an HR or identity administrator."""
 
-from __future__ import annotations
-
 from base64 import b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from target_elimity.data_model import ATTRIBUTE_TYPES
 from target_elimity.employees import ACTIVE
+from target_elimity.imports import Verdict
+from target_elimity.preview.changes import Changes
 from target_elimity.preview.findings import CHECKS, Findings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from target_elimity.imports import Verdict
-    from target_elimity.preview.changes import Changes
-    from target_elimity.preview.roster import Roster, Row
+from target_elimity.preview.roster import Roster, Row
 
 CHARTS = ("status", "contract_type", "department", "legal_entity")
 # The browser lays out each block only when somebody scrolls to it.

@@ -3,20 +3,15 @@
 Every value is text. Dates and timestamps are ISO 8601: `2026-01-31`, `2026-01-31T08:30:00` (in UTC).
 """
 
-from __future__ import annotations
-
 import sqlite3
+from collections.abc import Iterable, Mapping
+from datetime import date
 from operator import attrgetter
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from target_elimity.data_model import ATTRIBUTE_TYPES
 from target_elimity.database import TemporaryDatabase
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import date
-
-    from target_elimity.employees import Employee
+from target_elimity.employees import Employee
 
 # An employee: `id`, `name` and the value of each attribute, by field name. None means no value.
 Row: TypeAlias = sqlite3.Row
