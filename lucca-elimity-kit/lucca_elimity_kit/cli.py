@@ -8,6 +8,7 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import errno
+import gc
 import logging
 import os
 import sqlite3
@@ -15,6 +16,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from pkgutil import resolve_name
 from typing import NoReturn, TextIO
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
@@ -22,28 +24,28 @@ from lucca_elimity_kit.errors import ConnectorError, SettingsError
 STANDARD_STREAMS = (0, 1, 2)
 
 
-def run(program: str, start: Callable[[], int], *, wrong_settings: int = 1) -> NoReturn:
+def run(program: str, function: str, *, wrong_settings: int = 1) -> NoReturn:
     """Run a program and exit with its exit code.
 
     Args:
         program: Its name.
-        start: Imports the program's modules, runs it and returns its exit code.
+        function: Runs the program and returns its exit code, such as `tap_lucca.tap:TapLucca.run`.
         wrong_settings: The exit code if a setting is wrong.
     """
     _keep_standard_streams()
     try:
-        exit_code = _run(program, start, wrong_settings)
+        exit_code = _run(program, function, wrong_settings)
     finally:
         _discard_unwritable_output()
     sys.exit(exit_code)
 
 
-def _run(program: str, start: Callable[[], int], wrong_settings: int) -> int | str | None:
+def _run(program: str, function: str, wrong_settings: int) -> int | str | None:
     try:
         if sys.stdout is None:
             raise ConnectorError("The standard output is closed. Redirect it to a file or a program.")  # noqa: TRY301
         try:
-            exit_code: int | str | None = start()
+            exit_code: int | str | None = _load(function)()
         except SystemExit as ended:
             exit_code = ended.code
         sys.stdout.flush()
@@ -64,6 +66,15 @@ def _run(program: str, start: Callable[[], int], wrong_settings: int) -> int | s
     else:
         return exit_code
     return 1
+
+
+def _load(function: str) -> Callable[[], int]:
+    """Import a function. Modules are no garbage, so the collector needn't search them, neither now nor later."""
+    gc.disable()
+    loaded: Callable[[], int] = resolve_name(function)
+    gc.freeze()
+    gc.enable()
+    return loaded
 
 
 def _keep_standard_streams() -> None:

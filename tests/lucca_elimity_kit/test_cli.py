@@ -11,11 +11,11 @@ SECRET = "Xq7-s3cret"
 
 
 def run_program(body: str, redirect: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a program whose start function has this body, with its streams redirected by a shell."""
+    """Run a program whose function has this body, with its streams redirected by a shell."""
     indented = body.replace("\n", "\n    ")
     program = (
         f"from lucca_elimity_kit.cli import run\ndef start():\n    {indented}\n    return 0\n"
-        "run('program', start, wrong_settings=2)"
+        "run('program', '__main__:start', wrong_settings=2)"
     )
     return subprocess.run(
         ["bash", "-c", f'exec "$0" -c "$1" {redirect}', sys.executable, program],
