@@ -153,8 +153,10 @@ def _yaml(content: dict[str, Any], *, sort_keys: bool = False) -> str:
 
 
 def _attributes_table() -> str:
-    rows = ["| attribute | id | type | |", "| --- | --- | --- | --- |"]
-    rows += [f"| {row.name} | `{row.id}` | {row.type} | {row.description} |" for row in ATTRIBUTE_TYPES]
+    rows = ["| attribute | id | type | from | |", "| --- | --- | --- | --- | --- |"]
+    for row in ATTRIBUTE_TYPES:
+        sources = " or ".join(f"`{source}`" for source in row.sources)
+        rows.append(f"| {row.name} | `{row.id}` | {row.type} | {sources} | {row.description} |")
     return "\n".join(rows) + "\n"
 
 

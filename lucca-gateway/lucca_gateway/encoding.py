@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import date, datetime
-from operator import attrgetter
 from typing import Any, TypeVar
 
 from elimity.insights.common.v1alpha1.common_pb2 import Entity, Value
@@ -10,7 +9,7 @@ from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha
 from elimity.insights.customgateway.v1alpha2 import customgateway_pb2 as v1alpha2
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.timestamp_pb2 import Timestamp
-from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE, Type
+from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE, Type, values_of
 from target_elimity.employees import Employee
 
 from lucca_gateway.imports import Item, Log
@@ -37,7 +36,7 @@ def _entity(employee: Employee) -> Entity:
     return Entity(
         attribute_assignments={
             name: encode_value(value)
-            for (name, encode_value), value in zip(_ATTRIBUTES, _values(employee), strict=True)
+            for (name, encode_value), value in zip(_ATTRIBUTES, values_of(employee), strict=True)
             if value is not None
         },
         id=employee.id,
@@ -64,4 +63,3 @@ def _date_time(value: datetime) -> Value:
 _EPOCH = 719_163  # 1 January 1970, as an ordinal
 _ENCODE: dict[Type, Callable[[Any], Value]] = {"date": _date, "dateTime": _date_time, "string": _string}
 _ATTRIBUTES = [(attribute.id, _ENCODE[attribute.type]) for attribute in ATTRIBUTE_TYPES]
-_values = attrgetter(*(attribute.field for attribute in ATTRIBUTE_TYPES))

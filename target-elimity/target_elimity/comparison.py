@@ -3,11 +3,10 @@
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from operator import attrgetter
 
 from typing_extensions import override
 
-from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.data_model import ATTRIBUTE_TYPES, values_of
 from target_elimity.database import TemporaryDatabase
 from target_elimity.employees import ACTIVE, Employee
 from target_elimity.safeguard import (
@@ -59,7 +58,7 @@ class Comparison(TemporaryDatabase):
             self.stay += 1
             self.deactivated += was_active and not is_active
             self.returned += is_active and not was_active
-            has = sum((value is not None) << position for position, value in enumerate(_values(employee)))
+            has = sum((value is not None) << position for position, value in enumerate(values_of(employee)))
             self._losses[had, had & ~has] += 1
             return
         self.new += 1
@@ -121,6 +120,3 @@ class Comparison(TemporaryDatabase):
             for position, attribute in enumerate(counts):
                 counts[attribute] += employees * (masks[lost] >> position & 1)
         return counts
-
-
-_values = attrgetter(*(attribute.field for attribute in ATTRIBUTE_TYPES))

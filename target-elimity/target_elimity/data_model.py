@@ -4,7 +4,9 @@ The export file, the check of a source and the encoding of employees all use thi
 """
 
 import json
+import re
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -16,38 +18,56 @@ ENTITY_TYPE = "employee"
 
 @dataclass(frozen=True, slots=True)
 class AttributeType:
-    """An attribute type in Elimity Insights, and the field of an `Employee` with its value."""
+    """An attribute type in Elimity Insights, and where its value comes from."""
 
     name: str
     id: str
     type: Type
     description: str
-    field: str
-    """The field of an `Employee` that holds its value."""
+    sources: tuple[str, ...]
+    """The possible fields of its value in the streams, such as `users.department.name`."""
+
+    @property
+    def field(self) -> str:
+        """The field of an `Employee` that holds its value."""
+        return re.sub("([A-Z])", r"_\1", self.id).lower()
 
 
 ATTRIBUTE_TYPES = (
-    AttributeType("Login", "login", "string", "Login in Lucca", "login"),
-    AttributeType("Email", "email", "string", "Professional mail address", "email"),
-    AttributeType("First Name", "firstName", "string", "First name", "first_name"),
-    AttributeType("Last Name", "lastName", "string", "Last name", "last_name"),
-    AttributeType("Job Title", "jobTitle", "string", "Job title", "job_title"),
-    AttributeType("Employee Number", "employeeNumber", "string", "Employee number", "employee_number"),
-    AttributeType("Department", "department", "string", "Name of the department", "department"),
-    AttributeType("Department Code", "departmentCode", "string", "Code of the department", "department_code"),
-    AttributeType("Legal Entity", "legalEntity", "string", "Name of the legal entity", "legal_entity"),
-    AttributeType("Manager Id", "managerId", "string", "Lucca id of the manager", "manager_id"),
-    AttributeType("Manager Name", "managerName", "string", "Name of the manager", "manager_name"),
-    AttributeType("Manager Email", "managerEmail", "string", "Mail address of the manager", "manager_email"),
-    AttributeType("Seniority Date", "seniorityDate", "date", "Start of seniority", "seniority_date"),
-    AttributeType("Contract Start Date", "contractStartDate", "date", "First day", "contract_start_date"),
-    AttributeType("End Date", "endDate", "date", "Last day of employment", "end_date"),
-    AttributeType("Last Modified", "lastModified", "dateTime", "Last change in Lucca", "last_modified"),
-    AttributeType("Status", "status", "string", "inactive after the last day of employment, else active", "status"),
-    AttributeType("Primary Role", "primaryRole", "string", "Primary role in Lucca", "primary_role"),
-    AttributeType("Secondary Roles", "secondaryRoles", "string", "Secondary roles in Lucca", "secondary_roles"),
-    AttributeType("Contract Type", "contractType", "string", "Type of the applicable work contract", "contract_type"),
+    AttributeType("Login", "login", "string", "Login in Lucca", ("users.login",)),
+    AttributeType("Email", "email", "string", "Professional mail address", ("users.mail",)),
+    AttributeType("First Name", "firstName", "string", "First name", ("users.firstName",)),
+    AttributeType("Last Name", "lastName", "string", "Last name", ("users.lastName",)),
+    AttributeType("Job Title", "jobTitle", "string", "Job title", ("users.jobTitle",)),
+    AttributeType("Employee Number", "employeeNumber", "string", "Employee number", ("users.employeeNumber",)),
+    AttributeType("Department", "department", "string", "Name of the department", ("users.department.name",)),
+    AttributeType("Department Code", "departmentCode", "string", "Code of the department", ("users.department.code",)),
+    AttributeType("Legal Entity", "legalEntity", "string", "Name of the legal entity", ("users.legalEntity.name",)),
+    AttributeType("Manager Id", "managerId", "string", "Lucca id of the manager", ("users.manager.id",)),
+    AttributeType("Manager Name", "managerName", "string", "Name of the manager", ("users.manager.name",)),
+    AttributeType("Manager Email", "managerEmail", "string", "Mail address of the manager", ("users.manager.mail",)),
+    AttributeType("Seniority Date", "seniorityDate", "date", "Start of seniority", ("users.seniorityDate",)),
+    AttributeType("Contract Start Date", "contractStartDate", "date", "First day", ("users.dtContractStart",)),
+    AttributeType("End Date", "endDate", "date", "Last day of employment", ("users.dtContractEnd",)),
+    AttributeType("Last Modified", "lastModified", "dateTime", "Last change in Lucca", ("users.modifiedAt",)),
+    AttributeType(
+        "Status", "status", "string", "inactive after the last day of employment, else active", ("users.dtContractEnd",)
+    ),
+    AttributeType("Primary Role", "primaryRole", "string", "Primary role in Lucca", ("users.rolePrincipal.name",)),
+    AttributeType(
+        "Secondary Roles", "secondaryRoles", "string", "Secondary roles in Lucca", ("users.habilitedRoles.name",)
+    ),
+    AttributeType(
+        "Contract Type",
+        "contractType",
+        "string",
+        "Type of the applicable work contract",
+        ("work_contracts.type", "work_contracts.typeId"),
+    ),
 )
+
+# The values of an employee's attributes, in this order.
+values_of = attrgetter(*(attribute.field for attribute in ATTRIBUTE_TYPES))
 
 
 def export_file() -> str:

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
-from target_elimity.records import USERS, WORK_CONTRACTS
+from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.records import USERS
 
 
 class FieldsSeen:
@@ -45,50 +46,21 @@ def attributes_without(announced: Mapping[str, Collection[str]]) -> set[str]:
     Args:
         announced: By stream: the fields of its schema.
     """
+    fields = {f"{stream}.{field}" for stream, fields in announced.items() for field in fields}
     return {
-        attribute
-        for attribute, (stream, *fields) in _FIELDS_OF.items()
-        if not any(_is_announced(field, announced.get(stream, ())) for field in fields)
+        attribute.id
+        for attribute in ATTRIBUTE_TYPES
+        if not any(_is_announced(source, fields) for source in attribute.sources)
     }
 
 
 def attributes_of(fields: Collection[str]) -> set[str]:
     """Return the ids of the attributes that come from these fields of users, or from fields within them."""
-    return {
-        attribute
-        for attribute, (stream, field, *_) in _FIELDS_OF.items()
-        if stream == USERS and (field in fields or field.partition(".")[0] in fields)
-    }
+    hidden = tuple(f"{USERS}.{field}." for field in fields)
+    return {attribute.id for attribute in ATTRIBUTE_TYPES if f"{attribute.sources[0]}.".startswith(hidden)}
 
 
-def _is_announced(field: str, announced: Collection[str]) -> bool:
-    """Whether a schema has a field. An object without listed fields may have all of them."""
-    parent, dot, _ = field.rpartition(".")
-    return field in announced or (
-        bool(dot) and parent in announced and not any(name.startswith(f"{parent}.") for name in announced)
-    )
-
-
-# By attribute: its stream and the possible fields of its value.
-_FIELDS_OF = {
-    "login": (USERS, "login"),
-    "email": (USERS, "mail"),
-    "firstName": (USERS, "firstName"),
-    "lastName": (USERS, "lastName"),
-    "jobTitle": (USERS, "jobTitle"),
-    "employeeNumber": (USERS, "employeeNumber"),
-    "department": (USERS, "department.name"),
-    "departmentCode": (USERS, "department.code"),
-    "legalEntity": (USERS, "legalEntity.name"),
-    "managerId": (USERS, "manager.id"),
-    "managerName": (USERS, "manager.name"),
-    "managerEmail": (USERS, "manager.mail"),
-    "seniorityDate": (USERS, "seniorityDate"),
-    "contractStartDate": (USERS, "dtContractStart"),
-    "endDate": (USERS, "dtContractEnd"),
-    "lastModified": (USERS, "modifiedAt"),
-    "status": (USERS, "dtContractEnd"),
-    "primaryRole": (USERS, "rolePrincipal.name"),
-    "secondaryRoles": (USERS, "habilitedRoles.name"),
-    "contractType": (WORK_CONTRACTS, "type", "typeId"),
-}
+def _is_announced(source: str, fields: Collection[str]) -> bool:
+    """Whether the schemas have a field. An object without listed fields may have all of them."""
+    parent = source.rpartition(".")[0]
+    return source in fields or (parent in fields and not any(field.startswith(f"{parent}.") for field in fields))

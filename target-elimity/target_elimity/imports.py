@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
 
 from lucca_elimity_kit.errors import ConnectorError
 from typing_extensions import override
 
 from target_elimity.collection import Collection
-from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.data_model import ATTRIBUTE_TYPES, values_of
 from target_elimity.employees import ACTIVE, Employee, Rules, new_employee
 from target_elimity.fields import attributes_of, attributes_without
 from target_elimity.records import RECORD_TYPES, USERS, WORK_CONTRACTS, UnusableStreamError, check_schema
@@ -39,7 +38,7 @@ class Summary:
         self.employees += 1
         self.active += employee.status == ACTIVE
         self.without_contract += not has_contract
-        self._patterns[tuple([value is not None for value in _values(employee)])] += 1  # faster than a generator
+        self._patterns[tuple([value is not None for value in values_of(employee)])] += 1  # faster than a generator
 
     @property
     def values(self) -> dict[str, int]:
@@ -194,4 +193,3 @@ _NEEDED_FOR = {
     USERS: "leavers would look active",
     WORK_CONTRACTS: "it is unknown whose contract it is, or which contract counts",
 }
-_values = attrgetter(*(attribute.field for attribute in ATTRIBUTE_TYPES))

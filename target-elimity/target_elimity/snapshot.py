@@ -6,13 +6,12 @@ The form of the JSON: https://docs.elimity.com (custom sources, domain graph).
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, BinaryIO
 
 import msgspec
 from isal import isal_zlib
 
-from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE, Type
+from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE, Type, values_of
 from target_elimity.employees import Employee
 
 # Bytes to collect before each call that compresses or writes them.
@@ -49,7 +48,7 @@ def _entity(employee: Employee) -> bytes:
     """Return an entity as JSON. Joining encoded pieces is faster than building objects for an encoder."""
     assignments = [
         begin + encode(value)
-        for (begin, encode), value in zip(_ATTRIBUTES, _values(employee), strict=True)
+        for (begin, encode), value in zip(_ATTRIBUTES, values_of(employee), strict=True)
         if value is not None
     ]
     return b'{"attributeAssignments":[%b],"id":%b,"name":%b,"type":"%b"}' % (
@@ -71,7 +70,6 @@ def _date_time(value: datetime) -> bytes:
 
 
 _text = msgspec.json.Encoder().encode
-_values = attrgetter(*(attribute.field for attribute in ATTRIBUTE_TYPES))
 _ENCODE: dict[Type, Callable[[Any], bytes]] = {"date": _date, "dateTime": _date_time, "string": _text}
 _ATTRIBUTES = [
     (
