@@ -80,7 +80,6 @@ class Http:
         *,
         what: str,
         read: Callable[[Answer], T],
-        advice: Callable[[int], str | None] | None = None,
         **content: Any,  # noqa: ANN401 - requests' own
     ) -> T:
         """Send a request, retry temporary failures, and return the content of the answer.
@@ -90,7 +89,6 @@ class Http:
             url: The URL.
             what: What is being done, to begin a message with: "Reading the users".
             read: Returns the content of an answer; raises FailedTryError to refuse it.
-            advice: What to do about a status, instead of the advice for all calls.
             content: Other arguments of `requests.Request`: params, headers, json, data (a file is read from its start).
 
         Raises:
@@ -98,7 +96,7 @@ class Http:
         """
 
         def attempt() -> T:
-            with self._open(method, url, self.timeout, advice or self.advice, content) as response:
+            with self._open(method, url, self.timeout, content) as response:
                 body = b"".join(self._chunks(response, url))
             return read(Answer(response.status_code, response.headers, body))
 
@@ -112,7 +110,6 @@ class Http:
         *,
         what: str,
         seconds: float,
-        advice: Callable[[int], str | None] | None = None,
         **content: Any,  # noqa: ANN401 - requests' own
     ) -> Iterator["Body"]:
         """Open the body of an answer to read it in pieces. Only opening is retried; `seconds` limits the whole answer.
@@ -120,7 +117,7 @@ class Http:
         Raises:
             CallError: The last try failed, or the body breaks off. Reading the body raises this, too.
         """
-        response = self.retries.run(lambda: self._open(method, url, seconds, advice or self.advice, content), what)
+        response = self.retries.run(lambda: self._open(method, url, seconds, content), what)
         with response:
             yield Body(
                 lambda size: self._read(response, url, size), lambda error: self.retries.as_call_error(error, what)
@@ -131,7 +128,6 @@ class Http:
         method: str,
         url: str,
         seconds: float,
-        advice: Callable[[int], str | None],
         content: Mapping[str, Any],
     ) -> requests.Response:
         """Send a request and return an answer with a success status. Its body is not read yet."""
@@ -152,7 +148,7 @@ class Http:
         except _FAILURES as error:
             raise self._failed(error, url, sent=was_sent(error)) from None
         try:
-            self._check_status(response, advice)
+            self._check_status(response)
         except BaseException:
             response.close()
             raise
@@ -169,7 +165,7 @@ class Http:
             )
         return proxies
 
-    def _check_status(self, response: requests.Response, advice: Callable[[int], str | None]) -> None:
+    def _check_status(self, response: requests.Response) -> None:
         status = response.status_code
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return
@@ -177,7 +173,7 @@ class Http:
         problem = f"answers {status_phrase(status)}"
         if host := redirect_host(response.headers.get("Location", ""), self.secrets):
             problem += f", a redirect to {host}"
-        if hint := advice(status):
+        if hint := self.advice(status):
             problem += f": {hint}"
         raise FailedTryError(
             problem,

@@ -17,7 +17,6 @@ CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 _CERTIFICATE = re.compile(rb"-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----")
 _PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----")
-_DER = b"0"  # the tag of an ASN.1 sequence
 _OTHER_KEY = {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"}
 
 
@@ -57,16 +56,15 @@ def load_tls(
         SettingsError: A file cannot be used; the message names the setting or variable.
     """
     verify: str | bool = True
+    found = ((name, path) for name in CA_BUNDLE_VARIABLES if (path := (environment or {}).get(name)))
+    variable, default = next(found, ("", ""))
     if ca_bundle is not None:
         _check_authorities(named("ca_bundle"), ca_bundle)
         verify = ca_bundle
-    else:
-        for variable in CA_BUNDLE_VARIABLES:
-            if path := (environment or {}).get(variable):
-                if not Path(path).is_dir():  # requests accepts a folder, too
-                    _check_authorities(variable, path)
-                verify = path
-                break
+    elif default:
+        if not Path(default).is_dir():  # requests accepts a folder, too
+            _check_authorities(variable, default)
+        verify = default
     if client_certificate is None:
         if client_private_key is not None:
             raise SettingsError(f"{named('client_private_key')} is set: set {named('client_certificate')}, too.")
@@ -76,11 +74,7 @@ def load_tls(
 
 
 def _check_authorities(name: str, path: str) -> None:
-    _check_pem(name, path, _CERTIFICATE, "certificate")
-    _load_authorities(name, path)
-
-
-def _load_authorities(name: str, path: str) -> None:
+    _check_pem(name, path, _CERTIFICATE, "holds no certificate in PEM form")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except OSError:  # ssl.SSLError is one
@@ -90,42 +84,30 @@ def _load_authorities(name: str, path: str) -> None:
 def _check_client(named: Callable[[str], str], certificate: str, private_key: str | None) -> None:
     name = named("client_certificate")
     key_name = named("client_private_key") if private_key else name
-    _check_pem(name, certificate, _CERTIFICATE, "certificate")
+    _check_authorities(name, certificate)
+    no_key = "holds no private key in PEM form"
     if private_key is None:
-        flaw = f"holds no private key: set {named('client_private_key')}, or append the key to the file"
-        _check_pem(name, certificate, _PRIVATE_KEY, "private key", flaw)
-    else:
-        _check_pem(key_name, private_key, _PRIVATE_KEY, "private key")
-    _load_authorities(name, certificate)
+        no_key += f": set {named('client_private_key')}, or append the key to the file"
+    _check_pem(key_name, private_key or certificate, _PRIVATE_KEY, no_key)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, private_key, password=_refuse_password)
     except _EncryptedKeyError:
         _refuse(key_name, "holds an encrypted private key: decrypt it first, for example with `openssl pkey`")
-    except ssl.SSLError as error:
-        if error.reason in _OTHER_KEY:
+    except (OSError, ValueError) as error:
+        if getattr(error, "reason", None) in _OTHER_KEY:
             _refuse(key_name, f"holds the private key of another certificate than the one in {name}")
         _refuse(key_name, "holds a private key or certificate that is damaged, cut off or of a kind not supported")
-    except (OSError, ValueError):
-        _refuse(key_name, "cannot be read")
 
 
-def _check_pem(name: str, path: str, label: re.Pattern[bytes], kind: str, missing: str = "") -> None:
+def _check_pem(name: str, path: str, label: re.Pattern[bytes], missing: str) -> None:
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file fails on some paths
+        _refuse(name, "does not name a file: check the path")
     try:
-        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir fails on some paths
-            _refuse(name, "is a folder: it must be a file")
-        if not Path(path).exists():
-            _refuse(name, "names a file that does not exist")
-        if not Path(path).is_file():
-            _refuse(name, "does not name a regular file")
         content = Path(path).read_bytes()
-    except (OSError, ValueError):
-        _refuse(name, "names a file that cannot be read")
-    if not content.strip():
-        _refuse(name, "names an empty file")
-    if content.startswith(_DER):
-        _refuse(name, "names a file in DER form: convert it to PEM, for example with `openssl`")
+    except OSError:
+        _refuse(name, "names a file that cannot be read: check its permissions")
     if not label.search(content):
-        _refuse(name, missing or f"names a file without a {kind} in PEM form")
+        _refuse(name, missing)
 
 
 def _refuse(name: str, flaw: str) -> NoReturn:

@@ -19,7 +19,7 @@ from target_elimity.guard import Guard
 from target_elimity.imports import Import, ImportRefusedError
 from target_elimity.safeguard import variables
 from target_elimity.settings import SCHEMA as TARGET_SCHEMA
-from target_elimity.source import Source
+from target_elimity.source import Source, advice
 
 from lucca_gateway.settings import PREFIX, Settings
 from lucca_gateway.stopping import Stop
@@ -89,6 +89,7 @@ def new_guard(values: Mapping[str, object], settings: Settings, source_id: str |
         ANSWER_SECONDS,
         settings.tls,
         secrets=(password, f"{user}:{password}"),
+        advice=advice,
     )
     return Guard(settings.limits, Source(http, parts.geturl().rstrip("/"), int(source_id), READING_SECONDS))
 

@@ -6,6 +6,7 @@ Limits and status codes: https://developers.lucca.fr/docs/lucca-legacy ("limits"
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -100,20 +101,20 @@ class LuccaClient:
                     transient=True,
                 ) from None
 
-        def advice(status: int) -> str | None:
-            if status == HTTPStatus.FORBIDDEN:
-                return f"the role of the API key must be given the right {right}"
-            if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-                return "check the setting 'host'"
-            return _ADVICE.get(status)
-
+        http = replace(self._http, advice=lambda status: _advice(status, right))
         try:
-            return self._http.call(
-                "GET", self._url + path, what=what, read=read_or_refuse, advice=advice, params=params
-            )
+            return http.call("GET", self._url + path, what=what, read=read_or_refuse, params=params)
         except CallError as error:
             kind = SlowPageError if error.status == HTTPStatus.REQUEST_TIMEOUT else LuccaError
             raise kind(str(error), status=error.status) from None
+
+
+def _advice(status: int, right: str) -> str | None:
+    if status == HTTPStatus.FORBIDDEN:
+        return f"the role of the API key must be given the right {right}"
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return "check the setting 'host'"
+    return _ADVICE.get(status)
 
 
 def new_session(api_key: str, requests_per_minute: int, window: float = RATE_LIMIT_WINDOW) -> requests.Session:

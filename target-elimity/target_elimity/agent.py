@@ -26,7 +26,7 @@ from target_elimity.insights import Insights, InsightsError, new_http
 from target_elimity.records import USERS
 from target_elimity.safeguard import Limits, Memory, Objection, variables
 from target_elimity.snapshot import write_compressed, write_json
-from target_elimity.source import Source
+from target_elimity.source import Source, advice
 
 if TYPE_CHECKING:
     from target_elimity.preview import Preview
@@ -248,7 +248,7 @@ class Agent:
 
 
 def _new_source(config: Mapping[str, Any]) -> Source:
-    http = new_http(config, config["api_token_id"], config["api_token_secret"])
+    http = new_http(config, config["api_token_id"], config["api_token_secret"], advice)
     seconds = READING_TIMEOUTS * config["request_timeout"]
     return Source(http, config["url"].rstrip("/"), int(config["source_id"]), seconds)
 

@@ -10,13 +10,14 @@ from target_elimity.data_model import ATTRIBUTE_TYPES, values_of
 from target_elimity.database import TemporaryDatabase
 from target_elimity.employees import ACTIVE, Employee
 from target_elimity.safeguard import (
+    EMPTIED,
     FEWEST_EMPTIED,
     SMALLEST_GUARDED_IMPORT,
     Limits,
+    Loss,
     Objection,
-    emptied_objection,
-    exceeds,
     guarded,
+    over_limit,
 )
 from target_elimity.source import Held, malformed
 
@@ -82,32 +83,23 @@ class Comparison(TemporaryDatabase):
             deselected: The ids of attributes whose fields are deselected. These may be emptied.
         """
         if self.held >= SMALLEST_GUARDED_IMPORT:
-            for lost, of, limit, setting, reason in (
-                (
-                    self.removed,
-                    self.held,
-                    limits.max_removed_percent,
-                    "max_removed_percent",
-                    "This import would remove {} of the {} employees that the source holds",
-                ),
-                (
-                    self.deactivated,
-                    self.held_active,
-                    limits.max_deactivated_percent,
-                    "max_deactivated_percent",
-                    "This import would turn {} of the {} employees who are active in the source inactive",
-                ),
-            ):
-                if exceeds(lost, of, limit):
-                    yield Objection(f"{reason.format(lost, of)}: more than {limit} % ({setting}).", setting)
-        limit = limits.max_emptied_percent
+            removed = f"This import would remove {self.removed} of the {self.held} employees that the source holds"
+            deactivated = (
+                f"This import would turn {self.deactivated} of the {self.held_active} employees who are active in the "
+                "source inactive"
+            )
+            yield from over_limit(
+                limits,
+                Loss("max_removed_percent", self.removed, self.held, removed),
+                Loss("max_deactivated_percent", self.deactivated, self.held_active, deactivated),
+            )
         losses = self._count(lost=True)
-        emptied = {
-            attribute: f"{losses[attribute]} of {had}"
-            for attribute, had in guarded(self.values, deselected)
-            if losses[attribute] >= FEWEST_EMPTIED and exceeds(losses[attribute], had, limit)
-        }
-        yield from emptied_objection("Employees who stay would lose a value that the source holds", emptied, limit)
+        emptied = [
+            Loss(EMPTIED, losses[attribute], had, f"{name} ({losses[attribute]} of {had})")
+            for name, attribute, had in guarded(self.values, deselected)
+            if losses[attribute] >= FEWEST_EMPTIED
+        ]
+        yield from over_limit(limits, *emptied, heading="Employees who stay would lose a value that the source holds: ")
 
     @property
     def values(self) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import sqlite3
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lucca_elimity_kit.errors import ConnectorError
@@ -35,17 +35,6 @@ class TemporaryDatabase:
         """
         try:
             self._database.execute(statement, parameters)
-        except sqlite3.OperationalError:
-            raise _disk_error() from None
-
-    def execute_many(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
-        """Execute a statement once for each row.
-
-        Raises:
-            DiskError: The temporary file can't be written.
-        """
-        try:
-            self._database.executemany(statement, rows)
         except sqlite3.OperationalError:
             raise _disk_error() from None
 

@@ -58,7 +58,7 @@ class Insights:
         """
         source_id = str(config["source_id"])
         self._url = f"{config['url'].rstrip('/')}/api/sources/{quote(source_id, safe='')}"
-        self._http = new_http(config, source_id, config["source_token"])
+        self._http = new_http(config, source_id, config["source_token"], _advice)
         self._log_http = replace(self._http, retries=replace(self._http.retries, max_seconds=0), timeout=LOG_TIMEOUT)
 
     def data_model(self) -> DataModel:
@@ -95,8 +95,8 @@ class Insights:
         return self._http.call(method, f"{self._url}/{path}", what=what, read=read, **content)
 
 
-def new_http(config: Mapping[str, Any], user: str, password: str) -> Http:
-    """Return an HTTP client for Elimity Insights with these credentials.
+def new_http(config: Mapping[str, Any], user: str, password: str, advice: Callable[[int], str | None]) -> Http:
+    """Return an HTTP client for Elimity Insights with these credentials, and with advice about statuses.
 
     Raises:
         SettingsError: A TLS file cannot be used.
@@ -114,7 +114,7 @@ def new_http(config: Mapping[str, Any], user: str, password: str) -> Http:
             environment=os.environ,
         ),
         secrets=(password, f"{user}:{password}"),
-        advice=_advice,
+        advice=advice,
     )
 
 

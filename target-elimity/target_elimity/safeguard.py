@@ -14,6 +14,7 @@ SMALLEST_GUARDED_IMPORT = 10
 FEWEST_EMPTIED = 10
 # Only former employees have it, and their number varies. An import without this field is refused anyway.
 UNGUARDED = "endDate"
+EMPTIED = "max_emptied_percent"
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -36,6 +37,15 @@ class Limits:
     max_removed_percent: int
     max_deactivated_percent: int
     max_emptied_percent: int
+
+
+class Loss(NamedTuple):
+    """What an import takes away: this many of those before it, by the limit of this setting."""
+
+    setting: str
+    lost: float
+    before: int
+    reason: str
 
 
 class Objection(NamedTuple):
@@ -61,7 +71,7 @@ def rights_lost(remembered: Collection[str], hidden: Iterable[str]) -> Iterator[
 
 
 def objections(previous: Memory, new: Memory, limits: Limits, deselected: Collection[str] = ()) -> Iterator[Objection]:
-    """Compare the counts of two imports; yield an objection for each limit exceeded.
+    """Compare the counts of two imports; yield an objection for each limit that is exceeded.
 
     Args:
         previous: The counts of the last import.
@@ -74,22 +84,17 @@ def objections(previous: Memory, new: Memory, limits: Limits, deselected: Collec
             ("employees", "max_removed_percent", previous.employees, new.employees),
             ("active employees", "max_deactivated_percent", previous.active, new.active),
         ):
-            limit = getattr(limits, setting)
-            if exceeds(before - after, before, limit):
-                yield Objection(
-                    f"This import has {after} {what}, {before - after} fewer than the last one ({before}): more than "
-                    f"{limit} % ({setting}).",
-                    setting,
-                )
-    limit = limits.max_emptied_percent
-    emptied = {}
-    for attribute, before in guarded(previous.values, deselected):
+            reason = f"This import has {after} {what}, {before - after} fewer than the last one ({before})"
+            yield from over_limit(limits, Loss(setting, before - after, before, reason))
+    emptied = []
+    for name, attribute, before in guarded(previous.values, deselected):
         after = new.values.get(attribute, 0)
         # Scaled to the size of the last import. So neither growth nor an allowed removal counts as a loss.
         expected = after * previous.employees / max(new.employees, 1)
-        if before - after >= FEWEST_EMPTIED and exceeds(before - max(after, expected), before, limit):
-            emptied[attribute] = f"{before} then, {after} now"
-    yield from emptied_objection("Fewer employees have a value than in the last import", emptied, limit)
+        if before - after >= FEWEST_EMPTIED:
+            reason = f"{name} ({before} then, {after} now)"
+            emptied.append(Loss(EMPTIED, before - max(after, expected), before, reason))
+    yield from over_limit(limits, *emptied, heading="Fewer employees have a value than in the last import: ")
 
 
 def deselected_since(values: Mapping[str, int], deselected: Collection[str]) -> str:
@@ -97,35 +102,29 @@ def deselected_since(values: Mapping[str, int], deselected: Collection[str]) -> 
     return names_of([attribute for attribute in deselected if values.get(attribute)])
 
 
-def exceeds(lost: float, before: int, limit: int) -> bool:
-    """Whether a loss exceeds a limit, in percent of the number before."""
-    return lost * 100 > limit * before
-
-
-def guarded(values: Mapping[str, int], deselected: Collection[str]) -> Iterator[tuple[str, int]]:
-    """Yield the attributes that must not be emptied, with the number of employees who had a value."""
+def guarded(values: Mapping[str, int], deselected: Collection[str]) -> Iterator[tuple[str, str, int]]:
+    """Yield name and id of the attributes that must not be emptied, and how many employees had a value."""
     for attribute in ATTRIBUTE_TYPES:
         if attribute.id != UNGUARDED and attribute.id not in deselected and (before := values.get(attribute.id)):
-            yield attribute.id, before
+            yield attribute.name, attribute.id, before
 
 
-def emptied_objection(what: str, emptied: Mapping[str, str], limit: int) -> Iterator[Objection]:
-    """Yield an objection that names the emptied attributes with their counts, if there are any."""
-    setting = "max_emptied_percent"
-    if emptied:
-        named = (f"{name} ({emptied[identifier]})" for identifier, name in _NAMES.items() if identifier in emptied)
-        yield Objection(f"{what}: {', '.join(named)}: more than {limit} % ({setting}).", setting)
+def over_limit(limits: Limits, *losses: Loss, heading: str = "") -> Iterator[Objection]:
+    """Yield one objection with the reasons of all losses of a setting that exceed its limit, if there are any."""
+    for setting in dict.fromkeys(loss.setting for loss in losses):
+        limit = getattr(limits, setting)
+        found = [loss for loss in losses if loss.setting == setting and loss.lost * 100 > limit * loss.before]
+        if found:
+            reasons = ", ".join(loss.reason for loss in found)
+            yield Objection(f"{heading}{reasons}: more than {limit} % ({setting}).", setting)
 
 
 def names_of(attributes: Collection[str]) -> str:
     """Return the names of attributes, as administrators know them."""
-    return ", ".join(name for identifier, name in _NAMES.items() if identifier in attributes)
+    return ", ".join(attribute.name for attribute in ATTRIBUTE_TYPES if attribute.id in attributes)
 
 
 def variables(refused: Iterable[Objection], prefix: str) -> str:
     """Return the variables that let an import through once; empty if no setting overrides an objection."""
     settings = [objection.setting for objection in refused]
     return " ".join(f"{prefix}{setting.upper()}=100" for setting in settings if setting) if all(settings) else ""
-
-
-_NAMES = {attribute.id: attribute.name for attribute in ATTRIBUTE_TYPES}

@@ -59,7 +59,7 @@ class Source:
     """A source as an API token sees it.
 
     Attributes:
-        http: Calls Elimity Insights with the API token.
+        http: Calls Elimity Insights with the API token, and gives this module's `advice`.
         url: URL of the server, without a slash at its end.
         id: The number of the source.
         seconds: The time limit for reading all that it holds.
@@ -82,7 +82,6 @@ class Source:
                 f"{self.url}/api/agent/sources",
                 what="Asking which sources the API token may read",
                 read=lambda answer: decode(_SOURCES, answer.body),
-                advice=advice,
             )
         if not any(source.id == self.id and not source.archived for source in listed):
             raise SourceError(
@@ -120,7 +119,6 @@ class Source:
                 f"{self.url}/api/agent/query",
                 what="Reading what the source holds",
                 seconds=self.seconds,
-                advice=advice,
                 json=[{**_QUERY, "include": include, "sourceId": self.id}],
             ) as body,
         ):

@@ -40,7 +40,8 @@ class Roster(TemporaryDatabase):
 
     def add_previous(self, rows: Iterable[Mapping[str, str]]) -> None:
         """Add the employees of the earlier snapshot, each by `id`, `name` and the fields that have a value."""
-        self.execute_many(_INSERT.format("previous", ""), ([row.get(field) for field in FIELDS] for row in rows))
+        for row in rows:
+            self.execute(_INSERT.format("previous", ""), [row.get(field) for field in FIELDS])
 
     def keep(self, table: str, query: str) -> None:
         """Store the result of a query as a temporary table."""
