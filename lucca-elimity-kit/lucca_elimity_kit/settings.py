@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+from jellyfish import damerau_levenshtein_distance
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from lucca_elimity_kit.errors import SettingsError
@@ -207,10 +208,10 @@ class SettingsSchema:
                 return None
             if name.startswith(f"{known}_") and "object" in _types(schema):  # Meltano's: an entry of the object
                 return None
-        return next(
-            (known for known in self._properties if _distance(name, known) <= (1 if len(known) <= _SHORT_NAME else 2)),
-            None,
-        )
+        for known in self._properties:
+            if damerau_levenshtein_distance(name, known) <= (1 if len(known) <= _SHORT_NAME else 2):
+                return known
+        return None
 
 
 def _decode_json(content: str | bytes) -> object:
@@ -276,21 +277,6 @@ def _convert_text(text: str, kinds: list[str]) -> object:
         return _decode_json(text)
     except (_RepeatedNameError, msgspec.DecodeError, ValueError, RecursionError):
         raise _MalformedError from None
-
-
-def _distance(one: str, other: str) -> int:
-    """Return the number of letters added, omitted, replaced or swapped with the next (optimal string alignment)."""
-    before: list[int] = []
-    last = list(range(len(other) + 1))
-    for row, letter in enumerate(one, 1):
-        current = [row]
-        for column, against in enumerate(other, 1):
-            steps = min(last[column] + 1, current[column - 1] + 1, last[column - 1] + (letter != against))
-            if row > 1 and column > 1 and letter == other[column - 2] and one[row - 2] == against:
-                steps = min(steps, before[column - 2] + 1)
-            current.append(steps)
-        before, last = last, current
-    return last[-1]
 
 
 def _raise(flaws: Iterable[str]) -> None:
