@@ -25,12 +25,9 @@ STANDARD_STREAMS = (0, 1, 2)
 
 
 def run(program: str, function: str, *, wrong_settings: int = 1) -> NoReturn:
-    """Run a program and exit with its exit code.
+    """Run a function that returns an exit code, such as `tap_lucca.tap:TapLucca.run`, and exit with this code.
 
-    Args:
-        program: Its name.
-        function: Runs the program and returns its exit code, such as `tap_lucca.tap:TapLucca.run`.
-        wrong_settings: The exit code if a setting is wrong.
+    If a setting is wrong, exit with `wrong_settings`. After any other error, exit with 1.
     """
     _keep_standard_streams()
     try:

@@ -146,13 +146,7 @@ def redirect_host(location: str, secrets: Collection[str]) -> str | None:
 
 
 def scrub(text: str, secrets: Collection[str], limit: int = SHOWN_CHARACTERS) -> str:
-    """Remove the secrets from foreign text, make invisible characters visible, then cut it.
-
-    Args:
-        text: The text.
-        secrets: What must not be shown, as it is or inside base64.
-        limit: The number of characters to keep.
-    """
+    """Remove secrets from foreign text (also inside base64), make invisible characters visible, then cut the text."""
     hidden = {form for secret in secrets if secret for form in _forms(secret)}
     for form in sorted(hidden, key=len, reverse=True):
         text = re.sub(re.escape(form), "…", text, flags=re.IGNORECASE)

@@ -42,14 +42,6 @@ class StrictPlugin(PluginBase):
         validate_config: bool = True,
         **kwargs: Any,  # noqa: ANN401 - the SDK's own
     ) -> None:
-        """Check the settings and create the plugin.
-
-        Args:
-            config: Settings, or the files to read them from.
-            parse_env_config: Whether to read the environment too.
-            validate_config: Whether to require the required settings.
-            kwargs: Other arguments of the SDK's plugin.
-        """
         if not isinstance(config, dict):
             config = self.read_settings([config] if isinstance(config, (str, PurePath)) else config or [])
         if parse_env_config:
@@ -66,9 +58,6 @@ class StrictPlugin(PluginBase):
     @classmethod
     def for_check(cls, config: Mapping[str, Any]) -> Self:
         """Create the plugin for a check. Somebody waits for its result, so it retries only briefly.
-
-        Args:
-            config: The settings, as read.
 
         Raises:
             SettingsError: A setting is wrong.

@@ -13,15 +13,12 @@ EMPTY_LINE = "\r\x1b[K"
 
 
 class Progress:
-    """Logs the progress at most every few seconds. A short run logs nothing."""
+    """Logs the progress at most every few seconds. A short run logs nothing.
+
+    The live line begins with the logger's name, because two programs may share a terminal.
+    """
 
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start the first interval.
-
-        Args:
-            logger: Writes the plain lines. The live line begins with its name, as two programs may share a terminal.
-            clock: Returns seconds that never decrease.
-        """
         self._logger = logger
         self._clock = clock
         self._reported = clock()

@@ -79,11 +79,7 @@ class Retries:
     sleep: Callable[[float], None] = time.sleep
 
     def run(self, attempt: Callable[[], T], what: str) -> T:
-        """Make attempts until one succeeds, and return its result.
-
-        Args:
-            attempt: Makes one try; raises FailedTryError if it fails.
-            what: What is being done, to begin a message with.
+        """Make attempts until one doesn't raise FailedTryError, and return its result.
 
         Raises:
             CallError: The last try failed.

@@ -68,11 +68,7 @@ class _MalformedError(Exception):
 
 
 def read_file(path: str | PurePath, what: str = "file of settings") -> dict[str, Any]:
-    """Read a file that holds a JSON object in UTF-8.
-
-    Args:
-        path: The file.
-        what: What to call it in an error message.
+    """Read a file that holds a JSON object in UTF-8. `what` names it in error messages.
 
     Raises:
         SettingsError: It can't be read, or isn't a JSON object.

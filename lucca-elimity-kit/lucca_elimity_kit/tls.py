@@ -43,14 +43,9 @@ def load_tls(
     environment: Mapping[str, str] | None = None,
     named: Callable[[str], str] = repr,
 ) -> TlsFiles:
-    """Check the TLS files.
+    """Check the TLS files, which are PEM files as described for the settings of target-elimity.
 
-    Args:
-        ca_bundle: File with the certificates of private authorities.
-        client_certificate: File with the client certificate, for mutual TLS.
-        client_private_key: File with its key, unless the certificate's file has it too.
-        environment: Where to look for REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE if there is no `ca_bundle`.
-        named: How an error message names one of these settings.
+    Without a `ca_bundle`, the environment may name one, as for requests. `named` returns how messages name a setting.
 
     Raises:
         SettingsError: A file cannot be used; the message names the setting or variable.

@@ -22,12 +22,7 @@ MOST_INTERIM_ANSWERS = 32
 
 
 def new_session(program: str, adapter: BaseAdapter | None = None) -> requests.Session:
-    """Return a session that sends all requests through one adapter, and names the program to the server.
-
-    Args:
-        program: The name of the program's distribution, such as `tap-lucca`.
-        adapter: The adapter; a `BoundedAdapter` by default.
-    """
+    """Return a session that sends all requests through one adapter, and names the program's distribution to servers."""
     session = requests.Session()
     session.headers["User-Agent"] = f"{program}/{version(program)}"
     adapter = adapter or BoundedAdapter()

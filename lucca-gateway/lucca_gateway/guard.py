@@ -54,13 +54,7 @@ _logger = logging.getLogger("lucca_gateway")
 
 
 def new_guard(values: Mapping[str, object], settings: Settings, source_id: str | None, stop: Stop) -> Guard:
-    """Return the safeguard of an import.
-
-    Args:
-        values: The configuration values of the import.
-        settings: The settings.
-        source_id: The source id of the validated token, if there is one.
-        stop: Interrupts the pauses between tries.
+    """Return the safeguard of an import, given its configuration values and the source id of its validated token.
 
     Raises:
         SettingsError: The import has an API token that cannot be used.

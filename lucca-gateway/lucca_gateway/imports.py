@@ -80,12 +80,7 @@ def perform_import(
 ) -> Generator[Sequence[Item], None, None]:
     """Yield the log lines and employees of an import in batches, the first one after Lucca accepted the API key.
 
-    Args:
-        configuration: The configuration values of the import.
-        settings: The settings.
-        tenants: The tenants in use.
-        stop: Stops the import.
-        source_id: The source id of the request's validated token, if there is one.
+    `source_id` comes from the validated token of the request, if there is one.
 
     Raises:
         ImportFailedError: The import failed. Discard what was yielded.

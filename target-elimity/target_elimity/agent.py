@@ -42,15 +42,12 @@ PROGRESS_EVERY = 100
 
 
 class Agent:
-    """One import, from the checks before the first record to the log lines at the end."""
+    """One import, from the checks before the first record to the log lines at the end.
+
+    Lines for administrators go to the source's Logs tab, too.
+    """
 
     def __init__(self, config: Mapping[str, Any], logger: logging.Logger) -> None:
-        """Prepare an import.
-
-        Args:
-            config: The checked settings of the target.
-            logger: Logs the run. Lines for administrators go to the source's Logs tab, too.
-        """
         self.incoming = Import()
         self.progress = Progress(logger)
         self._config = config

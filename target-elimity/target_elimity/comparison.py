@@ -76,12 +76,7 @@ class Comparison(TemporaryDatabase):
         return f"{self.new + self.returned} joined, {left} left, {self.removed} of them removed"
 
     def objections(self, limits: Limits, deselected: Collection[str] = ()) -> Iterator[Objection]:
-        """Yield an objection for each limit that the import exceeds.
-
-        Args:
-            limits: The limits.
-            deselected: The ids of attributes whose fields are deselected. These may be emptied.
-        """
+        """Yield an objection for each limit that the import exceeds. Deselected attributes may be emptied."""
         if self.held >= SMALLEST_GUARDED_IMPORT:
             removed = f"This import would remove {self.removed} of the {self.held} employees that the source holds"
             deactivated = (

@@ -35,11 +35,7 @@ class Completion:
         """The mark of each stream, and how many records had arrived when it was first seen."""
 
     def state_received(self, state: Mapping[str, object], rows: Callable[[str], int]) -> None:
-        """Store the completion marks in a STATE message.
-
-        Args:
-            state: The value of the message.
-            rows: Returns how many distinct records of a stream have arrived so far.
+        """Store the completion marks in a STATE message. `rows` counts the distinct records of a stream so far.
 
         Raises:
             InvalidStateError: The bookmarks don't have the expected form.
@@ -63,12 +59,7 @@ class Completion:
                 self._marks[stream] = mark, rows(stream)
 
     def problems(self, rows: Callable[[str], int], *, accept_filtered: bool) -> list[str]:
-        """Return a sentence for each reason why the import is incomplete.
-
-        Args:
-            rows: Returns how many distinct records of a stream have arrived.
-            accept_filtered: Whether to accept streams that were filtered on purpose.
-        """
+        """Return a sentence for each reason why the import is incomplete. `rows` counts the records, as above."""
         problems = [
             problem for stream in RECORD_TYPES if (problem := self._problem(stream, rows(stream), accept_filtered))
         ]

@@ -41,11 +41,7 @@ def _has(user: Mapping[str, object], field: str) -> bool:
 
 
 def attributes_without(announced: Mapping[str, Collection[str]]) -> set[str]:
-    """Return the ids of the attributes that have no field in the schemas.
-
-    Args:
-        announced: By stream: the fields of its schema.
-    """
+    """Return the ids of the attributes that have no field in the schemas, given the fields of each stream's schema."""
     fields = {f"{stream}.{field}" for stream, fields in announced.items() for field in fields}
     return {
         attribute.id

@@ -24,12 +24,6 @@ class Guard:
     """
 
     def __init__(self, limits: Limits, source: Source | None) -> None:
-        """Prepare a comparison.
-
-        Args:
-            limits: The largest losses that an import may cause.
-            source: The source as an API token sees it, if there is a token.
-        """
         self._limits = limits
         self._source = source
         self.comparison = Comparison() if source else None
@@ -52,9 +46,6 @@ class Guard:
     def read_back(self, *, values: bool = False) -> Iterator[Held]:
         """Read what the source holds, if there is an API token. The caller must exhaust the iterator.
 
-        Args:
-            values: Whether to read the values of all attributes.
-
         Raises:
             SourceError: It can't be read.
         """
@@ -67,12 +58,7 @@ class Guard:
             self.comparison.add(employee)
 
     def objections(self, incoming: Import, previous: Memory | None) -> Iterator[Objection]:
-        """Yield each reason to refuse the import.
-
-        Args:
-            incoming: The import, after all its employees were added.
-            previous: The counts of the last import, if STATE has them.
-        """
+        """Yield each reason to refuse the import, compared with the source or, without a token, with STATE."""
         if previous:
             yield from rights_lost(previous.fields, incoming.hidden_fields)
         if self.comparison:

@@ -171,11 +171,7 @@ class Import:
         return {attribute for attribute, count in self.summary.values.items() if not count} - covered
 
     def warnings(self, *, is_first: bool = False) -> Iterator[str]:
-        """Yield warnings for an administrator. Call it after `employees` is exhausted.
-
-        Args:
-            is_first: Whether there was nothing to compare the import with.
-        """
+        """Yield warnings for an administrator. The first import can't be compared, so it gets one more."""
         summary = self.summary
         if hidden := self.hidden_fields:
             yield f"Lucca shows no {', '.join(hidden)}: may the role of the API key see them?"

@@ -48,10 +48,7 @@ class Insights:
     """One custom source of an Elimity Insights server."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """Create a client for a source.
-
-        Args:
-            config: The checked settings of the target.
+        """Create a client from the settings of the target.
 
         Raises:
             SettingsError: A TLS file cannot be used.

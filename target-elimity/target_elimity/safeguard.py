@@ -57,12 +57,7 @@ class Objection(NamedTuple):
 
 
 def rights_lost(remembered: Collection[str], hidden: Iterable[str]) -> Iterator[Objection]:
-    """Yield an objection if Lucca hides fields that the last import had.
-
-    Args:
-        remembered: The fields that the last import had.
-        hidden: The fields that are in the schema but in no record.
-    """
+    """Yield an objection if Lucca hides fields that the last import had."""
     if lost := [field for field in hidden if field in remembered]:
         yield Objection(
             f"Lucca no longer shows {', '.join(lost)} to the API key, but did so for the last import. Give the key's "
@@ -71,13 +66,9 @@ def rights_lost(remembered: Collection[str], hidden: Iterable[str]) -> Iterator[
 
 
 def objections(previous: Memory, new: Memory, limits: Limits, deselected: Collection[str] = ()) -> Iterator[Objection]:
-    """Compare the counts of two imports; yield an objection for each limit that is exceeded.
+    """Compare the counts of two imports; yield an objection for each limit that the new one exceeds.
 
-    Args:
-        previous: The counts of the last import.
-        new: The counts of this one.
-        limits: The limits.
-        deselected: The ids of attributes whose fields are deselected. These may be emptied.
+    Deselected attributes, given by their ids, may be emptied.
     """
     if previous.employees >= SMALLEST_GUARDED_IMPORT:
         for what, setting, before, after in (

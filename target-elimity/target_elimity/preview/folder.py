@@ -36,10 +36,7 @@ def check_folder(folder: Path) -> None:
 def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
     """Write the files of a dry run. They replace those of an earlier one once all are written.
 
-    Args:
-        folder: The folder. If it doesn't exist, it is created with access for its owner only.
-        snapshot: The snapshot that an import would upload, as JSON.
-        preview: The content of the other files.
+    If the folder doesn't exist, it is created with access for its owner only. The snapshot is JSON.
 
     Raises:
         OSError: A file can't be written. The earlier files are unchanged.

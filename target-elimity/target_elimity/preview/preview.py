@@ -18,12 +18,9 @@ class Preview:
     """The preview of one import."""
 
     def __init__(self, folder: Path | None, previous_snapshot: Path | None, *, compares_with_source: bool) -> None:
-        """Prepare a preview.
+        """Prepare a preview. A dry run has a folder.
 
-        Args:
-            folder: The folder for the files, if this is a dry run.
-            previous_snapshot: The snapshot to compare with, if there is one.
-            compares_with_source: Whether the caller adds what the source holds, to compare with it instead.
+        The import is compared with a previous snapshot, or with what the source holds if the caller adds that.
         """
         self._compares_with_source = compares_with_source
         self._folder = folder
@@ -54,11 +51,7 @@ class Preview:
         self._roster.add(employee, has_contract=has_contract)
 
     def write(self, snapshot: BinaryIO, verdict: Verdict) -> None:
-        """Write the files of a dry run.
-
-        Args:
-            snapshot: The snapshot that an import would upload, as JSON.
-            verdict: The result of the checks.
+        """Write the files of a dry run. The snapshot is JSON.
 
         Raises:
             OSError: A file can't be written.
