@@ -1,9 +1,12 @@
-"""Encodes employees and log lines as protobuf messages of either generation of the protocol."""
+"""Encodes employees, log lines and errors as messages of either generation of the protocol."""
 
+import struct
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, TypeVar
 
+import msgspec
+from connectrpc.errors import ConnectError
 from elimity.insights.common.v1alpha1.common_pb2 import Entity, Value
 from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha1
 from elimity.insights.customgateway.v1alpha2 import customgateway_pb2 as v1alpha2
@@ -13,6 +16,8 @@ from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE, Type, values
 from target_elimity.employees import Employee
 
 from lucca_gateway.imports import Item, Log
+
+END_OF_STREAM = 0b10  # flag of an envelope: https://connectrpc.com/docs/protocol/#streaming-response
 
 Response = TypeVar("Response", v1alpha1.PerformImportResponse, v1alpha2.PerformImportResponse)
 
@@ -30,6 +35,17 @@ def log_v1alpha1(log: Log) -> v1alpha1.Log:
 def log_v1alpha2(log: Log) -> v1alpha2.Log:
     """Encode a log line for the second generation."""
     return v1alpha2.Log(level=v1alpha2.Level(**{log.level: Empty()}), message=log.message)
+
+
+def end_with_error(error: ConnectError) -> bytes:
+    """Encode an error as the last message of a stream."""
+    end = msgspec.json.encode({"error": msgspec.Raw(error_as_json(error))})
+    return struct.pack(">BI", END_OF_STREAM, len(end)) + end
+
+
+def error_as_json(error: ConnectError) -> bytes:
+    """Encode an error as the answer of a call that is no stream."""
+    return msgspec.json.encode({"code": error.code.value, "message": error.message})
 
 
 def _entity(employee: Employee) -> Entity:

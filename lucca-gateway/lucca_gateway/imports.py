@@ -1,6 +1,6 @@
 """Runs one import: reads users and work contracts like tap-lucca, and joins them like target-elimity.
 
-It is a synchronous generator that runs in its own thread and doesn't know the protocol. It reads everything and makes
+It is a synchronous generator that runs in threads and doesn't know the protocol. It reads everything and makes
 every employee once before it yields the first one, so hardly anything can fail after that.
 """
 

@@ -5,7 +5,6 @@ Services: `elimity.insights.customgateway.v1alpha1` (server 3.42 or later) and `
 
 import asyncio
 import logging
-import struct
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, MutableMapping
@@ -27,8 +26,8 @@ from google.protobuf.struct_pb2 import Value as StructValue
 from typing_extensions import override
 
 from lucca_gateway import logs
-from lucca_gateway.asgi import Message, MountedApp, Receive, Scope, Send
-from lucca_gateway.encoding import Response, encode, log_v1alpha1, log_v1alpha2
+from lucca_gateway.asgi import Message, MountedApp, Receive, Scope, Send, respond
+from lucca_gateway.encoding import Response, encode, end_with_error, error_as_json, log_v1alpha1, log_v1alpha2
 from lucca_gateway.imports import CONFIGURATION_VALUES, ImportFailedError, Log, Reason, perform_import
 from lucca_gateway.settings import Settings
 from lucca_gateway.stopping import Stop, StoppedError
@@ -43,7 +42,6 @@ VERSION = "1"
 MOST_BYTES_OF_A_REQUEST = 1 << 16
 # How many seconds a client may take to accept the next bytes.
 SEND_TIMEOUT = 120.0
-END_OF_STREAM = 0b10  # flag of an envelope: https://connectrpc.com/docs/protocol/#streaming-response
 
 # The generated application answers with these if the path, method or content type is wrong.
 STATUSES_WITHOUT_ERROR = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
@@ -229,16 +227,16 @@ class _Sender:
         elif self._streams:
             body, more = message["body"], message["more_body"]
             if not self._call.is_request_valid:
-                body = _end_with_error(INVALID_REQUEST)
+                body = end_with_error(INVALID_REQUEST)
             elif not more and not self._call.complete and not _is_error(body):
-                body = _end_with_error(ConnectError(Code.UNAVAILABLE, "The import was broken off. Run it again."))
+                body = end_with_error(ConnectError(Code.UNAVAILABLE, "The import was broken off. Run it again."))
             self._held += body
             if more and self._call.more_at_hand:
                 return
             message = {**message, "body": bytes(self._held)}
             self._held.clear()
         elif message["body"] and not self._call.is_request_valid:
-            message = {**message, "body": _error_as_json(INVALID_REQUEST)}
+            message = {**message, "body": error_as_json(INVALID_REQUEST)}
         try:
             await asyncio.wait_for(self._send(message), SEND_TIMEOUT)
         except asyncio.TimeoutError:
@@ -287,8 +285,7 @@ def _refuse_compressed(scope: Scope) -> None:
 
 async def _refuse_body(send: Send, error: ConnectError) -> None:
     with suppress(Exception):
-        await send({"type": "http.response.start", "status": 413, "headers": [(b"connection", b"close")]})
-        await send({"type": "http.response.body", "body": error.message.encode(), "more_body": False})
+        await respond(send, 413, error.message.encode(), "text/plain", connection="close")
 
 
 def _replay(body: bytes) -> Receive:
@@ -308,15 +305,6 @@ async def _watch(receive: Receive, call: _Call) -> None:
 def _is_error(body: bytes) -> bool:
     """Whether the last envelope of a stream contains an error."""
     return "error" in msgspec.json.decode(body[5:])
-
-
-def _end_with_error(error: ConnectError) -> bytes:
-    end = msgspec.json.encode({"error": msgspec.Raw(_error_as_json(error))})
-    return struct.pack(">BI", END_OF_STREAM, len(end)) + end
-
-
-def _error_as_json(error: ConnectError) -> bytes:
-    return msgspec.json.encode({"code": error.code.value, "message": error.message})
 
 
 def _figures(employees: int, start: float) -> dict[str, object]:

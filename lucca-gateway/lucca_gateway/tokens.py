@@ -3,10 +3,12 @@
 import logging
 
 import jwt
-import msgspec
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
 from lucca_elimity_kit.tls import TlsFiles
 
 from lucca_gateway.asgi import App, Receive, Scope, Send, respond
+from lucca_gateway.encoding import end_with_error, error_as_json
 from lucca_gateway.keys import ALGORITHM, IssuerKeys, KeysUnavailableError
 from lucca_gateway.settings import TokenRules
 
@@ -99,13 +101,10 @@ def _bearer_token(given: list[bytes]) -> str:
 async def _refuse(scope: Scope, send: Send, message: str) -> None:
     """Answer with 401. Clients of unary calls see the message, clients of streams only the code."""
     content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
-    body = msgspec.json.encode({"code": "unauthenticated", "message": message})
-    if content_type in {"application/connect+proto", "application/connect+json"}:
-        body = msgspec.json.encode({"error": msgspec.Raw(body)})
-        body = b"\x02" + len(body).to_bytes(4, "big") + body
-    else:
-        content_type = "application/json"
-    await respond(send, 401, body, content_type, www_authenticate='Bearer error="invalid_token"')
+    is_stream = content_type in {"application/connect+proto", "application/connect+json"}
+    error = ConnectError(Code.UNAUTHENTICATED, message)
+    body, kind = (end_with_error(error), content_type) if is_stream else (error_as_json(error), "application/json")
+    await respond(send, 401, body, kind, www_authenticate='Bearer error="invalid_token"')
 
 
 def _is_same_url(claim: object, expected: str) -> bool:

@@ -1,15 +1,11 @@
-"""Runs imports in a limited number of threads, each import from start to end in one thread."""
+"""Runs imports in a limited number of threads."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from concurrent.futures import Future
-from contextlib import closing, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
-from queue import SimpleQueue
-from threading import Thread
-from typing import Any, Generic, Literal, TypeVar
-
-from typing_extensions import override
+from typing import Any, Literal, TypeVar
 
 from lucca_gateway.stopping import Stop
 
@@ -21,6 +17,7 @@ class Workers:
 
     def __init__(self, most: int) -> None:
         self._slots = asyncio.Semaphore(most)
+        self._threads = ThreadPoolExecutor(most, "import")
 
     @property
     def busy(self) -> bool:
@@ -30,25 +27,35 @@ class Workers:
     async def run(
         self, make: Callable[[], Generator[T, None, None]], stop: Stop, ended: asyncio.Future[None]
     ) -> AsyncGenerator[T, None]:
-        """Run a generator in a thread and yield its items. The thread computes each item only on request.
+        """Run a generator in threads and yield its items. Each item is computed only on request.
 
         When `ended` is done, this raises its error and sets `stop`, which stops the generator. The slot is released
-        only when the thread has ended, so imports that are slow to stop still count.
+        only when the generator has ended, so imports that are slow to stop still count.
         """
         await self._acquire_slot(ended)
         loop = asyncio.get_running_loop()
-        worker = _Worker(make, lambda: loop.call_soon_threadsafe(self._slots.release))
+        context = copy_context()
+        items = make()
+        step: Future[T | None] = Future()
+        step.set_result(None)
+
+        def finish(_: Future[T | None]) -> None:
+            try:
+                items.close()
+            finally:
+                with suppress(RuntimeError):  # the event loop is closed already
+                    loop.call_soon_threadsafe(self._slots.release)
+
         try:
-            worker.start()
-        except BaseException:
-            self._slots.release()
-            raise
-        try:
-            while (item := await _unless(ended, worker.next())) is not None:
+            while True:
+                step = self._threads.submit(context.run, next, items, None)  # type: ignore[arg-type] # overloads of `next`
+                item = await _unless(ended, asyncio.wrap_future(step))
+                if item is None:
+                    break
                 yield item
         finally:
             stop.set()
-            worker.finish()
+            step.add_done_callback(finish)  # in the thread, if it is still computing an item
 
     async def _acquire_slot(self, ended: asyncio.Future[None]) -> None:
         """Wait for a slot. If the wait is cancelled just as the slot is granted, give it back."""
@@ -63,50 +70,6 @@ class Workers:
         except BaseException:
             acquiring.add_done_callback(give_back)
             raise
-
-
-class _Worker(Thread, Generic[T]):
-    """Runs one generator in one thread, because only the thread that opened an SQLite connection may use it.
-
-    It is a daemon thread, so a request to Lucca that hangs doesn't keep the gateway from exiting.
-    """
-
-    def __init__(self, make: Callable[[], Generator[T, None, None]], at_end: Callable[[], object]) -> None:
-        super().__init__(name="import", daemon=True)
-        self._make = make
-        self._at_end = at_end
-        self._asked: SimpleQueue[Future[T | None] | None] = SimpleQueue()
-        self._context = copy_context()
-
-    async def next(self) -> T | None:
-        """Return the next item, or None at the end."""
-        future: Future[T | None] = Future()
-        self._asked.put(future)
-        return await asyncio.wrap_future(future)
-
-    def finish(self) -> None:
-        """End the thread once it has computed the current item."""
-        self._asked.put(None)
-
-    @override
-    def run(self) -> None:
-        try:
-            self._context.run(self._serve)
-        finally:
-            with suppress(RuntimeError):  # the event loop is closed already
-                self._at_end()
-
-    def _serve(self) -> None:
-        with closing(self._make()) as items:
-            while (future := self._asked.get()) is not None:
-                if not future.set_running_or_notify_cancel():
-                    continue
-                try:
-                    future.set_result(next(items, None))
-                except BaseException as error:  # noqa: BLE001 - it is raised in the task that waits for the item
-                    # Drop the frames: they hold objects that must be closed in this thread.
-                    error.__cause__ = error.__context__ = None
-                    future.set_exception(error.with_traceback(None))
 
 
 async def _unless(ended: asyncio.Future[None], awaitable: Awaitable[T]) -> T:
