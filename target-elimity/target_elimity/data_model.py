@@ -6,6 +6,7 @@ The export file, the check of a source and the encoding of employees all use thi
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
@@ -16,7 +17,7 @@ Type: TypeAlias = Literal["date", "dateTime", "string"]
 ENTITY_TYPE = "employee"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AttributeType:
     """An attribute type in Elimity Insights, and where its value comes from."""
 
@@ -27,7 +28,7 @@ class AttributeType:
     sources: tuple[str, ...]
     """The possible fields of its value in the streams, such as `users.department.name`."""
 
-    @property
+    @cached_property
     def field(self) -> str:
         """The field of an `Employee` that holds its value."""
         return re.sub("([A-Z])", r"_\1", self.id).lower()
