@@ -96,7 +96,7 @@ def _check_client(named: Callable[[str], str], certificate: str, private_key: st
 
 def _check_pem(name: str, path: str, label: re.Pattern[bytes], missing: str) -> None:
     if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file fails on some paths
-        _refuse(name, "does not name a file: check the path")
+        _refuse(name, "names a file that does not exist, or something that is no file: check the path")
     try:
         content = Path(path).read_bytes()
     except OSError:

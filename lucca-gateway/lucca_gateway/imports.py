@@ -25,13 +25,12 @@ from tap_lucca.streams import UsersStream
 from tap_lucca.tap import TapLucca
 from target_elimity.database import DiskError
 from target_elimity.employees import Employee, Rules
-from target_elimity.guard import Guard
-from target_elimity.imports import Import
+from target_elimity.imports import Import, ImportRefusedError, Verdict
 from target_elimity.source import SourceError
 
 from lucca_gateway.addresses import HostError
-from lucca_gateway.guard import API_TOKEN, new_guard, refuse_losses, what_was_compared
-from lucca_gateway.settings import Settings
+from lucca_gateway.settings import PREFIX, Settings
+from lucca_gateway.source import API_TOKEN, new_source
 from lucca_gateway.stopping import Stop
 from lucca_gateway.tenants import Tenants
 
@@ -92,11 +91,11 @@ def perform_import(
         tap = _Tap(config={**{name: values[name] for name in LUCCA if name in values}, **settings.tap})
         tenants.check(tap.instance_url)
         with (
-            closing(new_guard(values, settings, source_id, stop)) as guard,
+            closing(Import(settings.limits, new_source(values, settings, source_id, stop))) as incoming,
             tenants.session(tap.instance_url, tap.config["api_key"], stop) as session,
         ):
-            guard.check()
-            for _ in guard.read_back():
+            incoming.check()
+            for _ in incoming.read_back():
                 stop.check()
             tap.client = LuccaClient(
                 tap.instance_url,
@@ -107,29 +106,41 @@ def perform_import(
                 sleep=stop.pause,
                 tls=settings.tls,
             )
-            with closing(Import()) as incoming:
-                for stream in tap.streams.values():
-                    incoming.schema_received(stream.name, stream.schema)
-                    yield from _collect(cast("LuccaStream", stream), incoming, stop)
-                yield from _deliver(incoming, guard, settings, stop)
+            for stream in tap.streams.values():
+                incoming.schema_received(stream.name, stream.schema)
+                yield from _collect(cast("LuccaStream", stream), incoming, stop)
+            yield from _deliver(incoming, settings, stop)
 
 
-def _deliver(incoming: Import, guard: Guard, settings: Settings, stop: Stop) -> Iterator[Sequence[Item]]:
+def _deliver(incoming: Import, settings: Settings, stop: Stop) -> Iterator[Sequence[Item]]:
     incoming.check_records()
     rules = Rules(datetime.now(settings.timezone).date(), settings.timezone, settings.contract_type_names)
     # The first pass yields nothing, so no employee has been sent yet if one turns out to be invalid.
-    for employee, _ in incoming.employees(rules):
+    for _ in incoming.employees(rules):
         stop.check()
-        guard.add(employee)
-    yield [Log("info", what_was_compared(guard))]
-    refuse_losses(guard, incoming)
+    verdict = incoming.judge(None)
+    yield [Log("info", _what_was_compared(incoming, verdict))]
+    if verdict.objections:
+        raise ImportRefusedError(
+            f"{verdict.reasons} If that is right, ask the operator of the gateway to let it through once: with "
+            f"{verdict.override(PREFIX)}, until it is imported."
+        )
     yield [Log("info", f"Importing {incoming.summary}.")]
-    yield [Log("info", f"Warning: {warning}") for warning in guard.warnings(incoming, None)]
+    yield [Log("info", f"Warning: {warning}") for warning in verdict.warnings]
     employees = (employee for employee, _ in incoming.employees(rules))
     while several := list(islice(employees, EMPLOYEES_AT_ONCE)):
         stop.check()
         yield several
     yield [Log("info", f"Import complete. {incoming.summary}.")]
+
+
+def _what_was_compared(incoming: Import, verdict: Verdict) -> str:
+    if not incoming.comparison:
+        return (
+            "Nothing was compared with what the source holds: there are no configuration values 'api_token_id' and "
+            "'api_token_secret'."
+        )
+    return verdict.nothing_compared or f"Compared with what the source holds: {incoming.comparison}."
 
 
 def _collect(stream: LuccaStream, incoming: Import, stop: Stop) -> Iterator[list[Log]]:

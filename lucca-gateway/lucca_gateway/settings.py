@@ -146,8 +146,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def _token_rules(settings: Mapping[str, Any]) -> TokenRules | None:
-    # The gateway calls the issuer. It compares the other two URLs with claims, so they may use http here. guard.py
-    # checks the server's URL again before it calls it.
+    # The gateway calls the issuer. It compares the other two URLs with claims, so they may use http here.
+    # source.py checks the server's URL again before it calls it.
     _url("jwt_validation_issuer", settings["jwt_validation_issuer"], path_allowed=True)
     for name in _TOKEN_URLS:
         if name in settings:

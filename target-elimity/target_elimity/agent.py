@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
@@ -20,11 +20,10 @@ from lucca_elimity_kit.retries import CallError
 from target_elimity.completion import Completion
 from target_elimity.data_model import ATTRIBUTE_TYPES, differences
 from target_elimity.employees import Employee, Rules
-from target_elimity.guard import Guard
 from target_elimity.imports import Import, ImportRefusedError, Verdict
 from target_elimity.insights import Insights, InsightsError, new_http
 from target_elimity.records import USERS
-from target_elimity.safeguard import Limits, Memory, Objection, variables
+from target_elimity.safeguard import Limits, Memory
 from target_elimity.snapshot import write_compressed, write_json
 from target_elimity.source import Source, advice
 
@@ -48,13 +47,12 @@ class Agent:
     """
 
     def __init__(self, config: Mapping[str, Any], logger: logging.Logger) -> None:
-        self.incoming = Import()
+        limits = Limits(**{limit.name: config[limit.name] for limit in fields(Limits)})
+        self.incoming = Import(limits, _new_source(config) if "api_token_id" in config else None)
         self.progress = Progress(logger)
         self._config = config
         self._logger = logger
         self._insights = None if "output_path" in config else Insights(config)
-        limits = Limits(**{limit.name: config[limit.name] for limit in fields(Limits)})
-        self._guard = Guard(limits, _new_source(config) if "api_token_id" in config else None)
         self._preview = _new_preview(config) if "output_path" in config or "previous_snapshot" in config else None
         self._completion = Completion()
         self._state: dict[str, Any] = {}
@@ -63,7 +61,6 @@ class Agent:
     def close(self) -> None:
         """Delete what was collected."""
         self.incoming.close()
-        self._guard.close()
         if self._preview:
             self._preview.close()
 
@@ -79,8 +76,8 @@ class Agent:
             self._check_data_model(self._insights)
             yield f"Elimity Insights at {self._config['url']} accepts the credentials of source {source_id}."
             yield f"The data model of the source fits: Employee, with all {len(ATTRIBUTE_TYPES)} attributes."
-        if self._guard.comparison:
-            self._guard.check()
+        if self.incoming.comparison:
+            self.incoming.check()
             yield f"The API token may read source {source_id}."
         elif not self._insights:
             yield "Dry run ('output_path' is set): there is nothing to check at Elimity Insights."
@@ -97,8 +94,8 @@ class Agent:
             self._preview.start()
         if self._insights:
             self._check_data_model(self._insights)
-        self._guard.check()
-        held = self._guard.read_back(values=self._preview is not None)
+        self.incoming.check()
+        held = self.incoming.read_back(values=self._preview is not None)
         if self._preview:
             self._preview.add_previous({"id": each.id, "name": each.name, **each.values} for each in held)
         deque(held, maxlen=0)
@@ -135,22 +132,19 @@ class Agent:
         with TemporaryFile() as snapshot:
             write = write_compressed if self._insights else write_json
             write(self._employees(rules), snapshot)
-            previous = self._remembered
-            if nothing_compared := self._guard.nothing_compared(previous):
-                self._log(nothing_compared)
-            refused = list(self._guard.objections(self.incoming, previous))
-            warnings = list(self._guard.warnings(self.incoming, previous))
-            reasons = " ".join(objection.reason for objection in refused)
+            verdict = self.incoming.judge(self._remembered)
+            if verdict.nothing_compared:
+                self._log(verdict.nothing_compared)
             if self._preview and not self._insights:  # before the refusal, because the report shows it
-                self._preview.write(snapshot, Verdict(self.incoming.summary, reasons, warnings, now))
-            if refused:
-                self._log_warnings(warnings)  # they may explain the loss
-                raise ImportRefusedError(f"{reasons} {self._what_to_do(refused)}")
+                self._preview.write(snapshot, verdict, now)
+            if verdict.objections:
+                self._log_warnings(verdict)  # they may explain the loss
+                raise ImportRefusedError(f"{verdict.reasons} {self._what_to_do(verdict)}")
             if self._insights:
                 self._uploading = True
                 self._insights.upload(snapshot)
                 self._accepted = True
-        self._log_outcome(warnings)
+        self._log_outcome(verdict)
         if self._insights is None:  # STATE describes imports only
             return None
         memory = msgspec.to_builtins(self.incoming.memory)
@@ -184,7 +178,6 @@ class Agent:
                 self.progress.report("employees", number, total)
             if self._preview:
                 self._preview.add(employee, has_contract=has_contract)
-            self._guard.add(employee)
             yield employee
 
     @property
@@ -195,10 +188,10 @@ class Agent:
         except msgspec.ValidationError:
             return None
 
-    def _what_to_do(self, refused: Sequence[Objection]) -> str:
+    def _what_to_do(self, verdict: Verdict) -> str:
         """Return how to let the import through, if a setting can, and how to see whom it affects."""
         advice = ""
-        if once := variables(refused, VARIABLES):
+        if once := verdict.override(VARIABLES):
             advice = (
                 f"If that is right, let it through once: {once} {COMMAND} (the variables in front of the command, not "
                 "in .env). "
@@ -210,23 +203,23 @@ class Agent:
             "output/report.html."
         )
 
-    def _log_outcome(self, warnings: Sequence[str]) -> None:
-        summary = self.incoming.summary
+    def _log_outcome(self, verdict: Verdict) -> None:
+        summary = verdict.summary
         if self._insights:
             self._log(f"Import complete. {summary}.")
         elif self._preview:
             self._log(f"Dry run: nothing was uploaded. {summary}. Open {self._preview.report_path}.")
         counts = self._preview and self._preview.change_counts
-        comparison = self._guard.comparison
+        comparison = self.incoming.comparison
         if comparison and comparison.held:
             moved = f", {counts.moved} moved" if counts else ""
             self._log(f"Compared with what the source held: {comparison}{moved}.")
         elif counts and not comparison:
             self._log(f"Since the previous snapshot: {counts}.")
-        self._log_warnings(warnings)
+        self._log_warnings(verdict)
 
-    def _log_warnings(self, warnings: Sequence[str]) -> None:
-        for warning in warnings:
+    def _log_warnings(self, verdict: Verdict) -> None:
+        for warning in verdict.warnings:
             self._log(f"Warning: {warning}", logging.WARNING)
 
     def _log(self, message: str, level: int = logging.INFO) -> None:

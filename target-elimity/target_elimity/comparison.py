@@ -32,6 +32,10 @@ class Comparison(TemporaryDatabase):
         super().__init__("CREATE TABLE held (id TEXT PRIMARY KEY, active INTEGER, assigned INTEGER) WITHOUT ROWID")
         self.held = self.held_active = 0
         """How many employees the source holds, and how many of them are active there."""
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the employees that were added."""
         self.new = self.stay = self.deactivated = self.returned = 0
         """How many employees are new, how many stay, and how many of those become inactive or active again."""
         self._losses: Counter[tuple[int, int]] = Counter()

@@ -1,4 +1,4 @@
-"""One import: collects the records, checks them and makes employees of them.
+"""One import: collects the records, checks them, makes employees of them and judges what they would change.
 
 It knows neither Singer nor HTTP, because both the target and the gateway use it.
 """
@@ -6,18 +6,28 @@ It knows neither Singer nor HTTP, because both the target and the gateway use it
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from lucca_elimity_kit.errors import ConnectorError
 from typing_extensions import override
 
 from target_elimity.collection import Collection
+from target_elimity.comparison import Comparison
 from target_elimity.data_model import ATTRIBUTE_TYPES, values_of
 from target_elimity.employees import ACTIVE, Employee, Rules, new_employee
 from target_elimity.fields import attributes_of, attributes_without
 from target_elimity.records import RECORD_TYPES, USERS, WORK_CONTRACTS, UnusableStreamError, check_schema
-from target_elimity.safeguard import SMALLEST_GUARDED_IMPORT, UNGUARDED, Memory, names_of
+from target_elimity.safeguard import (
+    SMALLEST_GUARDED_IMPORT,
+    UNGUARDED,
+    Limits,
+    Memory,
+    Objection,
+    names_of,
+    objections,
+    rights_lost,
+)
+from target_elimity.source import WITHOUT_COMPARISON, Held, Source
 
 
 class ImportRefusedError(ConnectorError):
@@ -63,27 +73,63 @@ class Verdict:
     """The result of the checks before an import."""
 
     summary: Summary
-    refusal: str
-    """Why the import is refused; empty if it isn't."""
+    objections: Sequence[Objection]
+    """Why the import is refused."""
 
     warnings: Sequence[str]
-    moment: datetime
-    """The time of the checks, in the time zone that decides who is active."""
+    nothing_compared: str
+    """Why the import was compared with nothing; empty if it was compared."""
+
+    @property
+    def reasons(self) -> str:
+        """The reasons of all objections."""
+        return " ".join(objection.reason for objection in self.objections)
+
+    def override(self, prefix: str) -> str:
+        """Return the variables that let the import through once; empty if no setting overrides an objection."""
+        settings = [objection.setting for objection in self.objections]
+        return " ".join(f"{prefix}{setting.upper()}=100" for setting in settings if setting) if all(settings) else ""
 
 
 class Import:
-    """The records of one import, and the employees made of them."""
+    """One import.
 
-    def __init__(self) -> None:
+    Before Lucca is read, call `check` and exhaust `read_back`. Then pass the schemas and records, call `check_records`,
+    exhaust `employees` and call `judge`.
+    """
+
+    def __init__(self, limits: Limits, source: Source | None) -> None:
         self.collection = Collection()
         self.summary = Summary()
+        self.comparison = Comparison() if source else None
+        """The comparison with what the source holds, if there is an API token."""
+        self._limits = limits
+        self._source = source
         self._announced: dict[str, set[str]] = {}
 
     def close(self) -> None:
-        """Delete what was collected."""
+        """Delete what was collected and read back."""
         self.collection.close()
+        if self.comparison:
+            self.comparison.close()
 
-    # Input
+    def check(self) -> None:
+        """Check that the API token, if there is one, may read the source.
+
+        Raises:
+            SourceError: It may not, or the check failed.
+        """
+        if self._source:
+            self._source.check()
+
+    def read_back(self, *, values: bool = False) -> Iterator[Held]:
+        """Read what the source holds, if there is an API token.
+
+        Raises:
+            SourceError: It can't be read.
+        """
+        if self._source and self.comparison:
+            yield from self.comparison.reading(self._source.employees(values=values))
 
     def schema_received(self, stream: str, schema: Mapping[str, Any]) -> None:
         """Check the schema of a stream.
@@ -104,8 +150,6 @@ class Import:
             UnusableStreamError: It can't be imported.
         """
         self.collection.add(stream, record)
-
-    # Output
 
     def check_records(self) -> None:
         """Check that every record has the fields from which status and contract are derived.
@@ -131,12 +175,14 @@ class Import:
     def employees(self, rules: Rules) -> Iterator[tuple[Employee, bool]]:
         """Yield every employee, in the order of ids, and whether they have a work contract.
 
-        Each call restarts the summary.
+        Each call restarts the summary and the comparison.
 
         Raises:
             UnusableStreamError: A date of a user or of their work contracts is invalid.
         """
         self.summary = summary = Summary()
+        if self.comparison:
+            self.comparison.restart()
         for user, contracts in self.collection.people():
             try:
                 employee = new_employee(user, contracts, rules)
@@ -145,17 +191,9 @@ class Import:
                     f"The user {user.id}, or a work contract of theirs, cannot be imported: {error}."
                 ) from None
             summary.add(employee, has_contract=bool(contracts))
+            if self.comparison:
+                self.comparison.add(employee)
             yield employee, bool(contracts)
-
-    @property
-    def hidden_fields(self) -> list[str]:
-        """The fields of users that are in the schema but in no record, not even as null."""
-        return self.collection.user_fields.missing
-
-    @property
-    def deselected(self) -> set[str]:
-        """The ids of the attributes without a value, because none of their fields is in the schemas."""
-        return attributes_without(self._announced)
 
     @property
     def memory(self) -> Memory:
@@ -163,19 +201,53 @@ class Import:
         summary = self.summary
         return Memory(summary.employees, summary.active, sorted(self.collection.user_fields.seen), summary.values)
 
-    def _empty_attributes(self, hidden: list[str]) -> set[str]:
-        """Return the attributes that nobody has, except those that another warning covers."""
-        covered = self.deselected | attributes_of(hidden) | {UNGUARDED}
-        if self.summary.without_contract == self.summary.employees:
-            covered.add("contractType")
-        return {attribute for attribute, count in self.summary.values.items() if not count} - covered
+    def judge(self, previous: Memory | None) -> Verdict:
+        """Compare the import with the source or, without an API token, with the last import if STATE remembers it."""
+        nothing_compared = self._nothing_compared(previous)
+        return Verdict(
+            self.summary,
+            list(self._objections(previous)),
+            list(self._warnings(previous, is_first=bool(nothing_compared))),
+            nothing_compared,
+        )
 
-    def warnings(self, *, is_first: bool = False) -> Iterator[str]:
-        """Yield warnings for an administrator. The first import can't be compared, so it gets one more."""
+    def _nothing_compared(self, previous: Memory | None) -> str:
+        if self.comparison:
+            return "" if self.comparison.held else "Nothing was compared: the source holds no employees yet."
+        if previous:
+            return ""
+        return (
+            "Nothing was compared: there is no API token, and no earlier import is remembered (this is the first one, "
+            "STATE was lost, or --full-refresh was used)."
+        )
+
+    def _objections(self, previous: Memory | None) -> Iterator[Objection]:
+        deselected = attributes_without(self._announced)
+        if previous:
+            yield from rights_lost(previous.fields, self.collection.user_fields.missing)
+        if self.comparison:
+            yield from self.comparison.objections(self._limits, deselected)
+            if previous and self.comparison.held < SMALLEST_GUARDED_IMPORT <= previous.employees:
+                yield Objection(
+                    f"The source holds {self.comparison.held or 'no'} employees, but the last import brought "
+                    f"{previous.employees}: the owner of the API token may not see them, or somebody emptied the "
+                    f"source. {WITHOUT_COMPARISON}"
+                )
+        elif previous:
+            yield from objections(previous, self.memory, self._limits, deselected)
+
+    def _warnings(self, previous: Memory | None, *, is_first: bool) -> Iterator[str]:
         summary = self.summary
-        if hidden := self.hidden_fields:
+        deselected = attributes_without(self._announced)
+        hidden = self.collection.user_fields.missing
+        if hidden:
             yield f"Lucca shows no {', '.join(hidden)}: may the role of the API key see them?"
-        if is_first and (empty := self._empty_attributes(hidden)):
+        empty = {attribute for attribute, count in summary.values.items() if not count}
+        # Other warnings cover these.
+        empty -= deselected | attributes_of(hidden) | {UNGUARDED}
+        if summary.without_contract == summary.employees:
+            empty.discard("contractType")
+        if is_first and empty:
             yield f"Nobody has a value of {names_of(empty)}: may the role of the API key see it?"
         if ownerless := self.collection.ownerless_contracts():
             yield f"{ownerless} work contracts belong to nobody who was imported."
@@ -183,6 +255,9 @@ class Import:
             yield "Nobody has a work contract: may the role of the API key read them?"
         if summary.active == summary.employees >= SMALLEST_GUARDED_IMPORT:
             yield "Nobody is a former employee: may the role of the API key read them?"
+        before = self.comparison.values if self.comparison else previous.values if previous else {}
+        if lost := names_of([attribute for attribute in deselected if before.get(attribute)]):
+            yield f"Everybody loses {lost}: the tap's catalog no longer selects it."
 
 
 _NEEDED_FOR = {

@@ -88,11 +88,6 @@ def objections(previous: Memory, new: Memory, limits: Limits, deselected: Collec
     yield from over_limit(limits, *emptied, heading="Fewer employees have a value than in the last import: ")
 
 
-def deselected_since(values: Mapping[str, int], deselected: Collection[str]) -> str:
-    """Return the names of the attributes that had values and whose fields are now deselected."""
-    return names_of([attribute for attribute in deselected if values.get(attribute)])
-
-
 def guarded(values: Mapping[str, int], deselected: Collection[str]) -> Iterator[tuple[str, str, int]]:
     """Yield name and id of the attributes that must not be emptied, and how many employees had a value."""
     for attribute in ATTRIBUTE_TYPES:
@@ -113,9 +108,3 @@ def over_limit(limits: Limits, *losses: Loss, heading: str = "") -> Iterator[Obj
 def names_of(attributes: Collection[str]) -> str:
     """Return the names of attributes, as administrators know them."""
     return ", ".join(attribute.name for attribute in ATTRIBUTE_TYPES if attribute.id in attributes)
-
-
-def variables(refused: Iterable[Objection], prefix: str) -> str:
-    """Return the variables that let an import through once; empty if no setting overrides an objection."""
-    settings = [objection.setting for objection in refused]
-    return " ".join(f"{prefix}{setting.upper()}=100" for setting in settings if setting) if all(settings) else ""

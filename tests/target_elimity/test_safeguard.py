@@ -1,10 +1,12 @@
 """The import safeguard."""
 
 import json
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from target_elimity.safeguard import Limits, Memory, Objection, objections, rights_lost, variables
+from target_elimity.imports import Summary, Verdict
+from target_elimity.safeguard import Limits, Memory, Objection, objections, rights_lost
 
 from sandbox.elimity import values_of
 from tests.harness import Run, Sandbox
@@ -97,8 +99,9 @@ def test_a_field_that_lucca_no_longer_shows_is_a_lost_right() -> None:
 def test_the_variables_that_let_an_import_through() -> None:
     """These are the variables of all objections, or none if one objection can't be overridden."""
     removed, emptied = Objection("…", "max_removed_percent"), Objection("…", "max_emptied_percent")
-    assert variables([removed, emptied], "X_") == "X_MAX_REMOVED_PERCENT=100 X_MAX_EMPTIED_PERCENT=100"
-    assert variables([removed, Objection("…")], "X_") == ""
+    verdict = Verdict(Summary(), [removed, emptied], [], "")
+    assert verdict.override("X_") == "X_MAX_REMOVED_PERCENT=100 X_MAX_EMPTIED_PERCENT=100"
+    assert replace(verdict, objections=[removed, Objection("…")]).override("X_") == ""
 
 
 def change_everybody(sandbox: Sandbox, **fields: object) -> None:

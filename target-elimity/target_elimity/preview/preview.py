@@ -1,6 +1,7 @@
 """Collects the employees of an import, compares them with earlier ones, and writes the files of a dry run."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -50,15 +51,15 @@ class Preview:
         """Add an employee of this import."""
         self._roster.add(employee, has_contract=has_contract)
 
-    def write(self, snapshot: BinaryIO, verdict: Verdict) -> None:
-        """Write the files of a dry run. The snapshot is JSON.
+    def write(self, snapshot: BinaryIO, verdict: Verdict, moment: datetime) -> None:
+        """Write the files of a dry run. The snapshot is JSON. The moment has the zone that decides who is active.
 
         Raises:
             OSError: A file can't be written.
         """
         if self._folder:
             since = "what the source holds" if self._compares_with_source else "the previous snapshot"
-            write_folder(self._folder, snapshot, Content(self._roster, self._changes, since, verdict))
+            write_folder(self._folder, snapshot, Content(self._roster, self._changes, since, verdict, moment))
 
     @property
     def report_path(self) -> str:

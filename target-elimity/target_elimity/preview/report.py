@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from itertools import islice
 from typing import BinaryIO
@@ -45,6 +46,9 @@ class Content:
 
     verdict: Verdict
     """The result of the checks."""
+
+    moment: datetime
+    """The time of the checks, in the time zone that decides who is active."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Sets up the safeguard of an import and applies it.
+"""Finds the source with which an import is compared.
 
 A request supplies only the API token for the comparison. The URL comes from the operator's settings, and the source
 from the validated token.
@@ -15,9 +15,6 @@ from lucca_elimity_kit.retries import Retries
 from lucca_elimity_kit.settings import SettingsSchema
 from lucca_elimity_kit.transport import new_session
 from lucca_elimity_kit.urls import parse_url
-from target_elimity.guard import Guard
-from target_elimity.imports import Import, ImportRefusedError
-from target_elimity.safeguard import variables
 from target_elimity.settings import SCHEMA as TARGET_SCHEMA
 from target_elimity.source import Source, advice
 
@@ -53,15 +50,17 @@ _UNUSABLE = "The configuration values 'api_token_id' and 'api_token_secret' cann
 _logger = logging.getLogger("lucca_gateway")
 
 
-def new_guard(values: Mapping[str, object], settings: Settings, source_id: str | None, stop: Stop) -> Guard:
-    """Return the safeguard of an import, given its configuration values and the source id of its validated token.
+def new_source(values: Mapping[str, object], settings: Settings, source_id: str | None, stop: Stop) -> Source | None:
+    """Return the source as the API token in the configuration values sees it; None if there is no API token.
+
+    `source_id` comes from the validated token of the request, if there is one.
 
     Raises:
         SettingsError: The import has an API token that cannot be used.
     """
     token = _SCHEMA.parse({name: values[name] for name in API_TOKEN if name in values})
     if not token:
-        return Guard(settings.limits, None)
+        return None
     if settings.tokens is None or source_id is None:
         raise SettingsError(
             f"{_UNUSABLE} the gateway knows the source only from a validated token, and this request has none. Ask "
@@ -85,31 +84,7 @@ def new_guard(values: Mapping[str, object], settings: Settings, source_id: str |
         secrets=(password, f"{user}:{password}"),
         advice=advice,
     )
-    return Guard(settings.limits, Source(http, parts.geturl().rstrip("/"), int(source_id), READING_SECONDS))
-
-
-def what_was_compared(guard: Guard) -> str:
-    """Return a line for the Logs tab about the comparison. Call it after all employees were added."""
-    if not guard.comparison:
-        return (
-            "Nothing was compared with what the source holds: there are no configuration values 'api_token_id' and "
-            "'api_token_secret'."
-        )
-    return guard.nothing_compared(None) or f"Compared with what the source holds: {guard.comparison}."
-
-
-def refuse_losses(guard: Guard, incoming: Import) -> None:
-    """Check that an import stays within the limits. Call it after all employees were added.
-
-    Raises:
-        ImportRefusedError: The import would remove too much.
-    """
-    if refused := list(guard.objections(incoming, None)):
-        reasons = " ".join(objection.reason for objection in refused)
-        raise ImportRefusedError(
-            f"{reasons} If that is right, ask the operator of the gateway to let it through once: with "
-            f"{variables(refused, PREFIX)}, until it is imported."
-        )
+    return Source(http, parts.geturl().rstrip("/"), int(source_id), READING_SECONDS)
 
 
 def _parts(base_url: str) -> SplitResult:
