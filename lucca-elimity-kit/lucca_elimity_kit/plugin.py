@@ -116,7 +116,16 @@ class StrictPlugin(PluginBase):
         if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         try:
-            exit_code = cls.cli(standalone_mode=False)
+            command = cls.cli  # sets up logging
+        except Exception:
+            if "SINGER_SDK_LOG_CONFIG" not in os.environ:
+                raise
+            raise SettingsError(
+                "The variable SINGER_SDK_LOG_CONFIG does not name a usable logging configuration: it must be a YAML "
+                "file of the form that Python's logging.config.dictConfig takes."
+            ) from None
+        try:
+            exit_code = command(standalone_mode=False)
         except click.ClickException as error:
             error.show()
             return error.exit_code

@@ -204,6 +204,17 @@ main()
     assert ended.stderr == b""
 
 
+@pytest.mark.parametrize("content", ["a: [", "version: 1\nhandlers: {x: {class: nope.Nope}}", "7", ""])
+def test_a_wrong_logging_configuration(content: str, tmp_path: Path) -> None:
+    """The file in the SDK's variable isn't YAML, or isn't a logging configuration: one line names the variable."""
+    file = tmp_path / "logging.yml"
+    file.write_text(content)
+    found = run("target-elimity", "--about", env={"SINGER_SDK_LOG_CONFIG": str(file)})
+    assert found.exit_code == 1
+    assert "SINGER_SDK_LOG_CONFIG" in found.log
+    assert "Traceback" not in found.log
+
+
 @pytest.mark.parametrize("program", ["tap-lucca", "target-elimity"])
 def test_a_misspelled_variable_is_refused_although_the_settings_come_from_a_file(program: str, tmp_path: Path) -> None:
     """Meltano passes the settings in a file. A variable that it doesn't know would be ignored silently."""
