@@ -156,7 +156,7 @@ def scrub(text: str, secrets: Collection[str], limit: int = SHOWN_CHARACTERS) ->
 
 def quiet_libraries() -> None:
     """Silence the HTTP libraries, which log header bytes, addresses and tracebacks."""
-    for name in ("urllib3", "requests", "requests_ratelimiter"):
+    for name in ("urllib3", "requests", "pyrate_limiter"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 

@@ -62,6 +62,7 @@ class Http:
         advice: What to do about a status, or None.
         transient: The statuses to retry, besides all from 500 on.
         max_bytes: The largest answer to accept, decompressed.
+        before: Called before each try. An exception that it raises ends the call.
     """
 
     session: requests.Session
@@ -72,6 +73,7 @@ class Http:
     advice: Callable[[int], str | None] = lambda _: None
     transient: Collection[int] = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
     max_bytes: int = MOST_BYTES
+    before: Callable[[], None] = lambda: None
 
     def call(
         self,
@@ -131,6 +133,7 @@ class Http:
         content: Mapping[str, Any],
     ) -> requests.Response:
         """Send a request and return an answer with a success status. Its body is not read yet."""
+        self.before()
         if (body := content.get("data")) is not None and hasattr(body, "seek"):
             body.seek(0)
         proxies = self._proxies(url)

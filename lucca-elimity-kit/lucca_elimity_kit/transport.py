@@ -32,10 +32,7 @@ def new_session(program: str, adapter: BaseAdapter | None = None) -> requests.Se
 
 
 class BoundedAdapter(HTTPAdapter):
-    """An adapter whose read time-out limits each answer as a whole, from the request's end to the body's end.
-
-    Combine it with another adapter by inheritance: `class Both(LimiterAdapter, BoundedAdapter)`.
-    """
+    """An adapter whose read time-out limits each answer as a whole, from the request's end to the body's end."""
 
     @override
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:

@@ -92,20 +92,12 @@ def perform_import(
         tenants.check(tap.instance_url)
         with (
             closing(Import(settings.limits, new_source(values, settings, source_id, stop))) as incoming,
-            tenants.session(tap.instance_url, tap.config["api_key"], stop) as session,
+            tenants.session(tap.instance_url) as (session, budget),
         ):
             incoming.check()
             for _ in incoming.read_back():
                 stop.check()
-            tap.client = LuccaClient(
-                tap.instance_url,
-                tap.config["api_key"],
-                session=session,
-                timeout=tap.config["request_timeout"],
-                max_retry_seconds=tap.config["max_retry_seconds"],
-                sleep=stop.pause,
-                tls=settings.tls,
-            )
+            tap.client = LuccaClient(tap.config, session, budget, settings.tls, stop.pause)
             for stream in tap.streams.values():
                 incoming.schema_received(stream.name, stream.schema)
                 yield from _collect(cast("LuccaStream", stream), incoming, stop)

@@ -22,7 +22,7 @@ def configure(level: str) -> None:
     logging.captureWarnings(capture=True)
     quiet_libraries()
     # They log every request, or the creation of the tap.
-    for name in ("pyrate_limiter", "singer_sdk", "tap-lucca"):
+    for name in ("singer_sdk", "tap-lucca"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Each new tap resets the level of this logger, so a level would have no lasting effect.
     logging.getLogger("singer_sdk.metrics").disabled = True

@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TypeVar
+from threading import Lock
+from typing import Any, TypeVar, cast
 
 import msgspec
 import requests
-from lucca_elimity_kit import transport
 from lucca_elimity_kit.http import Answer, Http
 from lucca_elimity_kit.retries import CallError, FailedTryError, Retries
 from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
-from requests.auth import AuthBase
-from requests_ratelimiter import InMemoryBucket, Limiter, LimiterAdapter, Rate
-from typing_extensions import override
+from pyrate_limiter import InMemoryBucket, Rate, RateItem
+
+from tap_lucca.settings import instance_url
 
 T = TypeVar("T")
 
@@ -40,39 +40,73 @@ class SlowPageError(LuccaError):
     """Lucca timed out on a page (408). A smaller page may help."""
 
 
+class Budget:
+    """Limits the requests in a window of some seconds. The clients of a tenant share it, in any thread."""
+
+    def __init__(self, requests: int, window: float = RATE_LIMIT_WINDOW) -> None:
+        self._window = window
+        self._last_request = time.monotonic()
+        self._bucket = InMemoryBucket([Rate(requests, round(window * 1000))])
+        self._lock = Lock()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no request was sent in the window."""
+        return time.monotonic() - self._last_request > self._window
+
+    def wait(self, sleep: Callable[[float], None]) -> None:
+        """Wait until a request is allowed. An exception that `sleep` raises ends the wait."""
+        while seconds := self._seconds_to_wait():
+            sleep(seconds)
+
+    def _seconds_to_wait(self) -> float:
+        with self._lock:
+            now: int = self._bucket.now()  # type: ignore[no-untyped-call]
+            self._bucket.leak(now)
+            item = RateItem("request", now)
+            if self._bucket.put(item):
+                self._last_request = time.monotonic()
+                return 0.0
+            return max(cast("int", self._bucket.waiting(item)), 1) / 1000
+
+
 class LuccaClient:
     """Calls one Lucca instance with one API key."""
 
-    def __init__(  # noqa: PLR0913 - the settings, and what the gateway replaces
+    def __init__(
         self,
-        url: str,
-        api_key: str,
-        *,
+        config: Mapping[str, Any],
         session: requests.Session,
-        timeout: float,
-        max_retry_seconds: float,
-        sleep: Callable[[float], None] = time.sleep,
+        budget: Budget,
         tls: TlsFiles = DEFAULT_TLS,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Create a client.
+        """Create a client from the settings of the tap.
 
         Args:
-            url: The URL of the instance, without a slash at its end.
-            api_key: The API key. The session sends it; the client keeps it out of the log.
-            session: Sends the key and keeps to the rate limit; see `new_session`.
-            timeout: Seconds to connect, and as many again for a whole answer.
-            max_retry_seconds: Seconds during which to retry a temporary failure.
-            sleep: Waits between two tries. An exception that it raises ends the call.
+            config: The settings.
+            session: The session. Afterwards it sends the API key, so it belongs to this client.
+            budget: The request budget of the tenant.
             tls: The TLS files.
+            sleep: Waits for the budget, or between two tries. An exception that it raises ends the call.
         """
-        self._url = url
+        api_key = config["api_key"]
+        retry_seconds = config["max_retry_seconds"]
+
+        def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            request.headers["Authorization"] = f"lucca application={api_key}"
+            return request
+
+        session.auth = authorize  # a header of the session would give way to .netrc
+        self._url = instance_url(config["host"])
         self._http = Http(
             session,
-            Retries("Lucca", max_retry_seconds, logging.getLogger("tap-lucca.client"), RATE_LIMIT_WINDOW, sleep),
-            timeout,
+            Retries("Lucca", retry_seconds, logging.getLogger("tap-lucca.client"), RATE_LIMIT_WINDOW, sleep),
+            config["request_timeout"],
             tls,
             secrets=(api_key,),
             transient=(HTTPStatus.TOO_MANY_REQUESTS,),
+            before=lambda: budget.wait(sleep),
         )
 
     def get(self, path: str, params: Mapping[str, str], *, what: str, right: str, read: Callable[[Answer], T]) -> T:
@@ -115,28 +149,3 @@ def _advice(status: int, right: str) -> str | None:
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return "check the setting 'host'"
     return _ADVICE.get(status)
-
-
-def new_session(api_key: str, requests_per_minute: int, window: float = RATE_LIMIT_WINDOW) -> requests.Session:
-    """Return a session that sends the API key and keeps to the rate limit. Only tests change the window, in seconds."""
-    limiter = Limiter(InMemoryBucket([Rate(requests_per_minute, round(window * 1000))]))
-    # The retry policy handles a 429. The adapter must not count it as a full window as well.
-    session = transport.new_session("tap-lucca", _Adapter(limiter=limiter, per_host=False, limit_statuses=()))
-    session.auth = _LuccaAuth(api_key)
-    return session
-
-
-class _Adapter(LimiterAdapter, transport.BoundedAdapter):  # type: ignore[misc] # `send` of LimiterMixin takes any keywords
-    """Keeps to the rate limit and bounds the answer."""
-
-
-class _LuccaAuth(AuthBase):
-    """Adds the API key to each request."""
-
-    def __init__(self, api_key: str) -> None:
-        self._api_key = api_key
-
-    @override
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"lucca application={self._api_key}"
-        return request

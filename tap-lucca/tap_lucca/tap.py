@@ -14,6 +14,7 @@ from lucca_elimity_kit.plugin import StrictPlugin
 from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.settings import read_file
 from lucca_elimity_kit.tls import load_tls
+from lucca_elimity_kit.transport import new_session
 from singer_sdk import Stream, Tap
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
@@ -22,7 +23,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_lucca.catalog import checked_catalog, checked_state
-from tap_lucca.client import LuccaClient, new_session
+from tap_lucca.client import Budget, LuccaClient
 from tap_lucca.settings import SCHEMA, flaws, instance_url
 from tap_lucca.stream import COMPLETION, LuccaStream, LuccaTap
 from tap_lucca.streams import UsersStream, WorkContractsStream
@@ -119,15 +120,8 @@ class TapLucca(StrictPlugin, LuccaTap):
     @override
     def client(self) -> LuccaClient:
         """The client of all streams. Set your own to replace the session or the `sleep` function."""
-        settings = self.config
-        return LuccaClient(
-            self.instance_url,
-            settings["api_key"],
-            session=new_session(settings["api_key"], settings["requests_per_minute"]),
-            timeout=settings["request_timeout"],
-            max_retry_seconds=settings["max_retry_seconds"],
-            tls=load_tls(environment=os.environ),
-        )
+        budget = Budget(self.config["requests_per_minute"])
+        return LuccaClient(self.config, new_session("tap-lucca"), budget, load_tls(environment=os.environ))
 
     @cached_property
     @override

@@ -24,7 +24,6 @@ from lucca_elimity_kit.http import Answer, Http
 from lucca_elimity_kit.retries import CallError, FailedTryError, Retries, retry_after_of
 from lucca_elimity_kit.tls import TlsFiles
 from lucca_elimity_kit.transport import BoundedAdapter
-from requests_ratelimiter import InMemoryBucket, Limiter, LimiterAdapter, Rate
 
 from tests.lucca_elimity_kit.wire import Wire, answering, drip, ok, reset, silence
 
@@ -147,21 +146,6 @@ def test_the_whole_answer_has_a_time_limit(reply: Any, authority: "Authority", s
     assert monotonic() - start < 2
     assert error.answer_lost
     assert "in time" in str(error)
-
-
-def test_a_limit_holds_below_a_rate_limiter_too() -> None:
-    """The time limit also holds if a class inherits from this adapter and a rate limiter."""
-
-    class Both(LimiterAdapter, BoundedAdapter):  # type: ignore[misc] # `send` of LimiterMixin takes any keywords
-        """An adapter with a rate limit and bounded answers."""
-
-    caller = Caller(timeout=0.3)
-    limiter = Limiter(InMemoryBucket([Rate(100, 1000)]))
-    caller.http.session.mount("http://", Both(limiter=limiter, per_host=False, limit_statuses=()))
-    with answering(drip(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n")) as wire:
-        start = monotonic()
-        caller.error(wire)
-    assert monotonic() - start < 2
 
 
 def test_a_connection_is_kept_for_the_next_call() -> None:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,13 @@ import pytest
 import requests
 import trustme
 from lucca_elimity_kit.foreign import is_untrusted
-from lucca_elimity_kit.tls import TlsFiles
 from lucca_gateway import addresses, tenants
 from lucca_gateway.addresses import HostError, is_public
 from lucca_gateway.imports import ImportFailedError, Reason, perform_import
 from lucca_gateway.settings import ListedHost, read_settings
 from lucca_gateway.stopping import Stop
 from lucca_gateway.tenants import Tenants
+from tap_lucca.client import Budget
 
 from sandbox.pulling import GatewayProcess
 from sandbox.server import serve
@@ -189,14 +191,11 @@ def test_the_certificate_must_be_for_the_name(
         monkeypatch.setattr(socket, "getaddrinfo", lambda _, port, *a, **k: look_up("127.0.0.1", port, *a, **k))
         monkeypatch.setattr(addresses, "is_public", lambda _: True)
         right, wrong = (url.replace("127.0.0.1", "acme.ilucca.net") for url in urls)
-        own = Tenants((), 1000, TlsFiles(str(tmp_path / "ca.pem")))
-        with own.session(right, sandbox.lucca.api_key, Stop()) as session:
-            assert session.get(f"{right}/api/v3/users?paging=0,1", timeout=PATIENCE).status_code == 200
-        with (
-            own.session(wrong, sandbox.lucca.api_key, Stop()) as session,
-            pytest.raises(requests.exceptions.ConnectionError) as caught,
-        ):
-            session.get(wrong, timeout=PATIENCE)
+        own, trusted = Tenants((), 1000), str(tmp_path / "ca.pem")
+        with own.session(right) as (session, _):
+            assert session.get(right, timeout=PATIENCE, verify=trusted).status_code == HTTPStatus.NOT_FOUND
+        with own.session(wrong) as (session, _), pytest.raises(requests.exceptions.ConnectionError) as caught:
+            session.get(wrong, timeout=PATIENCE, verify=trusted)
         assert is_untrusted(caught.value)
 
 
@@ -232,7 +231,7 @@ def test_a_proxy_of_the_environment_is_not_used(sandbox: Sandbox, monkeypatch: p
 
 def test_the_imports_of_a_tenant_share_its_budget(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three imports at once share the tenant's request budget, and each is complete."""
-    monkeypatch.setattr(tenants, "WINDOW", 1.0)
+    monkeypatch.setattr(tenants, "Budget", partial(Budget, window=1.0))
     sandbox.lucca.window_seconds, sandbox.lucca.requests_per_window = 0.5, 6  # a busy machine delays requests
     settings = read_settings({**ENVIRONMENT, "LUCCA_GATEWAY_PAGE_SIZE": "200"})
     own = Tenants(settings.allowed_hosts, 6)
@@ -250,16 +249,17 @@ def test_the_imports_of_a_tenant_share_its_budget(sandbox: Sandbox, monkeypatch:
 
 def test_the_budget_of_a_tenant_outlives_its_imports(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second import right after the first waits. The gateway forgets an unused tenant after its window."""
-    monkeypatch.setattr(tenants, "WINDOW", 1.0)
+    monkeypatch.setattr(tenants, "Budget", partial(Budget, window=1.0))
     own = Tenants((ListedHost("127.0.0.1", None),), 2)
     start = time.monotonic()
     for _ in range(2):
-        with own.session(sandbox.lucca_url, sandbox.lucca.api_key, Stop()) as session:
+        with own.session(sandbox.lucca_url) as (session, budget):
             for _ in range(2):
+                budget.wait(time.sleep)
                 session.get(sandbox.lucca_url, timeout=PATIENCE)
     assert time.monotonic() - start > 0.9
     time.sleep(1.1)
-    with own.session("http://127.0.0.1:9", "key", Stop()):
+    with own.session("http://127.0.0.1:9"):
         pass
-    with own.session("http://127.0.0.1:9", "key", Stop()):
+    with own.session("http://127.0.0.1:9"):
         assert list(own._tenants) == [("127.0.0.1", 9)]  # noqa: SLF001 - nothing else shows it

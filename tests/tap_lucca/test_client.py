@@ -7,7 +7,8 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from tap_lucca.client import LuccaClient, LuccaError, SlowPageError, new_session
+from lucca_elimity_kit.transport import new_session
+from tap_lucca.client import Budget, LuccaClient, LuccaError, SlowPageError
 from tap_lucca.pagination import Page
 from tap_lucca.settings import instance_url
 from tap_lucca.streams import UsersStream
@@ -19,17 +20,10 @@ from tests.harness import Sandbox
 from tests.lucca_elimity_kit.wire import answering
 
 
-def connected(sandbox: Sandbox, *, window: float = 60.0, budget: int = 10_000, pauses: list[float]) -> TapLucca:
+def connected(sandbox: Sandbox, pauses: list[float]) -> TapLucca:
     """Return a tap with a client of our own, as an embedding program sets it; its pauses take no time."""
     tap = TapLucca(config=sandbox.tap_config)
-    tap.client = LuccaClient(
-        tap.instance_url,
-        sandbox.lucca.api_key,
-        session=new_session(sandbox.lucca.api_key, budget, window),
-        timeout=30,
-        max_retry_seconds=tap.config["max_retry_seconds"],
-        sleep=pauses.append,
-    )
+    tap.client = LuccaClient(tap.config, new_session("tap-lucca"), Budget(10_000), sleep=pauses.append)
     return tap
 
 
@@ -41,13 +35,13 @@ def test_a_run_of_130_requests_never_meets_the_limit(
     sandbox.lucca.requests_per_window = 50
     sandbox.lucca.window_seconds = window
     sandbox.tap_settings = {"page_size": 6}
-    pauses: list[float] = []
+    tap = TapLucca(config=sandbox.tap_config)
+    tap.client = LuccaClient(tap.config, new_session("tap-lucca"), Budget(40, window))
     with caplog.at_level(logging.WARNING):
-        connected(sandbox, window=window, budget=40, pauses=pauses).sync_all()
+        tap.sync_all()
     requests = sandbox.lucca.requests
     assert len(requests) >= 130
     assert {request.path for request in requests} == {USERS, WORK_CONTRACTS}
-    assert pauses == []
     assert caplog.messages == []  # a 429 would be logged
     assert '"records":250' in capsys.readouterr().out
     for number, request in enumerate(requests[40:]):
@@ -80,7 +74,7 @@ def test_a_429_that_does_not_say_for_how_long_waits_for_a_whole_window(sandbox: 
     """The tap waits a minute: by then, the tenant's whole rate limit is available again."""
     sandbox.lucca.faults.add(Fault(USERS, 429))
     pauses: list[float] = []
-    tap = connected(sandbox, pauses=pauses)
+    tap = connected(sandbox, pauses)
     assert sum(1 for _ in tap.streams["users"].get_records(None)) == 250
     assert [60 <= pause <= 61 for pause in pauses] == [True]
 
@@ -90,7 +84,7 @@ def test_a_retry_after_beyond_the_patience_ends_at_once(sandbox: Sandbox) -> Non
     sandbox.lucca.faults.add(Fault(USERS, 429, headers={"Retry-After": "86400"}))
     pauses: list[float] = []
     with pytest.raises(LuccaError) as caught:
-        list(connected(sandbox, pauses=pauses).streams["users"].get_records(None))
+        list(connected(sandbox, pauses).streams["users"].get_records(None))
     assert (caught.value.status, pauses) == (429, [])
 
 
@@ -101,7 +95,7 @@ def test_an_error_has_its_status(sandbox: Sandbox, status: int) -> None:
     sandbox.lucca.faults.add(Fault(USERS, status))
     pauses: list[float] = []
     with pytest.raises(LuccaError) as caught:
-        list(connected(sandbox, pauses=pauses).streams["users"].get_records(None))
+        list(connected(sandbox, pauses).streams["users"].get_records(None))
     assert caught.value.status == status
     assert pauses == []
 
@@ -110,7 +104,7 @@ def test_a_slow_page_is_asked_for_in_half(sandbox: Sandbox) -> None:
     """After a 408, the tap halves the page without a pause. If the smallest page is too slow, the stream fails."""
     sandbox.lucca.faults.add(Fault(USERS, 408, count=2))
     pauses: list[float] = []
-    tap = connected(sandbox, pauses=pauses)
+    tap = connected(sandbox, pauses)
     assert sum(1 for _ in tap.streams["users"].get_records(None)) == 250
     assert [request.query["paging"] for request in sandbox.lucca.requests][:3] == ["0,1000", "0,500", "0,250"]
     sandbox.lucca.faults.add(Fault(USERS, 408, count=None))
