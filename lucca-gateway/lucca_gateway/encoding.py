@@ -3,14 +3,13 @@
 import struct
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeAlias
 
 import msgspec
 from connectrpc.errors import ConnectError
 from elimity.insights.common.v1alpha1.common_pb2 import Entity, Value
 from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha1
 from elimity.insights.customgateway.v1alpha2 import customgateway_pb2 as v1alpha2
-from google.protobuf.empty_pb2 import Empty
 from google.protobuf.timestamp_pb2 import Timestamp
 from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE, Type, values_of
 from target_elimity.employees import Employee
@@ -19,22 +18,14 @@ from lucca_gateway.imports import Item, Log
 
 END_OF_STREAM = 0b10  # flag of an envelope: https://connectrpc.com/docs/protocol/#streaming-response
 
-Response = TypeVar("Response", v1alpha1.PerformImportResponse, v1alpha2.PerformImportResponse)
+Response: TypeAlias = v1alpha1.PerformImportResponse | v1alpha2.PerformImportResponse
 
 
-def encode(item: Item, response: type[Response], log: Callable[[Log], Any]) -> Response:
-    """Encode an item as a response; `log` encodes log lines for the same generation."""
-    return response(log=log(item)) if isinstance(item, Log) else response(entity=_entity(item))
-
-
-def log_v1alpha1(log: Log) -> v1alpha1.Log:
-    """Encode a log line for the first generation."""
-    return v1alpha1.Log(level=v1alpha1.Level(**{log.level: Empty()}), message=log.message)
-
-
-def log_v1alpha2(log: Log) -> v1alpha2.Log:
-    """Encode a log line for the second generation."""
-    return v1alpha2.Log(level=v1alpha2.Level(**{log.level: Empty()}), message=log.message)
+def encode(item: Item, response: type[Response]) -> Response:
+    """Encode an item as a response of one generation."""
+    if isinstance(item, Log):
+        return response(log={"level": {item.level: {}}, "message": item.message})
+    return response(entity=_entity(item))
 
 
 def end_with_error(error: ConnectError) -> bytes:

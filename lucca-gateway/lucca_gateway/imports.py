@@ -1,7 +1,7 @@
 """Runs one import: reads users and work contracts like tap-lucca, and joins them like target-elimity.
 
-It is a synchronous generator that runs in threads and doesn't know the protocol. It reads everything and makes
-every employee once before it yields the first one, so hardly anything can fail after that.
+It is a synchronous generator that runs in threads. Of the protocol it knows only the error codes. It reads everything and
+makes every employee once before it yields the first one, so hardly anything can fail after that.
 """
 
 import sqlite3
@@ -10,12 +10,13 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
 from http import HTTPStatus
 from importlib.metadata import version
 from itertools import islice
 from typing import Literal, TypeAlias, cast
 
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from lucca_elimity_kit.foreign import failure
 from singer_sdk.exceptions import SingerSDKError
@@ -52,22 +53,8 @@ class Log:
 Item: TypeAlias = Employee | Log
 
 
-class Reason(Enum):
-    """Why an import failed."""
-
-    CONFIGURATION = auto()  # a configuration value is missing or malformed
-    CREDENTIALS = auto()  # Lucca rejects the API key, or Elimity Insights rejects the API token
-    RIGHTS = auto()  # the API key or the API token lacks a right
-    DATA = auto()  # Lucca's data is incomplete or invalid, or the import would remove too much
-    UNAVAILABLE = auto()  # a temporary failure of Lucca, Elimity Insights, the network or the gateway's disk
-
-
-class ImportFailedError(Exception):
+class ImportFailedError(ConnectError):
     """The import failed, and nothing is imported. The message says why, and quotes no record."""
-
-    def __init__(self, reason: Reason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 def perform_import(
@@ -94,9 +81,9 @@ def perform_import(
             closing(Import(settings.limits, new_source(values, settings, source_id, stop))) as incoming,
             tenants.session(tap.instance_url) as (session, budget),
         ):
-            incoming.check()
-            for _ in incoming.read_back():
-                stop.check()
+            if incoming.comparison:
+                for _ in incoming.comparison.read():
+                    stop.check()
             tap.client = LuccaClient(tap.config, session, budget, settings.tls, stop.pause)
             for stream in tap.streams.values():
                 incoming.schema_received(stream.name, stream.schema)
@@ -142,7 +129,7 @@ def _collect(stream: LuccaStream, incoming: Import, stop: Stop) -> Iterator[list
     count = 0
     for count, record in enumerate(stream.get_records(None), 1):
         stop.check()
-        incoming.record_received(stream.name, record)
+        incoming.collection.add(stream.name, record)
         if count == 1 and stream.name == UsersStream.name:
             yield [Log("info", f"Import from Lucca started (lucca-gateway {version('lucca-gateway')}).")]
         if time.monotonic() - told > PROGRESS_SECONDS:
@@ -159,22 +146,22 @@ def _as_import_error() -> Iterator[None]:
         yield
     except HostError as error:
         raise ImportFailedError(
-            Reason.CONFIGURATION, f"The configuration value 'host' cannot be used: {error}."
+            Code.INVALID_ARGUMENT, f"The configuration value 'host' cannot be used: {error}."
         ) from None
     except SettingsError as error:
-        raise ImportFailedError(Reason.CONFIGURATION, str(error)) from None
+        raise ImportFailedError(Code.INVALID_ARGUMENT, str(error)) from None
     except (LuccaError, SourceError) as error:
-        raise ImportFailedError(_reason(error.status), str(error)) from None
+        raise ImportFailedError(_code(error.status), str(error)) from None
     except (DiskError, sqlite3.Error):
         raise ImportFailedError(
-            Reason.UNAVAILABLE,
+            Code.UNAVAILABLE,
             "The gateway cannot use its temporary folder. Ask its operator to make room there, and run it again.",
         ) from None
     except (ConnectorError, SingerSDKError) as error:
-        raise ImportFailedError(Reason.DATA, str(error)) from None
+        raise ImportFailedError(Code.FAILED_PRECONDITION, str(error)) from None
     except OSError as error:
         raise ImportFailedError(
-            Reason.UNAVAILABLE, f"Lucca cannot be reached ({failure(error)}). Run it again."
+            Code.UNAVAILABLE, f"Lucca cannot be reached ({failure(error)}). Run it again."
         ) from None
 
 
@@ -184,11 +171,11 @@ class _Tap(TapLucca):
     variables = ""  # administrators set no environment variables, so messages don't name any
 
 
-def _reason(status: int | None) -> Reason:
+def _code(status: int | None) -> Code:
     if status == HTTPStatus.UNAUTHORIZED:
-        return Reason.CREDENTIALS
+        return Code.UNAUTHENTICATED
     if status == HTTPStatus.FORBIDDEN:
-        return Reason.RIGHTS
+        return Code.PERMISSION_DENIED
     if status == HTTPStatus.NOT_FOUND or status in range(300, 400):
-        return Reason.CONFIGURATION
-    return Reason.UNAVAILABLE
+        return Code.INVALID_ARGUMENT
+    return Code.UNAVAILABLE

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Generator, Iterator, MutableMapping
 from contextlib import aclosing, closing, contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
@@ -17,18 +17,18 @@ import msgspec
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from connectrpc.request import RequestContext
+from connectrpc.server import ConnectASGIApplication
 from elimity.insights.customgateway.v1alpha1 import customgateway_connect as v1alpha1
 from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha1_pb2
 from elimity.insights.customgateway.v1alpha2 import customgateway_connect as v1alpha2
 from elimity.insights.customgateway.v1alpha2 import customgateway_pb2 as v1alpha2_pb2
 from google.protobuf.struct_pb2 import NULL_VALUE
 from google.protobuf.struct_pb2 import Value as StructValue
-from typing_extensions import override
 
 from lucca_gateway import logs
-from lucca_gateway.asgi import Message, MountedApp, Receive, Scope, Send, respond
-from lucca_gateway.encoding import Response, encode, end_with_error, error_as_json, log_v1alpha1, log_v1alpha2
-from lucca_gateway.imports import CONFIGURATION_VALUES, ImportFailedError, Log, Reason, perform_import
+from lucca_gateway.asgi import Message, Receive, Scope, Send, respond
+from lucca_gateway.encoding import Response, encode, end_with_error, error_as_json
+from lucca_gateway.imports import CONFIGURATION_VALUES, ImportFailedError, perform_import
 from lucca_gateway.settings import Settings
 from lucca_gateway.stopping import Stop, StoppedError
 from lucca_gateway.tenants import Tenants
@@ -46,14 +46,6 @@ SEND_TIMEOUT = 120.0
 # The generated application answers with these if the path, method or content type is wrong.
 STATUSES_WITHOUT_ERROR = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
 INVALID_REQUEST = ConnectError(Code.INVALID_ARGUMENT, "The request is not a valid one of this method.")
-
-CODES = {
-    Reason.CONFIGURATION: Code.INVALID_ARGUMENT,
-    Reason.CREDENTIALS: Code.UNAUTHENTICATED,
-    Reason.RIGHTS: Code.PERMISSION_DENIED,
-    Reason.DATA: Code.FAILED_PRECONDITION,
-    Reason.UNAVAILABLE: Code.UNAVAILABLE,
-}
 
 _logger = logging.getLogger("lucca_gateway")
 
@@ -75,9 +67,9 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call. It gets its own instances of the generated applications."""
         call = _Call(self._settings, self._tenants, self._workers, scope.get(SOURCE_ID))
-        services: tuple[MountedApp, ...] = (
-            v1alpha1.ServiceASGIApplication(_V1Alpha1(call), read_max_bytes=MOST_BYTES_OF_A_REQUEST),
-            v1alpha2.ServiceASGIApplication(_V1Alpha2(call), read_max_bytes=MOST_BYTES_OF_A_REQUEST),
+        services: tuple[ConnectASGIApplication, ...] = (
+            v1alpha1.ServiceASGIApplication(call, read_max_bytes=MOST_BYTES_OF_A_REQUEST),
+            v1alpha2.ServiceASGIApplication(call, read_max_bytes=MOST_BYTES_OF_A_REQUEST),
         )
         service = next((app for app in services if scope["path"].startswith(f"{app.path}/")), services[0])
         try:
@@ -100,7 +92,7 @@ class Gateway:
 
 
 class _Call:
-    """One call and its import."""
+    """One call and its import. It is the service of both generations."""
 
     def __init__(self, settings: Settings, tenants: Tenants, workers: Workers, source_id: str | None) -> None:
         self.is_request_valid = False
@@ -123,18 +115,35 @@ class _Call:
         if not self._ended.done():
             self._ended.set_exception(error)
 
+    async def meta(self, _request: v1alpha2_pb2.MetaRequest, _: RequestContext[Any, Any]) -> v1alpha2_pb2.MetaResponse:
+        """Return the version of this gateway."""
+        self.is_request_valid = True
+        return v1alpha2_pb2.MetaResponse(initial_cursor=StructValue(null_value=NULL_VALUE), version=VERSION)
+
     async def perform_import(
-        self, fields: Mapping[str, StructValue], response: type[Response], log: Callable[[Log], Any]
-    ) -> AsyncIterator[Response]:
-        """Yield the responses of an import.
+        self,
+        request: v1alpha1_pb2.PerformImportRequest | v1alpha2_pb2.PerformImportRequest,
+        _: RequestContext[Any, Any],
+    ) -> AsyncIterator[Any]:
+        """Yield the responses of an import, of the same generation as the request.
 
         Raises:
             ConnectError: The import failed; the message says why.
         """
+        self.is_request_valid = True
+        response: type[Response] = v1alpha1_pb2.PerformImportResponse
+        if isinstance(request, v1alpha2_pb2.PerformImportRequest):
+            response = v1alpha2_pb2.PerformImportResponse
+            if request.version != VERSION:
+                raise ConnectError(
+                    Code.FAILED_PRECONDITION,
+                    f"The import is requested in another version, but this gateway has version {VERSION!r}. "
+                    "Run it again.",
+                )
         configuration = {
             # A value that isn't text becomes False. The check of the settings refuses it and names the setting.
             name: value.string_value if value.HasField("string_value") else False
-            for name, value in fields.items()
+            for name, value in request.fields.items()
             if name in CONFIGURATION_VALUES
         }
         logs.import_id.set(uuid4().hex[:12])
@@ -149,7 +158,7 @@ class _Call:
                 ) as items,
             ):
                 for several in items:
-                    yield [encode(item, response, log) for item in several]
+                    yield [encode(item, response) for item in several]
 
         _logger.info("Import requested.", extra=logs.fields(waits=self._workers.busy))
         try:
@@ -161,7 +170,7 @@ class _Call:
                         yield message
         except ImportFailedError as error:
             _logger.warning("Import failed: %s", error, extra=_figures(employees, start))
-            raise ConnectError(CODES[error.reason], str(error)) from None
+            raise
         except ConnectError as error:
             _logger.warning("Import broken off: %s", error, extra=_figures(employees, start))
             raise
@@ -170,40 +179,6 @@ class _Call:
             raise
         self.complete = True
         _logger.info("Import complete.", extra=_figures(employees, start))
-
-
-class _V1Alpha1(v1alpha1.Service):
-    def __init__(self, call: _Call) -> None:
-        self._call = call
-
-    @override
-    def perform_import(
-        self, request: v1alpha1_pb2.PerformImportRequest, ctx: RequestContext[Any, Any]
-    ) -> AsyncIterator[v1alpha1_pb2.PerformImportResponse]:
-        self._call.is_request_valid = True
-        return self._call.perform_import(request.fields, v1alpha1_pb2.PerformImportResponse, log_v1alpha1)
-
-
-class _V1Alpha2(v1alpha2.Service):
-    def __init__(self, call: _Call) -> None:
-        self._call = call
-
-    @override
-    async def meta(self, request: v1alpha2_pb2.MetaRequest, ctx: RequestContext[Any, Any]) -> v1alpha2_pb2.MetaResponse:
-        self._call.is_request_valid = True
-        return v1alpha2_pb2.MetaResponse(initial_cursor=StructValue(null_value=NULL_VALUE), version=VERSION)
-
-    @override
-    def perform_import(
-        self, request: v1alpha2_pb2.PerformImportRequest, ctx: RequestContext[Any, Any]
-    ) -> AsyncIterator[v1alpha2_pb2.PerformImportResponse]:
-        self._call.is_request_valid = True
-        if request.version != VERSION:
-            raise ConnectError(
-                Code.FAILED_PRECONDITION,
-                f"The import is requested in another version, but this gateway has version {VERSION!r}. Run it again.",
-            )
-        return self._call.perform_import(request.fields, v1alpha2_pb2.PerformImportResponse, log_v1alpha2)
 
 
 class _Sender:

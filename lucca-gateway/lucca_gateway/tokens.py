@@ -24,19 +24,28 @@ class TokenError(Exception):
     """The token is not accepted. The message says why, and quotes nothing of the token."""
 
 
-class TokenValidator:
-    """Validates tokens against the rules of the settings, with the keys of the issuer."""
+class TokenMiddleware:
+    """Serves requests with an accepted token. If tokens are optional, it serves requests without one, too."""
 
-    def __init__(self, rules: TokenRules, tls: TlsFiles) -> None:
+    def __init__(self, app: App, rules: TokenRules, tls: TlsFiles) -> None:
+        self._app = app
         self._rules = rules
         self._keys = IssuerKeys(rules.jwks_url, tls)
 
-    async def validate(self, token: str) -> str:
-        """Validate a token and return its source id. Fetches the keys of the issuer if needed.
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with the source id of its token, or answer with 401."""
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        try:
+            if given or not self._rules.optional:
+                scope = {**scope, SOURCE_ID: await self._validate(_bearer_token(given))}
+        except TokenError as error:
+            _logger.warning("Token refused: %s.", error)
+            await _refuse(scope, send, f"The token is not accepted: {error}.")
+        else:
+            await self._app(scope, receive, send)
 
-        Raises:
-            TokenError: The token is not accepted.
-        """
+    async def _validate(self, token: str) -> str:
+        """Return the source id of a valid token. Fetches the keys of the issuer if needed."""
         try:
             header = jwt.get_unverified_header(token)
             # Check this before fetching any key: attackers use "none", or HS256 with the public key as the secret.
@@ -66,27 +75,6 @@ class TokenValidator:
         if isinstance(source_id, bool) or not isinstance(source_id, (str, int)) or not str(source_id).strip():
             raise TokenError("its source_id is not valid")
         return str(source_id).strip()
-
-
-class TokenMiddleware:
-    """Serves requests with an accepted token. If tokens are optional, it serves requests without one, too."""
-
-    def __init__(self, app: App, rules: TokenRules, tls: TlsFiles) -> None:
-        self._app = app
-        self._optional = rules.optional
-        self._validator = TokenValidator(rules, tls)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with the source id of its token, or answer with 401."""
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
-        try:
-            if given or not self._optional:
-                scope = {**scope, SOURCE_ID: await self._validator.validate(_bearer_token(given))}
-        except TokenError as error:
-            _logger.warning("Token refused: %s.", error)
-            await _refuse(scope, send, f"The token is not accepted: {error}.")
-        else:
-            await self._app(scope, receive, send)
 
 
 def _bearer_token(given: list[bytes]) -> str:

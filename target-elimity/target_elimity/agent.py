@@ -1,13 +1,11 @@
 """Runs an import: uploads it to a source of Elimity Insights, or writes the files of a dry run."""
 
 import logging
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import datetime
 from importlib.metadata import version
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -53,7 +51,7 @@ class Agent:
         self._config = config
         self._logger = logger
         self._insights = None if "output_path" in config else Insights(config)
-        self._preview = _new_preview(config) if "output_path" in config or "previous_snapshot" in config else None
+        self._preview = _new_preview(config)
         self._completion = Completion()
         self._state: dict[str, Any] = {}
         self._uploading = self._accepted = False
@@ -76,8 +74,8 @@ class Agent:
             self._check_data_model(self._insights)
             yield f"Elimity Insights at {self._config['url']} accepts the credentials of source {source_id}."
             yield f"The data model of the source fits: Employee, with all {len(ATTRIBUTE_TYPES)} attributes."
-        if self.incoming.comparison:
-            self.incoming.check()
+        if comparison := self.incoming.comparison:
+            comparison.source.check()
             yield f"The API token may read source {source_id}."
         elif not self._insights:
             yield "Dry run ('output_path' is set): there is nothing to check at Elimity Insights."
@@ -94,11 +92,10 @@ class Agent:
             self._preview.start()
         if self._insights:
             self._check_data_model(self._insights)
-        self.incoming.check()
-        held = self.incoming.read_back(values=self._preview is not None)
-        if self._preview:
-            self._preview.add_previous({"id": each.id, "name": each.name, **each.values} for each in held)
-        deque(held, maxlen=0)
+        if comparison := self.incoming.comparison:
+            for held in comparison.read(values=self._preview is not None):
+                if self._preview:
+                    self._preview.add_previous({"id": held.id, "name": held.name, **held.values})
         if self._insights:
             self._log(f"Import from Lucca started (target-elimity {version('target-elimity')}).")
 
@@ -243,9 +240,9 @@ def _new_source(config: Mapping[str, Any]) -> Source:
     return Source(http, config["url"].rstrip("/"), int(config["source_id"]), seconds)
 
 
-def _new_preview(config: Mapping[str, Any]) -> "Preview":
+def _new_preview(config: Mapping[str, Any]) -> "Preview | None":
+    if not {"output_path", "previous_snapshot"} & config.keys():
+        return None
     from target_elimity.preview import Preview  # noqa: PLC0415 - without a preview, the template engine need not load
 
-    path, previous = config.get("output_path"), config.get("previous_snapshot")
-    live = "api_token_id" in config
-    return Preview(path and Path(path), previous and Path(previous), compares_with_source=live)
+    return Preview(config)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 from typing_extensions import override
 
@@ -19,17 +19,18 @@ from target_elimity.safeguard import (
     guarded,
     over_limit,
 )
-from target_elimity.source import Held, malformed
+from target_elimity.source import Held, Source, malformed
 
 
 class Comparison(TemporaryDatabase):
     """The employees that a source holds, on disk, compared with an import.
 
-    First exhaust `reading`, then `add` each employee of the import once, then read counts and objections.
+    First exhaust `read`, then `add` each employee of the import once, then read counts and objections.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: Source) -> None:
         super().__init__("CREATE TABLE held (id TEXT PRIMARY KEY, active INTEGER, assigned INTEGER) WITHOUT ROWID")
+        self.source = source
         self.held = self.held_active = 0
         """How many employees the source holds, and how many of them are active there."""
         self.restart()
@@ -41,13 +42,14 @@ class Comparison(TemporaryDatabase):
         self._losses: Counter[tuple[int, int]] = Counter()
         """How many employees who stay had and lose these attributes, both as bit masks."""
 
-    def reading(self, employees: Iterable[Held]) -> Iterator[Held]:
-        """Store the employees that the source holds, and yield them.
+    def read(self, *, values: bool = False) -> Iterator[Held]:
+        """Read and store the employees that the source holds, and yield them.
 
         Raises:
-            SourceError: An employee appears twice.
+            SourceError: They can't be read, or one appears twice.
         """
-        for employee in employees:
+        self.source.check()
+        for employee in self.source.employees(values=values):
             try:
                 self.execute("INSERT INTO held VALUES (?, ?, ?)", (employee.id, employee.active, employee.assigned))
             except sqlite3.IntegrityError:

@@ -27,7 +27,7 @@ from target_elimity.safeguard import (
     objections,
     rights_lost,
 )
-from target_elimity.source import WITHOUT_COMPARISON, Held, Source
+from target_elimity.source import WITHOUT_COMPARISON, Source
 
 
 class ImportRefusedError(ConnectorError):
@@ -94,17 +94,16 @@ class Verdict:
 class Import:
     """One import.
 
-    Before Lucca is read, call `check` and exhaust `read_back`. Then pass the schemas and records, call `check_records`,
-    exhaust `employees` and call `judge`.
+    Before Lucca is read, exhaust `comparison.read`. Then pass the schemas, add the records to `collection`, call
+    `check_records`, exhaust `employees` and call `judge`.
     """
 
     def __init__(self, limits: Limits, source: Source | None) -> None:
         self.collection = Collection()
         self.summary = Summary()
-        self.comparison = Comparison() if source else None
+        self.comparison = Comparison(source) if source else None
         """The comparison with what the source holds, if there is an API token."""
         self._limits = limits
-        self._source = source
         self._announced: dict[str, set[str]] = {}
 
     def close(self) -> None:
@@ -112,24 +111,6 @@ class Import:
         self.collection.close()
         if self.comparison:
             self.comparison.close()
-
-    def check(self) -> None:
-        """Check that the API token, if there is one, may read the source.
-
-        Raises:
-            SourceError: It may not, or the check failed.
-        """
-        if self._source:
-            self._source.check()
-
-    def read_back(self, *, values: bool = False) -> Iterator[Held]:
-        """Read what the source holds, if there is an API token.
-
-        Raises:
-            SourceError: It can't be read.
-        """
-        if self._source and self.comparison:
-            yield from self.comparison.reading(self._source.employees(values=values))
 
     def schema_received(self, stream: str, schema: Mapping[str, Any]) -> None:
         """Check the schema of a stream.
@@ -142,14 +123,6 @@ class Import:
         announced.update(check_schema(stream, RECORD_TYPES[stream], schema))
         if stream == USERS:
             self.collection.user_fields.announce(announced)
-
-    def record_received(self, stream: str, record: Mapping[str, object]) -> None:
-        """Collect a record of a stream.
-
-        Raises:
-            UnusableStreamError: It can't be imported.
-        """
-        self.collection.add(stream, record)
 
     def check_records(self) -> None:
         """Check that every record has the fields from which status and contract are derived.

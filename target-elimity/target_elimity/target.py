@@ -110,7 +110,7 @@ class TargetElimity(StrictPlugin, Target):
             raise RecordBeforeSchemaError("A RECORD message comes before the SCHEMA message of its stream.")
         for stream_map in self.mapper.stream_maps[stream]:
             if stream_map.stream_alias in RECORD_TYPES and (row := _transformed(stream_map, record)) is not None:
-                self.agent.incoming.record_received(stream_map.stream_alias, row)
+                self.agent.incoming.collection.add(stream_map.stream_alias, row)
                 self._received += 1
         if self._received % PROGRESS_EVERY == 0:
             self.agent.progress.report("records received", self._received)

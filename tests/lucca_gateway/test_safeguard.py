@@ -10,8 +10,9 @@ from threading import Timer
 from typing import Any, cast
 
 import pytest
+from connectrpc.code import Code
 from lucca_gateway import source
-from lucca_gateway.imports import ImportFailedError, Log, Reason, perform_import
+from lucca_gateway.imports import ImportFailedError, Log, perform_import
 from lucca_gateway.settings import read_settings
 from lucca_gateway.stopping import Stop, StoppedError
 from lucca_gateway.tenants import Tenants
@@ -290,7 +291,7 @@ def test_the_secret_is_not_sent_unencrypted(sandbox: Sandbox) -> None:
     """The gateway calls the URL only if it is https or loopback, although any URL can be compared with a claim."""
     with pytest.raises(ImportFailedError) as caught:
         import_here(sandbox, Stop(), sandbox.elimity_url.replace("127.0.0.1", "insights.internal"))
-    assert caught.value.reason is Reason.CONFIGURATION
+    assert caught.value.code is Code.INVALID_ARGUMENT
     assert f"{PREFIX}JWT_VALIDATION_BASE_URL" in str(caught.value)
     assert "insights.internal" not in str(caught.value)
     assert sandbox.lucca.requests == []
@@ -305,7 +306,7 @@ def test_a_proxy_does_not_see_the_secret(sandbox: Sandbox, monkeypatch: pytest.M
     assert len(import_here(sandbox, Stop(), f"{sandbox.elimity_url}/")) > 250
     with pytest.raises(ImportFailedError, match="through the proxy of https_proxy") as caught:
         import_here(sandbox, Stop(), "https://insights.internal")
-    assert caught.value.reason is Reason.UNAVAILABLE
+    assert caught.value.code is Code.UNAVAILABLE
 
 
 def test_the_server_is_not_waited_for_as_long_as_lucca(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,7 +321,7 @@ def test_the_server_is_not_waited_for_as_long_as_lucca(sandbox: Sandbox, monkeyp
         sandbox.elimity.faults.add(Fault(path, cast("Any", kind), count=None, seconds=3))
         with pytest.raises(ImportFailedError) as caught:
             import_here(sandbox, Stop())
-        assert caught.value.reason is Reason.UNAVAILABLE
+        assert caught.value.code is Code.UNAVAILABLE
     assert time.monotonic() - start < PATIENCE
     assert sandbox.lucca.requests == []
 

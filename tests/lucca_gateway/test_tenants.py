@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import requests
 import trustme
+from connectrpc.code import Code
 from lucca_elimity_kit.foreign import is_untrusted
 from lucca_gateway import addresses, tenants
 from lucca_gateway.addresses import HostError, is_public
-from lucca_gateway.imports import ImportFailedError, Reason, perform_import
+from lucca_gateway.imports import ImportFailedError, perform_import
 from lucca_gateway.settings import ListedHost, read_settings
 from lucca_gateway.stopping import Stop
 from lucca_gateway.tenants import Tenants
@@ -158,7 +159,7 @@ def test_a_name_that_leads_elsewhere_the_second_time_is_not_followed(
     settings = read_settings({"LUCCA_GATEWAY_MAX_RETRY_SECONDS": "0"})
     with pytest.raises(ImportFailedError, match="not on the public internet") as caught:
         list(perform_import(values, settings, Tenants((), 40), Stop()))
-    assert caught.value.reason is Reason.CONFIGURATION
+    assert caught.value.code is Code.INVALID_ARGUMENT
     assert connected == []
 
 
@@ -169,7 +170,7 @@ def test_the_address_that_was_checked_is_the_one_connected_to(answer: Callable[.
     settings = read_settings({"LUCCA_GATEWAY_MAX_RETRY_SECONDS": "0"})
     with pytest.raises(ImportFailedError) as caught:
         list(perform_import(values, settings, Tenants((), 40), Stop()))
-    assert caught.value.reason is Reason.UNAVAILABLE
+    assert caught.value.code is Code.UNAVAILABLE
     assert connected == [PUBLIC]
 
 

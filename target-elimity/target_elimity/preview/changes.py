@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import msgspec
 from typing_extensions import override
@@ -26,23 +26,6 @@ MOVING_FIELDS = (
 )
 _IDS = {attribute.field: attribute.id for attribute in ATTRIBUTE_TYPES}
 _NAMES = {attribute.id: attribute.name for attribute in ATTRIBUTE_TYPES}
-
-
-class Joiner(msgspec.Struct, frozen=True):
-    """Somebody who is new, or active again."""
-
-    id: str
-    name: str
-    status: str
-    reason: Literal["new", "returned"]
-
-
-class Leaver(msgspec.Struct, frozen=True):
-    """Somebody who is no longer active, or no longer in Lucca."""
-
-    id: str
-    name: str
-    reason: Literal["inactive", "removed"]
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -88,15 +71,13 @@ class Changes:
         self.counts = Counts(*(self._count(query) for query in (_JOINED, _LEFT, _MOVED)))
         """How many joined, left and moved."""
 
-    def joined(self) -> Iterator[Joiner]:
-        """Yield who joined."""
-        for row in self._roster.select(f"{_JOINED} ORDER BY {ORDER_OF_IDS}"):
-            yield Joiner(row["id"], row["name"], row["status"], row["reason"])
+    def joined(self) -> Iterator[Row]:
+        """Yield id, name, status and reason of who is new, or active again."""
+        return self._roster.select(f"{_JOINED} ORDER BY {ORDER_OF_IDS}")
 
-    def left(self) -> Iterator[Leaver]:
-        """Yield who left, with their last known name."""
-        for row in self._roster.select(f"{_LEFT} ORDER BY {ORDER_OF_IDS}"):
-            yield Leaver(row["id"], row["name"], row["reason"])
+    def left(self) -> Iterator[Row]:
+        """Yield id, last known name and reason of who is no longer active, or no longer in Lucca."""
+        return self._roster.select(f"{_LEFT} ORDER BY {ORDER_OF_IDS}")
 
     def moved(self) -> Iterator[Mover]:
         """Yield who moved, with their changes."""
@@ -110,14 +91,13 @@ class Changes:
 
 def write_changes(changes: Changes, file: BinaryIO) -> None:
     """Write the changes as JSON, one person per line, which makes two files easy to diff."""
-    counts = {"joined": changes.counts.joined, "left": changes.counts.left, "moved": changes.counts.moved}
-    file.write(b'{"counts":' + _encode(counts))
-    people: tuple[tuple[bytes, Iterable[msgspec.Struct]], ...] = (
-        (b"joined", changes.joined()),
-        (b"left", changes.left()),
-        (b"moved", changes.moved()),
-    )
-    for name, group in people:
+    file.write(b'{"counts":' + _encode(changes.counts))
+    people: dict[bytes, Iterable[object]] = {
+        b"joined": changes.joined(),
+        b"left": changes.left(),
+        b"moved": changes.moved(),
+    }
+    for name, group in people.items():
         file.write(b',\n"%b":[' % name)
         file.writelines((b",\n" if position else b"\n") + _encode(person) for position, person in enumerate(group))
         file.write(b"]")
@@ -132,7 +112,7 @@ def _changes(row: Row) -> Iterator[Change]:
             yield Change(_IDS[field], before, after)
 
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(enc_hook=dict).encode  # for rows
 
 _DECIDING_FIELDS = [field for field in MOVING_FIELDS if field != MANAGER_NAME]
 _JOINED = f"""

@@ -1,12 +1,11 @@
 """Collects the employees of an import, compares them with earlier ones, and writes the files of a dry run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from target_elimity.employees import Employee
 from target_elimity.imports import Verdict
 from target_elimity.preview.changes import Changes, Counts
 from target_elimity.preview.folder import REPORT, check_folder, write_folder
@@ -15,22 +14,17 @@ from target_elimity.preview.report import Content
 from target_elimity.preview.roster import Roster
 
 
-class Preview:
-    """The preview of one import."""
+class Preview(Roster):
+    """The preview of one import. A dry run has a folder.
 
-    def __init__(self, folder: Path | None, previous_snapshot: Path | None, *, compares_with_source: bool) -> None:
-        """Prepare a preview. A dry run has a folder.
+    The import is compared with a previous snapshot, or with what the source holds if the caller adds that.
+    """
 
-        The import is compared with a previous snapshot, or with what the source holds if the caller adds that.
-        """
-        self._compares_with_source = compares_with_source
-        self._folder = folder
-        self._previous_snapshot = previous_snapshot
-        self._roster = Roster()
-
-    def close(self) -> None:
-        """Delete what was collected."""
-        self._roster.close()
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._compares_with_source = "api_token_id" in config
+        self._folder = Path(config["output_path"]) if "output_path" in config else None
+        self._previous_snapshot = config.get("previous_snapshot")
 
     def start(self) -> None:
         """Check the folder, and read the snapshot to compare with.
@@ -41,15 +35,8 @@ class Preview:
         if self._folder:
             check_folder(self._folder)
         if self._previous_snapshot:
-            self._roster.add_previous(read_employees(self._previous_snapshot))
-
-    def add_previous(self, employees: Iterable[Mapping[str, str]]) -> None:
-        """Add the employees to compare with; see `Roster.add_previous`."""
-        self._roster.add_previous(employees)
-
-    def add(self, employee: Employee, *, has_contract: bool) -> None:
-        """Add an employee of this import."""
-        self._roster.add(employee, has_contract=has_contract)
+            for employee in read_employees(Path(self._previous_snapshot)):
+                self.add_previous(employee)
 
     def write(self, snapshot: BinaryIO, verdict: Verdict, moment: datetime) -> None:
         """Write the files of a dry run. The snapshot is JSON. The moment has the zone that decides who is active.
@@ -59,7 +46,7 @@ class Preview:
         """
         if self._folder:
             since = "what the source holds" if self._compares_with_source else "the previous snapshot"
-            write_folder(self._folder, snapshot, Content(self._roster, self._changes, since, verdict, moment))
+            write_folder(self._folder, snapshot, Content(self, self._changes, since, verdict, moment))
 
     @property
     def report_path(self) -> str:
@@ -74,4 +61,4 @@ class Preview:
     @cached_property
     def _changes(self) -> Changes | None:
         """The changes. Use it only after all employees were added."""
-        return Changes(self._roster) if self._previous_snapshot or self._compares_with_source else None
+        return Changes(self) if self._previous_snapshot or self._compares_with_source else None

@@ -51,17 +51,6 @@ class Content:
     """The time of the checks, in the time zone that decides who is active."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A bar of a chart: how many employees share a value, and the length of its two parts in percent."""
-
-    label: str | None
-    active: int
-    inactive: int
-    active_percent: float
-    inactive_percent: float
-
-
 def write_report(preview: Content, file: BinaryIO) -> None:
     """Write the page in UTF-8, block by block."""
     findings = Findings(preview.roster)
@@ -85,25 +74,15 @@ def write_report(preview: Content, file: BinaryIO) -> None:
     page.dump(file, encoding="utf-8")
 
 
-def _bars(roster: Roster, field: str) -> list[Bar]:
-    groups = list(
+def _bars(roster: Roster, field: str) -> list[Row]:
+    """Return how many employees share each value of a field, the most frequent value first."""
+    return list(
         roster.select(
             f"SELECT {field} AS label, count(*) AS total, count(*) FILTER (WHERE status = ?) AS active "
             "FROM employees GROUP BY label ORDER BY total DESC, label",
             (ACTIVE,),
         )
     )
-    longest = max((group["total"] for group in groups), default=1)
-    return [
-        Bar(
-            group["label"],
-            group["active"],
-            group["total"] - group["active"],
-            round(100 * group["active"] / longest, 2),
-            round(100 * (group["total"] - group["active"]) / longest, 2),
-        )
-        for group in groups
-    ]
 
 
 def _blocks(employees: Iterator[tuple[Row, list[str]]]) -> Iterator[list[tuple[Row, str]]]:

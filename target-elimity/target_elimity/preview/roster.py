@@ -4,7 +4,7 @@ Every value is text. Dates and timestamps are ISO 8601: `2026-01-31`, `2026-01-3
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from operator import attrgetter
 from typing import TypeAlias
@@ -38,10 +38,9 @@ class Roster(TemporaryDatabase):
         values = [None if value is None else _iso(value) for value in _values(employee)]
         self.execute(_INSERT.format("employees", ", ?"), (*values, has_contract))
 
-    def add_previous(self, rows: Iterable[Mapping[str, str]]) -> None:
-        """Add the employees of the earlier snapshot, each by `id`, `name` and the fields that have a value."""
-        for row in rows:
-            self.execute(_INSERT.format("previous", ""), [row.get(field) for field in FIELDS])
+    def add_previous(self, row: Mapping[str, str]) -> None:
+        """Add an employee of the earlier snapshot by `id`, `name` and the fields that have a value."""
+        self.execute(_INSERT.format("previous", ""), [row.get(field) for field in FIELDS])
 
     def keep(self, table: str, query: str) -> None:
         """Store the result of a query as a temporary table."""
