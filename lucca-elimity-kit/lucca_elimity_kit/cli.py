@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pkgutil import resolve_name
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
 
@@ -85,19 +85,13 @@ def _keep_standard_streams() -> None:
 
 def _discard_unwritable_output() -> None:
     """Discard output that can no longer be written. Otherwise Python prints an error when the program ends."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None and not _can_flush(stream):
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, stream.fileno())
-            os.close(null)
-
-
-def _can_flush(stream: TextIO) -> bool:
-    try:
-        stream.flush()
-    except OSError:
-        return False
-    return True
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with suppress(OSError):
+            stream.flush()
+            continue
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
 
 
 def _report(program: str, message: str) -> None:

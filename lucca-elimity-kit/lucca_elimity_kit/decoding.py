@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -24,22 +24,12 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         return decoder.decode(body)
     except msgspec.ValidationError:
         raise
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # msgspec refuses half a surrogate pair, the json module accepts it
-    except RecursionError:
-        raise msgspec.DecodeError("The JSON is nested too deeply.") from None
-    return _decode_tolerantly(decoder, body)
-
-
-def _decode_tolerantly(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
-        text = json.dumps(json.loads(body.decode(), parse_constant=_refuse_constant), ensure_ascii=False)
+        text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
         return decoder.decode(_LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text))
     except msgspec.DecodeError:
         raise
     except (ValueError, RecursionError):
-        raise msgspec.DecodeError("The text is not JSON.") from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
+        raise msgspec.DecodeError("The text is not JSON, or it is nested too deeply.") from None

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ from lucca_elimity_kit.foreign import (
     was_sent,
 )
 from lucca_elimity_kit.proxies import is_proxy, proxy_variable
-from lucca_elimity_kit.retries import CallError, FailedTryError, Retries, retry_after_of
+from lucca_elimity_kit.retries import FailedTryError, Retries, retry_after_of
 from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
 
 T = TypeVar("T")
@@ -113,17 +114,19 @@ class Http:
         what: str,
         seconds: float,
         **content: Any,  # noqa: ANN401 - requests' own
-    ) -> Iterator["Body"]:
-        """Open the body of an answer to read it in pieces. Only opening is retried; `seconds` limits the whole answer.
+    ) -> Iterator[Callable[[int], bytes]]:
+        """Open the body of an answer. Yield a function that returns up to so many bytes of it, or none at the end.
+
+        Only opening is retried; `seconds` limits the whole answer.
 
         Raises:
-            CallError: The last try failed, or the body breaks off. Reading the body raises this, too.
+            CallError: The last try failed, or the body breaks off while it is read.
         """
-        response = self.retries.run(lambda: self._open(method, url, seconds, content), what)
-        with response:
-            yield Body(
-                lambda size: self._read(response, url, size), lambda error: self.retries.as_call_error(error, what)
-            )
+        with self.retries.run(lambda: self._open(method, url, seconds, content), what) as response:
+            try:
+                yield partial(self._read, response, url)
+            except FailedTryError as error:
+                raise self.retries.as_call_error(error, what) from None
 
     def _open(
         self,
@@ -224,22 +227,3 @@ class Http:
         return FailedTryError(
             f"cannot be used{through} ({failure(error)})", transient=not permanent, answer_lost=sent and not status
         )
-
-
-class Body:
-    """The body of an answer. It can be read once, like a file."""
-
-    def __init__(self, read: Callable[[int], bytes], as_error: Callable[[FailedTryError], CallError]) -> None:
-        self._read = read
-        self._as_error = as_error
-
-    def read(self, size: int = CHUNK) -> bytes:
-        """Return up to `size` bytes, or none at the end.
-
-        Raises:
-            CallError: The body breaks off, or is not read in time.
-        """
-        try:
-            return self._read(size)
-        except FailedTryError as error:
-            raise self._as_error(error) from None

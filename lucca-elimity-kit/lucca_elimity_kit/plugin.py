@@ -1,6 +1,7 @@
 """The base class of tap and target as plugins of the Singer SDK: it reads the settings and runs the command line."""
 
 import ast
+import json
 import logging
 import os
 import signal
@@ -75,7 +76,7 @@ class StrictPlugin(PluginBase):
         """Return the schema of the settings, including the SDK's settings for the plugin's capabilities."""
         schema = deepcopy(cls.config_jsonschema)
         cls.append_builtin_config(schema)
-        return SettingsSchema(_without_type_names(schema), cls.variables)
+        return SettingsSchema(json.loads(json.dumps(schema), object_hook=_without_type_names), cls.variables)
 
     @classmethod
     def read_settings(cls, sources: Sequence[PurePath | str]) -> dict[str, Any]:
@@ -167,20 +168,15 @@ def as_connector_error(error: SingerSDKError) -> ConnectorError:
     return ConnectorError(str(error))
 
 
-def _without_type_names(schema: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a schema whose `anyOf` lists hold only schemas.
+def _without_type_names(schema: dict[str, Any]) -> dict[str, Any]:
+    """Drop what isn't a schema from the list `anyOf` of a schema.
 
     The SDK (0.54) adds the text "null" to the lists of its own settings, which makes validating a value of them fail
     with a traceback.
     """
-    if isinstance(schema, list):
-        return [_without_type_names(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: _without_type_names([branch for branch in value if isinstance(branch, dict)] if key == "anyOf" else value)
-        for key, value in schema.items()
-    }
+    if "anyOf" in schema:
+        schema["anyOf"] = [branch for branch in schema["anyOf"] if isinstance(branch, dict)]
+    return schema
 
 
 def _expressions(stream_maps: Mapping[str, Any]) -> Iterator[str]:

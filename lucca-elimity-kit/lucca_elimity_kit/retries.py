@@ -84,27 +84,19 @@ class Retries:
         Raises:
             CallError: The last try failed.
         """
-        lost = False
-
-        def attempt_noting_loss() -> T:
-            nonlocal lost
-            try:
-                return attempt()
-            except FailedTryError as error:
-                lost = lost or error.answer_lost
-                raise
-
+        lost: list[bool] = []
         try:
             return Retrying(
                 retry=retry_if_exception(lambda error: isinstance(error, FailedTryError) and error.transient),
                 wait=self._pause,
                 stop=self._is_over,
+                after=lambda state: lost.append(_error_of(state).answer_lost),
                 before_sleep=self._log_pause,
                 sleep=self.sleep,
                 reraise=True,
-            )(attempt_noting_loss)
+            )(attempt)
         except FailedTryError as error:
-            raise self.as_call_error(error, what, answer_lost=lost) from None
+            raise self.as_call_error(error, what, answer_lost=any(lost)) from None
 
     def as_call_error(self, error: FailedTryError, what: str, *, answer_lost: bool = False) -> CallError:
         """Return the error to raise after the last try."""

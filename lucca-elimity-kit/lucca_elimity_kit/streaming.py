@@ -6,8 +6,8 @@ Not ijson: its memory grows with the square of the nesting depth, and the other 
 import json
 import re
 from codecs import getincrementaldecoder
-from collections.abc import Iterator
-from typing import NoReturn, Protocol
+from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 CHUNK = 64 * 1024
 # The most characters that one value may have.
@@ -18,22 +18,18 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-class Readable(Protocol):
-    """Something that can be read in pieces."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return up to `size` bytes, or none at the end."""
-
-
 class MalformedJsonError(ValueError):
     """The input isn't JSON, or doesn't have the expected form."""
 
 
 class JsonStream:
-    """A JSON text. Callers step through its arrays and objects, and take everything else as whole values."""
+    """A JSON text. Callers step through its arrays and objects, and take everything else as whole values.
 
-    def __init__(self, file: Readable) -> None:
-        self._file = file
+    `read` returns up to so many bytes of it, or none at the end.
+    """
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read_bytes = read
         self._decode = getincrementaldecoder("utf-8-sig")().decode
         self._text = ""
         self._position = 0
@@ -45,7 +41,7 @@ class JsonStream:
         Raises:
             MalformedJsonError: There is no array.
         """
-        return (None for _ in self._steps("[", "]"))
+        return self._steps("[", "]")
 
     def members(self) -> Iterator[str]:
         """Step into an object. Yield each key; the caller must take its value before the next.
@@ -126,7 +122,7 @@ class JsonStream:
             raise MalformedJsonError
         size = 0
         while not self._ended and size <= len(text[0]):
-            chunk = self._file.read(CHUNK)
+            chunk = self._read_bytes(CHUNK)
             self._ended = not chunk
             try:
                 text.append(self._decode(chunk, self._ended))

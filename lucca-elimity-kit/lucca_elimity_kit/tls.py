@@ -6,7 +6,7 @@ Otherwise a wrong file would fail later, while connecting, and look like a netwo
 import os
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -41,11 +41,10 @@ def load_tls(
     client_certificate: str | None = None,
     client_private_key: str | None = None,
     environment: Mapping[str, str] | None = None,
-    named: Callable[[str], str] = repr,
 ) -> TlsFiles:
     """Check the TLS files, which are PEM files as described for the settings of target-elimity.
 
-    Without a `ca_bundle`, the environment may name one, as for requests. `named` returns how messages name a setting.
+    Without a `ca_bundle`, the environment may name one, as for requests.
 
     Raises:
         SettingsError: A file cannot be used; the message names the setting or variable.
@@ -54,7 +53,7 @@ def load_tls(
     found = ((name, path) for name in CA_BUNDLE_VARIABLES if (path := (environment or {}).get(name)))
     variable, default = next(found, ("", ""))
     if ca_bundle is not None:
-        _check_authorities(named("ca_bundle"), ca_bundle)
+        _check_authorities("'ca_bundle'", ca_bundle)
         verify = ca_bundle
     elif default:
         if not Path(default).is_dir():  # requests accepts a folder, too
@@ -62,9 +61,9 @@ def load_tls(
         verify = default
     if client_certificate is None:
         if client_private_key is not None:
-            raise SettingsError(f"{named('client_private_key')} is set: set {named('client_certificate')}, too.")
+            raise SettingsError("'client_private_key' is set: set 'client_certificate', too.")
         return TlsFiles(verify)
-    _check_client(named, client_certificate, client_private_key)
+    _check_client(client_certificate, client_private_key)
     return TlsFiles(verify, (client_certificate, client_private_key) if client_private_key else client_certificate)
 
 
@@ -76,13 +75,13 @@ def _check_authorities(name: str, path: str) -> None:
         _refuse(name, "holds a certificate that is damaged or cut off: copy the file again")
 
 
-def _check_client(named: Callable[[str], str], certificate: str, private_key: str | None) -> None:
-    name = named("client_certificate")
-    key_name = named("client_private_key") if private_key else name
+def _check_client(certificate: str, private_key: str | None) -> None:
+    name = "'client_certificate'"
+    key_name = "'client_private_key'" if private_key else name
     _check_authorities(name, certificate)
     no_key = "holds no private key in PEM form"
     if private_key is None:
-        no_key += f": set {named('client_private_key')}, or append the key to the file"
+        no_key += ": set 'client_private_key', or append the key to the file"
     _check_pem(key_name, private_key or certificate, _PRIVATE_KEY, no_key)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, private_key, password=_refuse_password)

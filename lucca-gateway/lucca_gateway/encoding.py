@@ -52,10 +52,6 @@ def _entity(employee: Employee) -> Entity:
     )
 
 
-def _string(value: str) -> Value:
-    return Value(string=value)
-
-
 def _date(value: date) -> Value:
     """Encode a day as midnight UTC."""
     return Value(date=Timestamp(seconds=(value.toordinal() - _EPOCH) * 86_400))
@@ -68,5 +64,9 @@ def _date_time(value: datetime) -> Value:
 
 
 _EPOCH = 719_163  # 1 January 1970, as an ordinal
-_ENCODE: dict[Type, Callable[[Any], Value]] = {"date": _date, "dateTime": _date_time, "string": _string}
+_ENCODE: dict[Type, Callable[[Any], Value]] = {
+    "date": _date,
+    "dateTime": _date_time,
+    "string": lambda value: Value(string=value),
+}
 _ATTRIBUTES = [(attribute.id, _ENCODE[attribute.type]) for attribute in ATTRIBUTE_TYPES]

@@ -1,7 +1,7 @@
 """Runs one import: reads users and work contracts like tap-lucca, and joins them like target-elimity.
 
-It is a synchronous generator that runs in threads. Of the protocol it knows only the error codes. It reads everything and
-makes every employee once before it yields the first one, so hardly anything can fail after that.
+It is a synchronous generator that runs in threads, and it knows only the error codes of the protocol. It reads
+everything and makes every employee once before it yields the first one, so hardly anything can fail after that.
 """
 
 import sqlite3
@@ -21,6 +21,7 @@ from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from lucca_elimity_kit.foreign import failure
 from singer_sdk.exceptions import SingerSDKError
 from tap_lucca.client import LuccaClient, LuccaError
+from tap_lucca.settings import instance_url
 from tap_lucca.stream import LuccaStream
 from tap_lucca.streams import UsersStream
 from tap_lucca.tap import TapLucca
@@ -76,10 +77,11 @@ def perform_import(
         # Values that are copied from an email or a table often end with a space.
         values = {name: value.strip() if isinstance(value, str) else value for name, value in configuration.items()}
         tap = _Tap(config={**{name: values[name] for name in LUCCA if name in values}, **settings.tap})
-        tenants.check(tap.instance_url)
+        url = instance_url(tap.config["host"])
+        tenants.check(url)
         with (
             closing(Import(settings.limits, new_source(values, settings, source_id, stop))) as incoming,
-            tenants.session(tap.instance_url) as (session, budget),
+            tenants.session(url) as (session, budget),
         ):
             if incoming.comparison:
                 for _ in incoming.comparison.read():

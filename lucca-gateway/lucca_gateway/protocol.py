@@ -6,9 +6,9 @@ Services: `elimity.insights.customgateway.v1alpha1` (server 3.42 or later) and `
 import asyncio
 import logging
 import time
-import traceback
-from collections.abc import AsyncIterator, Generator, Iterator, MutableMapping
-from contextlib import aclosing, closing, contextmanager, suppress
+from collections.abc import AsyncIterator, Generator, Mapping, MutableMapping
+from contextlib import aclosing, closing, suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -77,7 +77,8 @@ class Gateway:
             body = await _read_body(receive)
         except ConnectError as error:
             if error.code is not Code.CANCELED:
-                await _refuse_body(send, error)
+                with suppress(Exception):
+                    await respond(send, 413, error.message.encode(), "text/plain", connection="close")
             return
         # Turn off compression: it works on single messages, and entities are too small to shrink much.
         headers = [header for header in scope["headers"] if header[0] != b"connect-accept-encoding"]
@@ -150,19 +151,11 @@ class _Call:
         employees = 0
         start = time.monotonic()
 
-        def encoded() -> Generator[list[Response], None, None]:
-            with (
-                _bugs_as_internal_errors(),
-                closing(
-                    perform_import(configuration, self._settings, self._tenants, self._stop, self._source_id)
-                ) as items,
-            ):
-                for several in items:
-                    yield [encode(item, response) for item in several]
-
         _logger.info("Import requested.", extra=logs.fields(waits=self._workers.busy))
         try:
-            async with aclosing(self._workers.run(encoded, self._stop, self._ended)) as responses:
+            async with aclosing(
+                self._workers.run(partial(self._batches, configuration, response), self._stop, self._ended)
+            ) as responses:
                 async for several in responses:
                     for position, message in enumerate(several, 1):
                         employees += message.HasField("entity")
@@ -179,6 +172,22 @@ class _Call:
             raise
         self.complete = True
         _logger.info("Import complete.", extra=_figures(employees, start))
+
+    def _batches(
+        self, configuration: Mapping[str, object], response: type[Response]
+    ) -> Generator[list[Response], None, None]:
+        """Yield batches of responses. An unexpected error is logged without its message, which may quote a record."""
+        items = perform_import(configuration, self._settings, self._tenants, self._stop, self._source_id)
+        try:
+            with closing(items):
+                for several in items:
+                    yield [encode(item, response) for item in several]
+        except (ImportFailedError, StoppedError):
+            raise
+        except Exception as error:
+            _logger.exception("Unexpected error.")
+            message = f"The gateway failed unexpectedly ({type(error).__name__}). Its log says where."
+            raise ConnectError(Code.INTERNAL, message) from None
 
 
 class _Sender:
@@ -218,24 +227,6 @@ class _Sender:
             raise ConnectError(Code.DEADLINE_EXCEEDED, "The client accepts no more data.") from None
 
 
-@contextmanager
-def _bugs_as_internal_errors() -> Iterator[None]:
-    """Turn unexpected errors into internal errors of the protocol.
-
-    It logs where an error happened, but not its message, which may quote a record.
-    """
-    try:
-        yield
-    except (ImportFailedError, StoppedError):
-        raise
-    except Exception as error:  # noqa: BLE001 - logged here, and raised as an error of the protocol
-        name = type(error).__name__
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        _logger.error("Unexpected error.", extra=logs.fields(error=name, traceback=frames))  # noqa: TRY400
-        message = f"The gateway failed unexpectedly ({name}). Its log says where."
-        raise ConnectError(Code.INTERNAL, message) from None
-
-
 async def _read_body(receive: Receive) -> bytes:
     body = b""
     more = True
@@ -256,11 +247,6 @@ def _refuse_compressed(scope: Scope) -> None:
     for name in (b"content-encoding", b"connect-content-encoding"):
         if headers.get(name, b"identity").strip().lower() not in {b"", b"identity"}:
             raise ConnectError(Code.UNIMPLEMENTED, "Compressed requests are not supported.")
-
-
-async def _refuse_body(send: Send, error: ConnectError) -> None:
-    with suppress(Exception):
-        await respond(send, 413, error.message.encode(), "text/plain", connection="close")
 
 
 def _replay(body: bytes) -> Receive:

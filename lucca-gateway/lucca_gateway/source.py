@@ -7,7 +7,6 @@ from the validated token.
 import logging
 import re
 from collections.abc import Mapping
-from urllib.parse import SplitResult
 
 from lucca_elimity_kit.errors import SettingsError
 from lucca_elimity_kit.http import Http
@@ -69,7 +68,13 @@ def new_source(values: Mapping[str, object], settings: Settings, source_id: str 
         )
     if not _NUMBER.fullmatch(source_id):
         raise SettingsError(f"{_UNUSABLE} the source id of the request's token is not a number. Remove both values.")
-    parts = _parts(settings.tokens.base_url)
+    try:
+        parts = parse_url(settings.tokens.base_url, path_allowed=True)
+    except ValueError as flaw:
+        raise SettingsError(
+            f"{_UNUSABLE} the gateway must not call the URL in the setting {_BASE_URL}: {flaw}. Ask its operator to "
+            "correct it, or remove both values."
+        ) from None
     user, password = (token[name] for name in API_TOKEN)
     session = new_session("lucca-gateway")
     # Plain HTTP is only allowed on loopback. A proxy would see the secret.
@@ -85,13 +90,3 @@ def new_source(values: Mapping[str, object], settings: Settings, source_id: str 
         advice=advice,
     )
     return Source(http, parts.geturl().rstrip("/"), int(source_id), READING_SECONDS)
-
-
-def _parts(base_url: str) -> SplitResult:
-    try:
-        return parse_url(base_url, path_allowed=True)
-    except ValueError as flaw:
-        raise SettingsError(
-            f"{_UNUSABLE} the gateway must not call the URL in the setting {_BASE_URL}: {flaw}. Ask its operator to "
-            "correct it, or remove both values."
-        ) from None

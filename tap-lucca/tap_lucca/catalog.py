@@ -1,11 +1,9 @@
 """Validates the catalog and the state, and converts the catalog to the form that the SDK reads."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from lucca_elimity_kit.errors import ConnectorError, SettingsError
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
+from lucca_elimity_kit.errors import ConnectorError
 
 
 class _Schema(msgspec.Struct):
@@ -86,24 +84,6 @@ def checked_state(state: Any) -> Any:  # noqa: ANN401 - JSON, or None
     if isinstance(state, dict):
         _check(state, _State, "state")
     return state
-
-
-def check_replication(
-    stream: str, method: str, key: str | None, valid_keys: Sequence[str], *, is_selected: bool
-) -> None:
-    """Check the replication method and key that a catalog selects for a stream.
-
-    Raises:
-        SettingsError: The stream doesn't support them, or the key isn't selected.
-    """
-    if method != REPLICATION_INCREMENTAL or key not in valid_keys:
-        possible = [f"{REPLICATION_INCREMENTAL} with the replication key {valid}" for valid in valid_keys]
-        flaw = f"its replication method can be {' or '.join([REPLICATION_FULL_TABLE, *possible])}"
-    elif not is_selected:
-        flaw = f"select {key}, its replication key"
-    else:
-        return
-    raise SettingsError(f"'{stream}' cannot be read as the catalog asks ({method} by {key or 'no key'}): {flaw}.")
 
 
 def _check(content: dict[str, Any], form: type[msgspec.Struct], what: str) -> None:

@@ -9,8 +9,9 @@ Each walk states what it proves and assumes. "Everyone" means the rows that exis
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
+import msgspec
 from typing_extensions import override
 
 from tap_lucca.ids import IdSet
@@ -27,12 +28,11 @@ class UnstableCollectionError(Exception):
     """The collection could not be read completely. The message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """The rows of one answer, and the number of rows that Lucca counted in the whole collection."""
 
-    rows: Sequence[Row]
-    total: int
+    rows: Sequence[Row] = msgspec.field(name="items")
+    total: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +53,10 @@ class Paginator:
 
     def __init__(self, walk: "Walk") -> None:
         self.total = self.emitted = 0
-        self._walk = walk
+        self.walk = walk
+        """The current walk. It knows what to ask for next, and whether every row was emitted."""
         self._read_earlier = IdSet()  # the rows that the first walk read, once the second has started
         self._first_total: int | None = None
-
-    @property
-    def finished(self) -> bool:
-        """Whether every row was emitted."""
-        return self._walk.finished
-
-    @property
-    def limit(self) -> int:
-        """The largest page to request."""
-        return self._walk.limit
-
-    @property
-    def next_slice(self) -> Slice:
-        """What to ask for next."""
-        return self._walk.next_slice
 
     def take(self, page: Page) -> Sequence[Row]:
         """Take the page for the current slice, move on and return the rows to emit.
@@ -84,18 +70,18 @@ class Paginator:
         most = max(page.total, self.emitted)
         if most > 2 * self._first_total + MAXIMUM_PAGE_SIZE:
             raise UnstableCollectionError(f"it grew from {self._first_total} to {most} rows during the read")
-        new = self._walk.take([*map(_id, page.rows)], page.total)
+        new = self.walk.take([*map(_id, page.rows)], page.total)
         rows_to_emit = [row for key, row in rows.items() if key in new and key not in self._read_earlier]
         self.emitted += len(rows_to_emit)
-        if self._walk.fallback:
-            self._read_earlier, self._walk = self._walk.read, self._walk.fallback
+        if self.walk.fallback:
+            self._read_earlier, self.walk = self.walk.read, self.walk.fallback
         return rows_to_emit
 
     def shrink(self) -> bool:
         """Halve the page size from here on. Return False if the page is as small as it can be."""
-        if self.limit // 2 < MINIMUM_PAGE_SIZE:
+        if self.walk.limit // 2 < MINIMUM_PAGE_SIZE:
             return False
-        self._walk.limit //= 2
+        self.walk.limit //= 2
         return True
 
 

@@ -1,26 +1,30 @@
 """Reads a collection of Lucca as a Singer stream: pages, records and the completion mark."""
 
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import msgspec
 from lucca_elimity_kit.decoding import decode
-from lucca_elimity_kit.errors import ConnectorError
+from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from lucca_elimity_kit.http import Answer
 from lucca_elimity_kit.plugin import EXPRESSION_ERRORS
 from lucca_elimity_kit.progress import Progress
+from lucca_elimity_kit.tls import load_tls
+from lucca_elimity_kit.transport import new_session
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers.types import Context
 from singer_sdk.mapper import StreamMap
 from singer_sdk.singerlib import Catalog, RecordMessage
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
-from tap_lucca.catalog import check_replication
-from tap_lucca.client import LuccaClient, LuccaError, SlowPageError
+from tap_lucca.client import Budget, LuccaClient, LuccaError, SlowPageError
 from tap_lucca.pagination import Page, Paginator, Row, Slice, UnstableCollectionError, Walk
 from tap_lucca.projection import Projection
 
@@ -30,20 +34,21 @@ COMPLETION = "completion"
 
 
 class LuccaTap(Tap, ABC):
-    """The interface of the tap that the streams use."""
+    """The part of the tap that the streams share."""
 
     progress: Progress | None = None
     """Logs the progress. Only the command line sets it."""
 
-    @property
-    @abstractmethod
+    @cached_property
     def client(self) -> LuccaClient:
-        """The client of all streams. They share its rate limit."""
+        """The client of all streams. Set your own to replace the session or the `sleep` function."""
+        budget = Budget(self.config["requests_per_minute"])
+        return LuccaClient(self.config, new_session("tap-lucca"), budget, load_tls(environment=os.environ))
 
-    @property
-    @abstractmethod
+    @cached_property
     def run_id(self) -> str:
         """The id of this run in the completion marks."""
+        return uuid4().hex
 
 
 class LuccaStream(Stream, ABC):
@@ -73,20 +78,30 @@ class LuccaStream(Stream, ABC):
     def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
         """Return the query for a slice."""
 
-    @abstractmethod
     def page_of(self, answer: Any) -> Page:  # noqa: ANN401 - what the stream's own decoder returns
-        """Return the page in a decoded answer."""
+        """Return the page in a decoded answer. Override this if the decoder returns something else."""
+        page: Page = answer
+        return page
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Apply a catalog. Refuse a replication method or key that the stream doesn't support."""
+        """Apply a catalog. Refuse a replication method or key that the stream doesn't support, or doesn't select."""
         super().apply_catalog(catalog)
         method, key = self.replication_method, self.replication_key
         if method == REPLICATION_FULL_TABLE or not self.selected:
             self.replication_key = None  # with a key, the SDK would declare the stream incremental
             return
-        is_selected = self.projection.has(key or "")
-        check_replication(self.name, method, key, self.valid_replication_keys, is_selected=is_selected)
+        if method != REPLICATION_INCREMENTAL or key not in self.valid_replication_keys:
+            possible = [
+                f"{REPLICATION_INCREMENTAL} with the replication key {key}" for key in self.valid_replication_keys
+            ]
+            flaw = f"its replication method can be {' or '.join([REPLICATION_FULL_TABLE, *possible])}"
+        elif not self.projection.has(key):
+            flaw = f"select {key}, its replication key"
+        else:
+            return
+        asked = f"{method} by {key or 'no key'}"
+        raise SettingsError(f"'{self.name}' cannot be read as the catalog asks ({asked}): {flaw}.")
 
     @property
     def projection(self) -> Projection:
@@ -97,7 +112,7 @@ class LuccaStream(Stream, ABC):
     def get_records(self, context: Context | None) -> Iterable[Row]:
         projection = self.projection
         paginator = self.paginator = Paginator(self.walk(self.config["page_size"]))
-        while not paginator.finished:
+        while not paginator.walk.finished:
             rows = self._next_rows(paginator, projection)
             if self._tap.progress:
                 self._tap.progress.report(self.name.replace("_", " "), paginator.emitted, paginator.total)
@@ -117,7 +132,7 @@ class LuccaStream(Stream, ABC):
     def _next_rows(self, paginator: Paginator, projection: Projection) -> Sequence[Row]:
         """Read the next page and return its new rows. If Lucca times out, halve the page size and return none."""
         try:
-            return paginator.take(self._read(paginator.next_slice, projection))
+            return paginator.take(self._read(paginator.walk.next_slice, projection))
         except SlowPageError:
             self._shrink(paginator)
             return []
@@ -136,11 +151,11 @@ class LuccaStream(Stream, ABC):
         return Page([*map(projection.apply, read.rows)], read.total)
 
     def _shrink(self, paginator: Paginator) -> None:
-        limit = paginator.limit
+        limit = paginator.walk.limit
         if not paginator.shrink():
             problem = f"Lucca times out (408) even on a page of {limit} rows. Run it again when Lucca is less busy."
             raise SlowPageError(f"'{self.name}' could not be read: {problem}", status=408)
-        self.log("Lucca times out (408) on pages of %d rows; continuing with %d.", limit, paginator.limit)
+        self.log("Lucca times out (408) on pages of %d rows; continuing with %d.", limit, paginator.walk.limit)
 
     @override
     def generate_child_contexts(self, record: Row, context: Context | None) -> Iterable[Context | None]:

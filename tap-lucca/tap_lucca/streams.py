@@ -1,6 +1,6 @@
 """The two streams: path, key, schema, query and answer of each. Only the schemas name fields."""
 
-from typing import Annotated, Any, TypeAlias
+from typing import Any
 
 import msgspec
 from singer_sdk import typing as th
@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from tap_lucca.bookmarks import filter_since
 from tap_lucca.incremental import IncrementalStream
-from tap_lucca.pagination import BackwardWalk, OverlappingWalk, Page, Row, Slice
+from tap_lucca.pagination import BackwardWalk, OverlappingWalk, Page, Slice
 from tap_lucca.projection import Projection
 from tap_lucca.stream import LuccaStream
 
@@ -22,21 +22,8 @@ def _reference(*properties: th.Property[Any]) -> th.ObjectType:
     )
 
 
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class _V3Data(msgspec.Struct):
-    items: list[Row]
-    count: Count
-
-
 class _V3Body(msgspec.Struct):
-    data: _V3Data
-
-
-class _V4Body(msgspec.Struct):
-    items: list[Row]
-    count: Count
+    data: Page
 
 
 class UsersStream(IncrementalStream):
@@ -88,7 +75,7 @@ class UsersStream(IncrementalStream):
 
     @override
     def page_of(self, answer: _V3Body) -> Page:
-        return Page(answer.data.items, answer.data.count)
+        return answer.data
 
 
 class WorkContractsStream(LuccaStream):
@@ -97,7 +84,7 @@ class WorkContractsStream(LuccaStream):
     name = "work_contracts"
     path = "/directory/api/4.0/work-contracts"
     primary_keys = ("id",)
-    decoder = msgspec.json.Decoder(_V4Body)
+    decoder = msgspec.json.Decoder(Page)
     walk = BackwardWalk
     right = "to read work contracts of the directory"
     schema = th.PropertiesList(
@@ -127,7 +114,3 @@ class WorkContractsStream(LuccaStream):
             "fields.root": "count",
             "isArchived": "false",
         }
-
-    @override
-    def page_of(self, answer: _V4Body) -> Page:
-        return Page(answer.items, answer.count)

@@ -1,20 +1,15 @@
 """The tap: its command line and its list of streams."""
 
-import os
 import sys
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, ClassVar, cast
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import click
 from lucca_elimity_kit.errors import ConnectorError
 from lucca_elimity_kit.plugin import StrictPlugin
 from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.settings import read_file
-from lucca_elimity_kit.tls import load_tls
-from lucca_elimity_kit.transport import new_session
 from singer_sdk import Stream, Tap
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
@@ -23,7 +18,6 @@ from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_lucca.catalog import checked_catalog, checked_state
-from tap_lucca.client import Budget, LuccaClient
 from tap_lucca.settings import SCHEMA, flaws, instance_url
 from tap_lucca.stream import COMPLETION, LuccaStream, LuccaTap
 from tap_lucca.streams import UsersStream, WorkContractsStream
@@ -107,27 +101,9 @@ class TapLucca(StrictPlugin, LuccaTap):
         _ = tap.client
         tap.run_connection_test()
         readable = " and ".join(name.replace("_", " ") for name in tap.streams)
-        host = urlsplit(tap.instance_url).netloc
+        host = urlsplit(instance_url(tap.config["host"])).netloc
         tap.logger.info("Lucca at %s accepts the API key: %s can be read.", host, readable)
         ctx.exit()
-
-    @cached_property
-    def instance_url(self) -> str:
-        """The URL of the Lucca instance, without a slash at its end."""
-        return instance_url(self.config["host"])
-
-    @cached_property
-    @override
-    def client(self) -> LuccaClient:
-        """The client of all streams. Set your own to replace the session or the `sleep` function."""
-        budget = Budget(self.config["requests_per_minute"])
-        return LuccaClient(self.config, new_session("tap-lucca"), budget, load_tls(environment=os.environ))
-
-    @cached_property
-    @override
-    def run_id(self) -> str:
-        """The id of this run in the completion marks."""
-        return uuid4().hex
 
     @override
     def discover_streams(self) -> Sequence[Stream]:

@@ -32,23 +32,16 @@ class Collection(TemporaryDatabase):
         Raises:
             UnusableStreamError: A field has another type than expected.
         """
-        if stream == USERS:
-            user = read_record(stream, User, record)
-            self.user_fields.add(record)
-            self._count_lacking(stream, user)
-            self.execute("INSERT OR REPLACE INTO users VALUES (?, ?)", (user.id, _encode(user)))
-        else:
-            contract = read_record(stream, WorkContract, record)
-            self._count_lacking(stream, contract)
-            owner = None if contract.ownerId is UNSET else contract.ownerId
-            self.execute(
-                "INSERT OR REPLACE INTO work_contracts VALUES (?, ?, ?)", (contract.id, owner, _encode(contract))
-            )
-
-    def _count_lacking(self, stream: str, record: User | WorkContract) -> None:
-        for field in REQUIRED_FIELDS[type(record)]:
-            if getattr(record, field) is UNSET:
+        row = read_record(stream, record)
+        for field in REQUIRED_FIELDS[stream]:
+            if getattr(row, field) is UNSET:
                 self.lacking[stream, field] += 1
+        if isinstance(row, User):
+            self.user_fields.add(record)
+            self.execute("INSERT OR REPLACE INTO users VALUES (?, ?)", (row.id, _encode(row)))
+        else:
+            owner = None if row.ownerId is UNSET else row.ownerId
+            self.execute("INSERT OR REPLACE INTO work_contracts VALUES (?, ?, ?)", (row.id, owner, _encode(row)))
 
     def people(self) -> Iterator[tuple[User, list[WorkContract]]]:
         """Yield every user, in the order of their ids, with their work contracts."""

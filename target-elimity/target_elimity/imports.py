@@ -120,7 +120,7 @@ class Import:
         """
         # A later schema takes nothing back: the records before it were read by the earlier one.
         announced = self._announced.setdefault(stream, set())
-        announced.update(check_schema(stream, RECORD_TYPES[stream], schema))
+        announced.update(check_schema(stream, schema))
         if stream == USERS:
             self.collection.user_fields.announce(announced)
 

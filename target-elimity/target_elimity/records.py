@@ -5,7 +5,7 @@ Field names are Lucca's, as in the stream schemas of tap-lucca. Dates stay text 
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, TypeAlias, cast
 
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError
@@ -60,14 +60,13 @@ class WorkContract(msgspec.Struct, gc=False):
 
 
 _PATH = re.compile(r" - at `\$\.([\w.\[\]]+)`$", re.ASCII)
-_Record = TypeVar("_Record", User, WorkContract)
 
 USERS, WORK_CONTRACTS = "users", "work_contracts"
 RECORD_TYPES: dict[str, type[User | WorkContract]] = {USERS: User, WORK_CONTRACTS: WorkContract}
 # Null means "none" in these fields. If the field itself is absent, status or contract cannot be derived.
 REQUIRED_FIELDS = {
-    record_type: tuple(field.name for field in msgspec.structs.fields(record_type) if field.default is UNSET)
-    for record_type in RECORD_TYPES.values()
+    stream: tuple(field.name for field in msgspec.structs.fields(record_type) if field.default is UNSET)
+    for stream, record_type in RECORD_TYPES.items()
 }
 
 
@@ -75,14 +74,14 @@ class UnusableStreamError(ConnectorError):
     """A stream or a record cannot be imported. The message names stream, id and field, never a value."""
 
 
-def read_record(stream: str, record_type: type[_Record], record: object) -> _Record:
+def read_record(stream: str, record: object) -> User | WorkContract:
     """Convert a record.
 
     Raises:
         UnusableStreamError: A field has another type than expected.
     """
     try:
-        return msgspec.convert(record, record_type)
+        return msgspec.convert(record, RECORD_TYPES[stream])
     except msgspec.ValidationError as error:
         identifier = record.get("id") if isinstance(record, dict) else None
         which = f"The record {identifier}" if type(identifier) is int and abs(identifier) < 2**63 else "A record"
@@ -92,15 +91,15 @@ def read_record(stream: str, record_type: type[_Record], record: object) -> _Rec
         raise UnusableStreamError(f"{which} of the stream '{stream}' cannot be imported: {flaw}.") from None
 
 
-def check_schema(stream: str, record_type: type[User | WorkContract], schema: Mapping[str, Any]) -> set[str]:
+def check_schema(stream: str, schema: Mapping[str, Any]) -> set[str]:
     """Return the known fields in a stream's schema, nested ones as `department.code`.
 
     Raises:
         UnusableStreamError: A field has another shape than expected, is required and absent, or was flattened.
     """
     properties = schema["properties"]
-    fields = _fields(record_type)
-    absent = [name for name in ("id", *REQUIRED_FIELDS[record_type]) if name not in properties]
+    fields = _fields(RECORD_TYPES[stream])
+    absent = [name for name in ("id", *REQUIRED_FIELDS[stream]) if name not in properties]
     if absent:
         raise UnusableStreamError(
             f"The stream '{stream}' lacks {', '.join(absent)}, which an import needs: select it in the tap's catalog."
@@ -112,32 +111,31 @@ def check_schema(stream: str, record_type: type[User | WorkContract], schema: Ma
             f"The stream '{stream}' is flattened ({ascii(min(flattened))[:60]}): an import needs the objects "
             "as Lucca nests them. Switch off 'flattening_enabled' in the tap, or the mapper that flattens."
         )
-    known: set[str] = set()
-    for path, flaw in _differences(fields, properties, known):
-        raise UnusableStreamError(f"The schema of the stream '{stream}' {flaw} for '{path}', which cannot be imported.")
-    return known
+    return set(_known(stream, fields, properties))
 
 
-def _differences(
-    fields: Mapping[str, msgspec.inspect.Type], properties: object, known: set[str], prefix: str = ""
-) -> Iterator[tuple[str, str]]:
-    """Yield path and flaw of each known field with an unexpected type. Add all known fields to `known`."""
+def _known(
+    stream: str, fields: Mapping[str, msgspec.inspect.Type], properties: object, prefix: str = ""
+) -> Iterator[str]:
+    """Yield the paths of the known fields in a schema. Refuse an unexpected type."""
     if not isinstance(properties, dict):
         return
     for name, expected in fields.items():
         if name not in properties:
             continue
         path = f"{prefix}{name}"
-        known.add(path)
+        yield path
         schema = properties[name]
         if _types(schema) - {_JSON_TYPES[type(expected)], "null"}:
-            yield path, "allows another type"
-        elif isinstance(schema, dict):
+            raise UnusableStreamError(
+                f"The schema of the stream '{stream}' allows another type for '{path}', which cannot be imported."
+            )
+        if isinstance(schema, dict):
             inner, embedded = expected, cast("object", schema)
             if isinstance(expected, ListType):
                 inner, embedded = expected.item_type, schema.get("items")
             if isinstance(inner, StructType) and isinstance(embedded, dict):
-                yield from _differences(_fields(inner.cls), embedded.get("properties"), known, f"{path}.")
+                yield from _known(stream, _fields(inner.cls), embedded.get("properties"), f"{path}.")
 
 
 def _letters(name: str) -> str:

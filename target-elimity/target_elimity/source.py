@@ -120,14 +120,9 @@ class Source:
                 what="Reading what the source holds",
                 seconds=self.seconds,
                 json=[{**_QUERY, "include": include, "sourceId": self.id}],
-            ) as body,
+            ) as read,
         ):
-            yield from (_held(result, requested) for result in _results(JsonStream(body)))
-
-
-def advice(status: int) -> str | None:
-    """Return what to do about a status of a request with an API token."""
-    return _ADVICE.get(status)
+            yield from (_held(result, requested) for result in _results(JsonStream(read)))
 
 
 def malformed() -> SourceError:
@@ -211,6 +206,8 @@ _ADVICE: dict[int, str] = {
     HTTPStatus.FORBIDDEN: "the owner of the API token must be allowed to see the source",
     HTTPStatus.NOT_FOUND: "reading back needs Elimity Insights 3.16 or later; check the URL of the server, too",
 }
+# What to do about a status of a request with an API token.
+advice = _ADVICE.get
 _PAGE = ["count", "results"]
 _BOOLEANS = ("true", "false")
 _SOURCES = msgspec.json.Decoder(list[_Listed])

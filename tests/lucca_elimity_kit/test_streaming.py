@@ -32,7 +32,7 @@ class Drip:
 
 def walk(content: bytes, size: int = 1 << 16) -> list[dict[str, object]]:
     """Read an array of objects piece by piece, and return it."""
-    stream = JsonStream(Drip(content, size))
+    stream = JsonStream(Drip(content, size).read)
     found: list[dict[str, object]] = []
     for _ in stream.items():
         found.append({})
@@ -113,10 +113,10 @@ def test_memory_stays_flat() -> None:
 
     tracemalloc.start()
     endless = Endless(b'["', b"x" * 10_000, 10**9)
-    stream = JsonStream(endless)
+    stream = JsonStream(endless.read)
     assert count_items(stream) == 0
     assert endless.left > 10**9 - 2 * LONGEST_VALUE // 10_000
-    many = JsonStream(Endless(b"[0", b',{"name":"somebody"}' * 1000, 200))
+    many = JsonStream(Endless(b"[0", b',{"name":"somebody"}' * 1000, 200).read)
     read = count_items(many)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -132,9 +132,3 @@ def test_authorities_of_the_environment(path: Callable[[str], str], variable: st
     assert load_tls(environment={variable: ""}).verify is True
     with pytest.raises(SettingsError, match=variable):
         load_tls(environment={variable: path("text.pem")})
-
-
-def test_settings_may_have_other_names(path: Callable[[str], str]) -> None:
-    """Errors can use other names for settings, such as the gateway's variables."""
-    with pytest.raises(SettingsError, match="LUCCA_GATEWAY_CA_BUNDLE"):
-        load_tls(ca_bundle=path("text.pem"), named=lambda name: f"LUCCA_GATEWAY_{name.upper()}")

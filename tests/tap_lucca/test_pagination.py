@@ -68,8 +68,8 @@ def read(walk: Walk, server: Server, paginator: Paginator | None = None) -> list
     """Return the ids emitted, in their order."""
     paginator = paginator or Paginator(walk)
     emitted: list[int] = []
-    while not paginator.finished:
-        page = server.answer(paginator.next_slice, numbered=type(walk) is not OverlappingWalk)
+    while not paginator.walk.finished:
+        page = server.answer(paginator.walk.next_slice, numbered=type(walk) is not OverlappingWalk)
         emitted += [int(str(row["id"])) for row in paginator.take(page)]
     return emitted
 
@@ -302,7 +302,7 @@ def test_a_shrunken_page_goes_on_from_the_same_row(walk: type[Walk]) -> None:
     """Halving the page after a 408 neither loses nor repeats a row, and later pages stay small."""
     server, one = Server(list(range(4321))), walk(1000)
     paginator = Paginator(one)
-    emitted = [int(str(row["id"])) for row in paginator.take(server.answer(paginator.next_slice, numbered=False))]
+    emitted = [int(str(row["id"])) for row in paginator.take(server.answer(paginator.walk.next_slice, numbered=False))]
     assert paginator.shrink()
     emitted += read(one, server, paginator)
     assert sorted(emitted) == server.ids
@@ -315,7 +315,7 @@ def test_a_page_shrinks_to_a_floor(walk: type[Walk]) -> None:
     """A page is halved from 1000 rows to no fewer than a dozen."""
     paginator, limits = Paginator(walk(1000)), []
     while paginator.shrink():
-        limits.append(paginator.next_slice.limit)
+        limits.append(paginator.walk.next_slice.limit)
     assert limits == [500, 250, 125, 62, 31, 15]
 
 
@@ -335,8 +335,8 @@ def test_100_000_rows_take_little_memory(walk: type[Walk]) -> None:
     paginator = Paginator(walk(1000))
     tracemalloc.start()
     try:
-        while not paginator.finished:
-            paginator.take(server.answer(paginator.next_slice, numbered=walk is not OverlappingWalk))
+        while not paginator.walk.finished:
+            paginator.take(server.answer(paginator.walk.next_slice, numbered=walk is not OverlappingWalk))
         assert tracemalloc.get_traced_memory()[1] < 3_000_000
     finally:
         tracemalloc.stop()

@@ -43,7 +43,7 @@ def read_employees(path: Path) -> Iterator[dict[str, str]]:
     found = False
     try:
         with _open(path) as file:
-            for entity in _entities(JsonStream(file)):
+            for entity in _entities(JsonStream(file.read)):
                 if entity.type == ENTITY_TYPE:
                     found = True
                     yield _row(entity)
