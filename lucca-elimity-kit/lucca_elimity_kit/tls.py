@@ -56,7 +56,7 @@ def load_tls(
         _check_authorities("'ca_bundle'", ca_bundle)
         verify = ca_bundle
     elif default:
-        if not Path(default).is_dir():  # requests accepts a folder, too
+        if not os.path.isdir(default):  # noqa: PTH112 - requests accepts a folder, too; Path.is_dir fails on some paths
             _check_authorities(variable, default)
         verify = default
     if client_certificate is None:

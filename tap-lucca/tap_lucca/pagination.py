@@ -143,7 +143,7 @@ class OverlappingWalk(Walk):
         if end > total and ids:
             self._count_attempt(f"Lucca counts {total} rows but returned more")  # perhaps an older count
         elif end < total or len(ids) == asked.limit:  # more rows may follow a full page
-            self._move_on(asked, end)
+            self._move_on(asked, end, total)
         elif len(self.read) >= total:
             self.finished = True
         elif self._counts[-1] == len(self.read) or len(self._counts) > MAXIMUM_ATTEMPTS:
@@ -153,7 +153,7 @@ class OverlappingWalk(Walk):
             self._start = 0
         return new
 
-    def _move_on(self, _asked: Slice, end: int) -> None:
+    def _move_on(self, _asked: Slice, end: int, _total: int) -> None:
         self._start = max(end - 1, 0)
 
     def _count_attempt(self, reason: str) -> None:
@@ -178,13 +178,16 @@ class OverlappingPagesWalk(OverlappingWalk):
         return Slice(self._start - self._start % limit, limit)
 
     @override
-    def _move_on(self, asked: Slice, end: int) -> None:
+    def _move_on(self, asked: Slice, end: int, total: int) -> None:
         if 0 < (received := end - asked.offset) < asked.limit:
             self.limit = received  # the server caps its pages and numbers them by that size: request that size
         else:
-            super()._move_on(asked, end)
+            super()._move_on(asked, end, total)
         if self.next_slice.offset + self.next_slice.limit <= self._start + 1:
-            raise UnstableCollectionError(f"pages of {self.limit} rows are too small to overlap; increase 'page_size'")
+            raise UnstableCollectionError(
+                f"Lucca counts {total} rows, but returns pages of {self.limit}, too small to overlap: does the role of "
+                "the API key hide rows?"
+            )
 
 
 class BackwardWalk(Walk):
@@ -200,6 +203,7 @@ class BackwardWalk(Walk):
         super().__init__(limit)
         self._frontier: int | None = None  # the rows from here on were read; None before the first answer
         self._lowest = -1  # the smallest id of the page read before
+        self._end: int | None = None  # the page from here on was empty
 
     @property
     @override
@@ -214,14 +218,17 @@ class BackwardWalk(Walk):
         new = self.read.add(ids)
         frontier = total if self._frontier is None else self._frontier
         unread = ids[: frontier - offset]
-        # After a full page, more rows may follow than Lucca counted.
-        is_last = len(ids) < self.limit and (end == total or (not ids and end > total))
+        # After a full page, more rows may follow than Lucca counted, unless that was checked.
+        is_last = (end == total and (len(ids) < self.limit or end == self._end)) or (not ids and end > total)
         proven = is_last or (bool(unread) and max(unread) < self._lowest)
         if end < min(frontier, total) and ids:
             self.limit = min(self.limit, len(ids))  # as above: the server caps its pages
         elif proven and (offset > 0 or len(self.read) >= total):
             frontier = offset
-            self._lowest = min(unread, default=LARGEST_ID)
+            if ids:
+                self._lowest = min(unread)
+            else:  # says nothing about the order: the page before must prove that it's the last one, too
+                self._end = offset
             self.finished = offset == 0
         elif not is_first or end != total:
             self.fallback = OverlappingPagesWalk(self.limit)

@@ -85,8 +85,11 @@ class LuccaStream(Stream, ABC):
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Apply a catalog. Refuse a replication method or key that the stream doesn't support, or doesn't select."""
+        """Apply a catalog. Refuse one without the stream's key, or a replication that the stream doesn't support."""
         super().apply_catalog(catalog)
+        if self.selected and not all(map(self.projection.has, self.primary_keys)):
+            keys = ", ".join(self.primary_keys)
+            raise SettingsError(f"The catalog leaves out {keys}, the key of the stream '{self.name}': select it.")
         method, key = self.replication_method, self.replication_key
         if method == REPLICATION_FULL_TABLE or not self.selected:
             self.replication_key = None  # with a key, the SDK would declare the stream incremental

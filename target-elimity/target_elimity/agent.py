@@ -106,7 +106,7 @@ class Agent:
             InvalidStateError: It doesn't have the form that tap-lucca gives it.
         """
         self._state = {**state, "bookmarks": state.get("bookmarks") or {}}
-        self._completion.state_received(state, self.incoming.collection.rows)
+        self._completion.state_received(state, self.incoming.collection.received)
 
     def finish(self) -> dict[str, Any] | None:
         """Import the records, if they are complete and the safeguard has no objection.
@@ -119,8 +119,8 @@ class Agent:
             InsightsError: Elimity Insights did not accept it.
             UnusableStreamError: A record can't be imported.
         """
-        rows = self.incoming.collection.rows
-        if problems := self._completion.problems(rows, accept_filtered=self._config["accept_filtered"]):
+        collection, accept_filtered = self.incoming.collection, self._config["accept_filtered"]
+        if problems := self._completion.problems(collection.rows, collection.received, accept_filtered=accept_filtered):
             raise ImportRefusedError(" ".join(problems))
         self.incoming.check_records()
         zone = ZoneInfo(self._config["timezone"])

@@ -23,6 +23,8 @@ class Collection(TemporaryDatabase):
         """)
         self.lacking: Counter[tuple[str, str]] = Counter()
         """By stream and required field: how many records lack the field."""
+        self.received: Counter[str] = Counter()
+        """By stream: how many records were added, including repeated ones."""
         self.user_fields = FieldsSeen()
         """Which fields of users have arrived."""
 
@@ -33,6 +35,7 @@ class Collection(TemporaryDatabase):
             UnusableStreamError: A field has another type than expected.
         """
         row = read_record(stream, record)
+        self.received[stream] += 1
         for field in REQUIRED_FIELDS[stream]:
             if getattr(row, field) is UNSET:
                 self.lacking[stream, field] += 1

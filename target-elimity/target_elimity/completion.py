@@ -34,8 +34,8 @@ class Completion:
         self._marks: dict[str, tuple[_Mark, int]] = {}
         """The mark of each stream, and how many records had arrived when it was first seen."""
 
-    def state_received(self, state: Mapping[str, object], rows: Callable[[str], int]) -> None:
-        """Store the completion marks in a STATE message. `rows` counts the distinct records of a stream so far.
+    def state_received(self, state: Mapping[str, object], received: Mapping[str, int]) -> None:
+        """Store the completion marks in a STATE message, and how many records of each stream were received before it.
 
         Raises:
             InvalidStateError: The bookmarks don't have the expected form.
@@ -56,26 +56,31 @@ class Completion:
                     f"The stream '{stream}' has two completion marks of one run that differ: run both streams again."
                 )
             if mark and mark != known:
-                self._marks[stream] = mark, rows(stream)
+                self._marks[stream] = mark, received[stream]
 
-    def problems(self, rows: Callable[[str], int], *, accept_filtered: bool) -> list[str]:
-        """Return a sentence for each reason why the import is incomplete. `rows` counts the records, as above."""
-        problems = [
-            problem for stream in RECORD_TYPES if (problem := self._problem(stream, rows(stream), accept_filtered))
-        ]
+    def problems(self, rows: Callable[[str], int], received: Mapping[str, int], *, accept_filtered: bool) -> list[str]:
+        """Return a sentence for each reason why the import is incomplete.
+
+        `rows` counts the distinct records of a stream, and `received` all of them.
+        """
+        problems = []
+        for stream in RECORD_TYPES:
+            marked = stream in self._marks and self._marks[stream][1] == received[stream]
+            if problem := self._problem(stream, rows(stream), accept_filtered=accept_filtered, marked=marked):
+                problems.append(problem)
         if problems:
             return problems
         if len({mark.run_id for mark, _ in self._marks.values()}) > 1:
             return ["The streams were completed by different runs of the tap: run both streams together."]
         return []
 
-    def _problem(self, stream: str, rows: int, accept_filtered: bool) -> str | None:
-        mark, rows_at_mark = self._marks.get(stream, (None, 0))
-        if mark is None or rows_at_mark != rows:
+    def _problem(self, stream: str, rows: int, *, accept_filtered: bool, marked: bool) -> str | None:
+        if not marked:
             return (
                 f"The stream '{stream}' is incomplete: {rows} records arrived, but the tap did not mark it complete "
                 "after the last one. If the tap stopped, its own log says why."
             )
+        mark, _ = self._marks[stream]
         if rows > mark.records:
             return (
                 f"The stream '{stream}' has {rows} records, but the tap read only {mark.records} from Lucca: "

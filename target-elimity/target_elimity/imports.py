@@ -228,9 +228,24 @@ class Import:
             yield "Nobody has a work contract: may the role of the API key read them?"
         if summary.active == summary.employees >= SMALLEST_GUARDED_IMPORT:
             yield "Nobody is a former employee: may the role of the API key read them?"
+        yield from self._reactivated(previous)
         before = self.comparison.values if self.comparison else previous.values if previous else {}
         if lost := names_of([attribute for attribute in deselected if before.get(attribute)]):
             yield f"Everybody loses {lost}: the tap's catalog no longer selects it."
+
+    def _reactivated(self, previous: Memory | None) -> Iterator[str]:
+        """Yield a warning if many former employees are active again: leavers would keep their access."""
+        former = returned = 0
+        reason = ""
+        if self.comparison:
+            former, returned = self.comparison.held - self.comparison.held_active, self.comparison.returned
+            reason = f"{returned} of {former} former employees are active again"
+        elif previous:
+            former = previous.employees - previous.active
+            returned = former - (self.summary.employees - self.summary.active)
+            reason = f"There are {returned} former employees fewer than in the last import ({former})"
+        if former >= SMALLEST_GUARDED_IMPORT and returned * 100 > self._limits.max_deactivated_percent * former:
+            yield f"{reason}: did they lose their last day in Lucca?"
 
 
 _NEEDED_FOR = {

@@ -130,5 +130,6 @@ def test_authorities_of_the_environment(path: Callable[[str], str], variable: st
     assert load_tls(environment={variable: path("ca.pem")}).verify == path("ca.pem")
     assert load_tls(environment={variable: path("text.pem")}, ca_bundle=path("ca.pem")).verify == path("ca.pem")
     assert load_tls(environment={variable: ""}).verify is True
-    with pytest.raises(SettingsError, match=variable):
-        load_tls(environment={variable: path("text.pem")})
+    for wrong in (path("text.pem"), "a" * 5000, "nul\0"):
+        with pytest.raises(SettingsError, match=variable):
+            load_tls(environment={variable: wrong})

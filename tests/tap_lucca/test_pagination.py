@@ -25,6 +25,8 @@ from tap_lucca.pagination import (
 ALL = pytest.mark.parametrize("walk", [OverlappingWalk, OverlappingPagesWalk, BackwardWalk])
 BOTH = pytest.mark.parametrize("walk", [OverlappingWalk, BackwardWalk])
 
+ORDERS = ["oldest first", "newest first", "shuffled"]
+
 # What happens between two requests: how many rows leave, how many come, where, and whether the new ones leave again.
 Changes = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 10**6), st.booleans()), max_size=40)
 
@@ -62,6 +64,12 @@ class Server:
     def insert(self, position: int) -> None:
         """Insert a row whose id is larger than all others."""
         self.ids.insert(position % (len(self.ids) + 1), next(iter(self.new)))
+
+
+def ordered(rows: int, order: str, random: Random) -> list[int]:
+    """Return so many ids in an order."""
+    ids = list(range(rows))
+    return {"oldest first": ids, "newest first": ids[::-1], "shuffled": random.sample(ids, rows)}[order]
 
 
 def read(walk: Walk, server: Server, paginator: Paginator | None = None) -> list[int]:
@@ -167,13 +175,33 @@ def test_a_collection_in_another_order_costs_a_few_requests_more() -> None:
 
 
 @ALL
-@settings(max_examples=200)
-@given(rows=st.integers(1, 80), page_size=st.integers(1, 20), cap=st.integers(2, 20), changes=Changes)
+@settings(max_examples=300)
+@given(
+    ids=st.builds(ordered, st.integers(1, 80), st.sampled_from(ORDERS), st.randoms()),
+    page_size=st.integers(1, 20),
+    cap=st.integers(2, 20),
+    changes=Changes,
+)
 def test_nobody_is_lost_wherever_rows_come_and_go(
-    walk: type[Walk], rows: int, page_size: int, cap: int, changes: list[tuple[int, int, int, bool]]
+    walk: type[Walk], ids: list[int], page_size: int, cap: int, changes: list[tuple[int, int, int, bool]]
 ) -> None:
-    """Ids ascend, rows leave anywhere, and rows with larger ids appear anywhere and may leave again."""
-    assert_nobody_lost(walk(page_size), Server(list(range(rows)), cap, following(changes)))
+    """Rows leave anywhere, and rows with larger ids appear anywhere and may leave again."""
+    assert_nobody_lost(walk(page_size), Server(ids, cap, following(changes)))
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_an_empty_page_proves_nothing_about_the_order(*, restored: bool) -> None:
+    """A row leaves, so the last page is empty. Then a row comes and pushes the last one onto that page."""
+
+    def change(server: Server) -> None:
+        pages = [wanted.page_number for wanted in server.requests]
+        if pages == [1]:
+            server.delete(0)
+        if pages == [1, 2]:
+            server.insert(0)
+
+    server = Server(ordered(11, "newest first", Random()), change=change, new=[11 if restored else 12])
+    assert assert_nobody_lost(BackwardWalk(10), server)
 
 
 @pytest.mark.parametrize("walk", [OverlappingWalk, OverlappingPagesWalk])
@@ -186,16 +214,12 @@ def test_an_overlapping_walk_loses_nobody_in_any_order(
 
 
 @ALL
-@pytest.mark.parametrize("order", ["oldest first", "newest first", "shuffled"])
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("seed", range(50))
 def test_a_collection_that_changes_in_passing_is_read(walk: type[Walk], order: str, seed: int) -> None:
     """If a row is replaced between about every fifth pair of requests, the walk succeeds and loses nobody."""
     random = Random(seed)
-    ids = list(range(60))
-    if order == "newest first":
-        ids.reverse()
-    if order == "shuffled":
-        random.shuffle(ids)
+    ids = ordered(60, order, random)
 
     def change(server: Server) -> None:
         if random.random() < 0.2:

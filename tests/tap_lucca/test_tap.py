@@ -279,14 +279,19 @@ def test_a_file_of_another_form(sandbox: Sandbox, option: str, content: dict[str
     assert "Traceback" not in tap.log
 
 
-@pytest.mark.parametrize("flaw", ["another name", "depth"])
+@pytest.mark.parametrize("flaw", ["another name", "depth", "no id", "id deselected"])
 def test_a_catalog_that_the_tap_did_not_write(sandbox: Sandbox, flaw: str) -> None:
-    """The tap refuses a stream under another name and endless nesting with one message."""
+    """The tap refuses a stream under another name or without its key, and endless nesting, with one message."""
     catalog = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
     if flaw == "depth":
         inner = catalog["streams"][0]["schema"]
         for _ in range(400):
             inner = inner["properties"].setdefault("inner", {"type": "object", "properties": {}})
+    elif flaw == "no id":
+        del catalog["streams"][1]["schema"]["properties"]["id"]
+    elif flaw == "id deselected":
+        (entry,) = (row for row in catalog["streams"][0]["metadata"] if row["breadcrumb"] == ["properties", "id"])
+        entry["metadata"] = {"inclusion": "available", "selected": False}
     else:
         catalog["streams"][0]["stream"] = "people"
     tap = sandbox.tap("--catalog", sandbox.file("catalog.json", catalog))

@@ -1,6 +1,7 @@
 """The import safeguard."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any, cast
 
@@ -164,6 +165,24 @@ def test_several_objections_are_all_told(sandbox: Sandbox) -> None:
     assert "Manager Id" in refused.log
     through = {setting.lower(): 100 for setting in settings}
     assert import_again(sandbox, state, **through).exit_code == 0
+
+
+def test_leavers_who_lose_their_last_day_are_a_warning(sandbox: Sandbox) -> None:
+    """They would keep their access, so the log warns, with and without an API token."""
+    state = state_of(import_again(sandbox, None))
+    former = 250 - state["bookmarks"]["target-elimity"]["active"]
+    with sandbox.lucca.changing() as company:
+        for user in company.users:
+            if user["id"] % 2:
+                user["dtContractEnd"] = None
+    token = {"api_token_id": sandbox.elimity.api_token_id, "api_token_secret": sandbox.elimity.api_token_secret}
+    compared = import_again(sandbox, None, output_path=str(sandbox.folder / "plan"), **token)
+    assert re.search(rf"WARNING .* [0-9]+ of {former} former employees are active again", compared.log)
+    remembered = import_again(sandbox, state)
+    assert remembered.exit_code == 0
+    assert re.search(rf"WARNING .* former employees fewer than in the last import \({former}\)", remembered.log)
+    again = import_again(sandbox, state_of(remembered))
+    assert "former employees" not in again.log
 
 
 def test_a_right_that_is_lost_is_refused(sandbox: Sandbox) -> None:
