@@ -154,7 +154,7 @@ def scrub(text: str, secrets: Collection[str], limit: int = SHOWN_CHARACTERS) ->
 
 def quiet_libraries() -> None:
     """Silence the HTTP libraries, which log header bytes, addresses and tracebacks."""
-    for name in ("urllib3", "requests", "pyrate_limiter"):
+    for name in ("urllib3", "requests"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 

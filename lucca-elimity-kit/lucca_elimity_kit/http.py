@@ -45,7 +45,6 @@ _FAILURES = (requests.RequestException, HTTPError, HTTPException, OSError, Value
 class Answer:
     """A complete answer with a success status."""
 
-    status: int
     headers: Mapping[str, str]
     body: bytes
 
@@ -101,7 +100,7 @@ class Http:
         def attempt() -> T:
             with self._open(method, url, self.timeout, content) as response:
                 body = b"".join(self._chunks(response, url))
-            return read(Answer(response.status_code, response.headers, body))
+            return read(Answer(response.headers, body))
 
         return self.retries.run(attempt, what)
 

@@ -25,16 +25,12 @@ class CallError(ConnectorError):
 
     Attributes:
         status: The status of the last answer, if there was one.
-        retry_after: The seconds to wait, if the other system asks for a pause.
         answer_lost: Whether the server may have processed the request in any of the tries, although no answer arrived.
     """
 
-    def __init__(
-        self, message: str, *, status: int | None = None, retry_after: float | None = None, answer_lost: bool = False
-    ) -> None:
+    def __init__(self, message: str, *, status: int | None = None, answer_lost: bool = False) -> None:
         super().__init__(message)
         self.status = status
-        self.retry_after = retry_after
         self.answer_lost = answer_lost
 
 
@@ -109,7 +105,6 @@ class Retries:
         return CallError(
             f"{what} failed{tried}: {self.server} {error}{asked}.",
             status=error.status,
-            retry_after=error.retry_after,
             answer_lost=answer_lost or error.answer_lost,
         )
 

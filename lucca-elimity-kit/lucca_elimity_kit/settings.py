@@ -17,10 +17,14 @@ import msgspec
 from jellyfish import damerau_levenshtein_distance
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
+from lucca_elimity_kit.decoding import BYTE_ORDER_MARK
 from lucca_elimity_kit.errors import SettingsError
 
 TRUE = frozenset({"true", "1", "yes", "on"})
 FALSE = frozenset({"false", "0", "no", "off"})
+
+# The pattern of keys and tokens: at least one character, printable ASCII without spaces.
+PRINTABLE = r"^[!-~]+$(?!\n)"
 
 # Settings of the Singer SDK. It reads some even if a plugin doesn't declare them, and declares others only for targets
 # that load tables. A plugin that doesn't declare them refuses them.
@@ -50,7 +54,6 @@ _MOST = 999_999_999
 _KUBERNETES = re.compile(r"(.*_)?(port|port_\d+_(tcp|udp|sctp)(_.*)?|service_host|service_port(_.*)?)")
 _SHORT_NAME = 5
 
-
 _FORMATS = FormatChecker(())
 
 
@@ -79,7 +82,7 @@ def read_file(path: str | PurePath, what: str = "file of settings") -> dict[str,
         reason = "was not found" if isinstance(error, FileNotFoundError) else "can't be read"
         raise SettingsError(f"The {what} {reason}. Check its path and permissions.") from None
     try:
-        values = _decode_json(content.removeprefix(b"\xef\xbb\xbf"))
+        values = _decode_json(content.removeprefix(BYTE_ORDER_MARK))
     except _RepeatedNameError:
         raise SettingsError(f"The {what} holds a name twice. Remove one of the two.") from None
     except (msgspec.DecodeError, ValueError, RecursionError):

@@ -21,7 +21,7 @@ def configure(level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     quiet_libraries()
-    # They log every request, or the creation of the tap.
+    # They log each creation of a tap.
     for name in ("singer_sdk", "tap-lucca"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Each new tap resets the level of this logger, so a level would have no lasting effect.

@@ -185,8 +185,8 @@ class OverlappingPagesWalk(OverlappingWalk):
             super()._move_on(asked, end, total)
         if self.next_slice.offset + self.next_slice.limit <= self._start + 1:
             raise UnstableCollectionError(
-                f"Lucca counts {total} rows, but returns pages of {self.limit}, too small to overlap: does the role of "
-                "the API key hide rows?"
+                f"Lucca counts {total} rows, but pages of {self.limit} are too small to overlap: Lucca is busy, or it "
+                "hides rows from this API key"
             )
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lucca_elimity_kit.settings import PRINTABLE
 from lucca_elimity_kit.urls import parse_url
 from singer_sdk import typing as th
 
 from tap_lucca.bookmarks import on_luccas_clock
+from tap_lucca.pagination import MAXIMUM_PAGE_SIZE
 
 SCHEMA: dict[str, Any] = th.PropertiesList(
     th.Property(
@@ -18,7 +20,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "api_key",
-        th.StringType(min_length=1, pattern=r"^[!-~]+$(?!\n)"),
+        th.StringType(min_length=1, pattern=PRINTABLE),
         required=True,
         secret=True,
         title="API key",
@@ -26,10 +28,10 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "page_size",
-        th.IntegerType(minimum=1, maximum=1000),
-        default=1000,
+        th.IntegerType(minimum=1, maximum=MAXIMUM_PAGE_SIZE),
+        default=MAXIMUM_PAGE_SIZE,
         title="Page size",
-        description="Rows per request, 1 to 1000",
+        description=f"Rows per request, 1 to {MAXIMUM_PAGE_SIZE}",
     ),
     th.Property(
         "requests_per_minute",

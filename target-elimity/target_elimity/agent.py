@@ -187,16 +187,16 @@ class Agent:
 
     def _what_to_do(self, verdict: Verdict) -> str:
         """Return how to let the import through, if a setting can, and how to see whom it affects."""
-        advice = ""
+        hint = ""
         if once := verdict.override(VARIABLES):
-            advice = (
+            hint = (
                 f"If that is right, let it through once: {once} {COMMAND} (the variables in front of the command, not "
                 "in .env). "
             )
         if self._preview and not self._insights:
-            return f"{advice}Open {self._preview.report_path}."
+            return f"{hint}Open {self._preview.report_path}."
         return (
-            f"{advice}To see the plan first, without an upload: {VARIABLES}OUTPUT_PATH=output {COMMAND} writes "
+            f"{hint}To see the plan first, without an upload: {VARIABLES}OUTPUT_PATH=output {COMMAND} writes "
             "output/report.html."
         )
 

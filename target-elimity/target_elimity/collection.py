@@ -54,9 +54,8 @@ class Collection(TemporaryDatabase):
             "LEFT JOIN work_contracts ON work_contracts.owner = users.id ORDER BY users.id, work_contracts.id"
         )
         for _, group in groupby(rows, key=itemgetter(0)):
-            (_, user, contract), *further = group
-            contracts = [contract, *(contract for _, _, contract in further)] if contract is not None else []
-            yield _decode_user(user), [_decode_contract(contract) for contract in contracts]
+            pairs = list(group)  # without contracts, one pair with None
+            yield _decode_user(pairs[0][1]), [_decode_contract(row) for _, _, row in pairs if row is not None]
 
     def rows(self, stream: str) -> int:
         """Return the number of distinct records of a stream."""

@@ -89,18 +89,17 @@ class Comparison(TemporaryDatabase):
                 f"This import would turn {self.deactivated} of the {self.held_active} employees who are active in the "
                 "source inactive"
             )
+            yield from over_limit(limits, "max_removed_percent", [Loss(self.removed, self.held, removed)])
             yield from over_limit(
-                limits,
-                Loss("max_removed_percent", self.removed, self.held, removed),
-                Loss("max_deactivated_percent", self.deactivated, self.held_active, deactivated),
+                limits, "max_deactivated_percent", [Loss(self.deactivated, self.held_active, deactivated)]
             )
         losses = self._count(lost=True)
         emptied = [
-            Loss(EMPTIED, losses[attribute], had, f"{name} ({losses[attribute]} of {had})")
+            Loss(losses[attribute], had, f"{name} ({losses[attribute]} of {had})")
             for name, attribute, had in guarded(self.values, deselected)
             if losses[attribute] >= FEWEST_EMPTIED
         ]
-        yield from over_limit(limits, *emptied, heading="Employees who stay would lose a value that the source holds: ")
+        yield from over_limit(limits, EMPTIED, emptied, "Employees who stay would lose a value that the source holds: ")
 
     @property
     def values(self) -> dict[str, int]:

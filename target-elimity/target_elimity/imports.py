@@ -177,10 +177,11 @@ class Import:
     def judge(self, previous: Memory | None) -> Verdict:
         """Compare the import with the source or, without an API token, with the last import if STATE remembers it."""
         nothing_compared = self._nothing_compared(previous)
+        deselected = attributes_without(self._announced)
         return Verdict(
             self.summary,
-            list(self._objections(previous)),
-            list(self._warnings(previous, is_first=bool(nothing_compared))),
+            list(self._objections(previous, deselected)),
+            list(self._warnings(previous, deselected, is_first=bool(nothing_compared))),
             nothing_compared,
         )
 
@@ -194,8 +195,7 @@ class Import:
             "STATE was lost, or --full-refresh was used)."
         )
 
-    def _objections(self, previous: Memory | None) -> Iterator[Objection]:
-        deselected = attributes_without(self._announced)
+    def _objections(self, previous: Memory | None, deselected: set[str]) -> Iterator[Objection]:
         if previous:
             yield from rights_lost(previous.fields, self.collection.user_fields.missing)
         if self.comparison:
@@ -209,9 +209,8 @@ class Import:
         elif previous:
             yield from objections(previous, self.memory, self._limits, deselected)
 
-    def _warnings(self, previous: Memory | None, *, is_first: bool) -> Iterator[str]:
+    def _warnings(self, previous: Memory | None, deselected: set[str], *, is_first: bool) -> Iterator[str]:
         summary = self.summary
-        deselected = attributes_without(self._announced)
         hidden = self.collection.user_fields.missing
         if hidden:
             yield f"Lucca shows no {', '.join(hidden)}: may the role of the API key see them?"
@@ -235,17 +234,20 @@ class Import:
 
     def _reactivated(self, previous: Memory | None) -> Iterator[str]:
         """Yield a warning if many former employees are active again: leavers would keep their access."""
-        former = returned = 0
-        reason = ""
         if self.comparison:
             former, returned = self.comparison.held - self.comparison.held_active, self.comparison.returned
-            reason = f"{returned} of {former} former employees are active again"
+            warning = f"{returned} of {former} former employees are active again: did they lose their last day?"
         elif previous:
             former = previous.employees - previous.active
             returned = former - (self.summary.employees - self.summary.active)
-            reason = f"There are {returned} former employees fewer than in the last import ({former})"
+            warning = (
+                f"There are {returned} former employees fewer than in the last import ({former}): did they lose their "
+                "last day, or are they no longer read?"
+            )
+        else:
+            return
         if former >= SMALLEST_GUARDED_IMPORT and returned * 100 > self._limits.max_deactivated_percent * former:
-            yield f"{reason}: did they lose their last day in Lucca?"
+            yield warning
 
 
 _NEEDED_FOR = {

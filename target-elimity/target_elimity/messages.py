@@ -57,6 +57,7 @@ class MessageReader(GenericSingerReader[bytes]):
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
         try:
             message = _decoder.decode(line)
+            msgspec.convert(message.get("type"), str)
         except msgspec.ValidationError:
             raise InvalidMessageError("A line of the input is JSON, but not a Singer message.") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -64,8 +65,6 @@ class MessageReader(GenericSingerReader[bytes]):
                 "A line of the input is not valid JSON: the tap was stopped in the middle of it, or "
                 "another program writes to the pipe."
             ) from None
-        if not isinstance(message.get("type"), str):
-            raise InvalidMessageError("A line of the input is JSON, but not a Singer message.")
         return message
 
     @override

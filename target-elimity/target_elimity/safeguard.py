@@ -40,9 +40,8 @@ class Limits:
 
 
 class Loss(NamedTuple):
-    """What an import takes away: this many of those before it, by the limit of this setting."""
+    """What an import takes away: this many of those before it."""
 
-    setting: str
     lost: float
     before: int
     reason: str
@@ -76,7 +75,7 @@ def objections(previous: Memory, new: Memory, limits: Limits, deselected: Collec
             ("active employees", "max_deactivated_percent", previous.active, new.active),
         ):
             reason = f"This import has {after} {what}, {before - after} fewer than the last one ({before})"
-            yield from over_limit(limits, Loss(setting, before - after, before, reason))
+            yield from over_limit(limits, setting, [Loss(before - after, before, reason)])
     emptied = []
     for name, attribute, before in guarded(previous.values, deselected):
         after = new.values.get(attribute, 0)
@@ -84,8 +83,8 @@ def objections(previous: Memory, new: Memory, limits: Limits, deselected: Collec
         expected = after * previous.employees / max(new.employees, 1)
         if before - after >= FEWEST_EMPTIED:
             reason = f"{name} ({before} then, {after} now)"
-            emptied.append(Loss(EMPTIED, before - max(after, expected), before, reason))
-    yield from over_limit(limits, *emptied, heading="Fewer employees have a value than in the last import: ")
+            emptied.append(Loss(before - max(after, expected), before, reason))
+    yield from over_limit(limits, EMPTIED, emptied, "Fewer employees have a value than in the last import: ")
 
 
 def guarded(values: Mapping[str, int], deselected: Collection[str]) -> Iterator[tuple[str, str, int]]:
@@ -95,14 +94,11 @@ def guarded(values: Mapping[str, int], deselected: Collection[str]) -> Iterator[
             yield attribute.name, attribute.id, before
 
 
-def over_limit(limits: Limits, *losses: Loss, heading: str = "") -> Iterator[Objection]:
-    """Yield one objection with the reasons of all losses of a setting that exceed its limit, if there are any."""
-    for setting in dict.fromkeys(loss.setting for loss in losses):
-        limit = getattr(limits, setting)
-        found = [loss for loss in losses if loss.setting == setting and loss.lost * 100 > limit * loss.before]
-        if found:
-            reasons = ", ".join(loss.reason for loss in found)
-            yield Objection(f"{heading}{reasons}: more than {limit} % ({setting}).", setting)
+def over_limit(limits: Limits, setting: str, losses: Iterable[Loss], heading: str = "") -> Iterator[Objection]:
+    """Yield one objection with the reasons of all losses that exceed the limit of a setting, if there are any."""
+    limit = getattr(limits, setting)
+    if found := [loss.reason for loss in losses if loss.lost * 100 > limit * loss.before]:
+        yield Objection(f"{heading}{', '.join(found)}: more than {limit} % ({setting}).", setting)
 
 
 def names_of(attributes: Collection[str]) -> str:

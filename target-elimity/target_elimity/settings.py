@@ -4,12 +4,11 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lucca_elimity_kit.settings import PRINTABLE
 from lucca_elimity_kit.urls import parse_url
 from singer_sdk import typing as th
 
 CREDENTIALS = ("url", "source_id", "source_token")
-
-_PRINTABLE = r"^[!-~]+$(?!\n)"
 
 
 class _PathType(th.StringType):
@@ -41,7 +40,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "source_token",
-        th.StringType(min_length=1, pattern=_PRINTABLE),
+        th.StringType(min_length=1, pattern=PRINTABLE),
         secret=True,
         title="Source token",
         description="Token of the custom source; required unless `output_path` is set",
@@ -91,7 +90,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "api_token_id",
-        th.StringType(min_length=1, pattern=_PRINTABLE),
+        th.StringType(min_length=1, pattern=PRINTABLE),
         title="API token id",
         description=(
             "Id of an API token of Elimity Insights, to compare an import with what the source holds; requires "
@@ -100,7 +99,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "api_token_secret",
-        th.StringType(min_length=1, pattern=_PRINTABLE),
+        th.StringType(min_length=1, pattern=PRINTABLE),
         secret=True,
         title="API token secret",
         description="Secret of the API token; requires `api_token_id`",

@@ -16,7 +16,7 @@ from lucca_elimity_kit.http import Http
 from lucca_elimity_kit.retries import CallError
 from lucca_elimity_kit.streaming import JsonStream, MalformedJsonError
 
-from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE
+from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE, AttributeType
 from target_elimity.employees import INACTIVE
 
 # The vendor's own client uses this limit.
@@ -100,17 +100,14 @@ class Source:
             SourceError: They can't be read, or some are missing.
         """
         requested = [
-            (position, attribute.field, kind, attribute.type if kind == "attribute" else "boolean")
+            (position, attribute, kind, attribute.type if kind == "attribute" else "boolean")
             for position, attribute in enumerate(ATTRIBUTE_TYPES)
             for kind in ("assigned", "attribute")
             if kind == "assigned" or values or attribute.id == _STATUS
         ]
         include = [
-            {
-                "expr": {"attributeType": ATTRIBUTE_TYPES[position].id, "reference": "", "type": kind},
-                "type": value_type,
-            }
-            for position, _, kind, value_type in requested
+            {"expr": {"attributeType": attribute.id, "reference": "", "type": kind}, "type": value_type}
+            for _, attribute, kind, value_type in requested
         ]
         with (
             _as_source_error(),
@@ -152,32 +149,32 @@ class _Result(msgspec.Struct):
 
 def _results(answer: JsonStream) -> Iterator[_Result]:
     """Yield the results of the page. Raise MalformedJsonError if their number differs from the page's count."""
-    read = 0
+    read = lists = 0
     counts: list[object] = []
-    keys: list[str] = []
     for _ in answer.items():
         for key in answer.members():
-            keys += [key] * (key in _PAGE)
-            if key != "results":
-                value = answer.value()
-                counts += [value] * (key == "count")
-                continue
-            for _ in answer.items():
-                read += 1
-                if read > MOST_EMPLOYEES:
-                    raise MalformedJsonError
-                yield msgspec.convert(answer.value(), _Result)
+            if key == "results":
+                lists += 1
+                for _ in answer.items():
+                    read += 1
+                    if read > MOST_EMPLOYEES:
+                        raise MalformedJsonError
+                    yield msgspec.convert(answer.value(), _Result)
+            elif key == "count":
+                counts.append(answer.value())
+            else:
+                answer.value()
     answer.end()
-    if sorted(keys) != _PAGE or counts != [read] or type(counts[0]) is not int:
+    if lists != 1 or counts != [read] or type(counts[0]) is not int:
         raise MalformedJsonError
 
 
-def _held(result: _Result, requested: Sequence[tuple[int, str, str, str]]) -> Held:
+def _held(result: _Result, requested: Sequence[tuple[int, AttributeType, str, str]]) -> Held:
     if len(result.inclusions) != len(requested):
         raise MalformedJsonError
     assigned = 0
     values: dict[str, str] = {}
-    for (position, field, kind, value_type), inclusion in zip(requested, result.inclusions, strict=True):
+    for (position, attribute, kind, value_type), inclusion in zip(requested, result.inclusions, strict=True):
         value = inclusion.value
         if inclusion.type != value_type or (kind == "assigned" and value not in _BOOLEANS):
             raise MalformedJsonError
@@ -186,7 +183,7 @@ def _held(result: _Result, requested: Sequence[tuple[int, str, str, str]]) -> He
         elif assigned >> position & 1:  # the API doesn't define the value of an unassigned attribute
             if value is None:
                 raise MalformedJsonError
-            values[field] = value
+            values[attribute.field] = value
     return Held(result.entity.id, result.entity.name, values.get(_STATUS) != INACTIVE, assigned, values)
 
 
@@ -208,7 +205,6 @@ _ADVICE: dict[int, str] = {
 }
 # What to do about a status of a request with an API token.
 advice = _ADVICE.get
-_PAGE = ["count", "results"]
 _BOOLEANS = ("true", "false")
 _SOURCES = msgspec.json.Decoder(list[_Listed])
 _QUERY: dict[str, Any] = {

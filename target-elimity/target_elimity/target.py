@@ -12,7 +12,7 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.mapper import SameRecordTransform, StreamMap
 from typing_extensions import override
 
-from target_elimity.agent import PROGRESS_EVERY, Agent
+from target_elimity.agent import PROGRESS_EVERY, VARIABLES, Agent
 from target_elimity.data_model import export_file
 from target_elimity.messages import InvalidMessageError, MessageReader, RecordBeforeSchemaError, SchemaMessage
 from target_elimity.records import RECORD_TYPES, UnusableStreamError
@@ -27,7 +27,7 @@ class TargetElimity(StrictPlugin, Target):
 
     name = "target-elimity"
     flaws = staticmethod(flaws)
-    variables = "TARGET_ELIMITY_"
+    variables = VARIABLES
     message_reader_class = MessageReader
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,

@@ -124,7 +124,7 @@ _LEFT = f"""
     SELECT id, coalesce(employees.name, previous.name) AS name,
         iif(employees.id IS NULL, 'removed', 'inactive') AS reason
     FROM previous LEFT JOIN employees USING (id)
-    WHERE employees.id IS NULL OR (previous.status = '{ACTIVE}' AND employees.status = '{INACTIVE}')
+    WHERE employees.id IS NULL OR (previous.status IS NOT '{INACTIVE}' AND employees.status = '{INACTIVE}')
 """
 _MOVED = f"""
     SELECT id, employees.name, {", ".join(f"employees.{field}" for field in MOVING_FIELDS)},
