@@ -72,7 +72,7 @@ generate: .venv/ready
 
 ## Measure time, memory and requests against their floors, on the sandbox; FULL=1 measures larger companies, more often.
 bench: .venv/ready
-	@echo "Measuring: $(if $(FULL),about a quarter of an hour,about three minutes) on two cores …"
+	@echo "Measuring: $(if $(FULL),about half an hour,about three minutes) on two cores …"
 	@$(BIN)/python -m bench $(if $(FULL),--full)
 
 ## Build the wheels and sdists of the packages into dist; each wheel from its sdist.
