@@ -104,7 +104,7 @@ def _deliver(incoming: Import, settings: Settings, stop: Stop) -> Iterator[Seque
     if verdict.objections:
         raise ImportRefusedError(
             f"{verdict.reasons} If that is right, ask the operator of the gateway to let it through once: with "
-            f"{verdict.override(PREFIX)}, until it is imported."
+            f"{verdict.variables(PREFIX)}, until it is imported."
         )
     yield [Log("info", f"Importing {incoming.summary}.")]
     yield [Log("info", f"Warning: {warning}") for warning in verdict.warnings]

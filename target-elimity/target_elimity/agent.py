@@ -188,7 +188,7 @@ class Agent:
     def _what_to_do(self, verdict: Verdict) -> str:
         """Return how to let the import through, if a setting can, and how to see whom it affects."""
         hint = ""
-        if once := verdict.override(VARIABLES):
+        if once := verdict.variables(VARIABLES):
             hint = (
                 f"If that is right, let it through once: {once} {COMMAND} (the variables in front of the command, not "
                 "in .env). "

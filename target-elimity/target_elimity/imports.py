@@ -85,7 +85,7 @@ class Verdict:
         """The reasons of all objections."""
         return " ".join(objection.reason for objection in self.objections)
 
-    def override(self, prefix: str) -> str:
+    def variables(self, prefix: str) -> str:
         """Return the variables that let the import through once; empty if no setting overrides an objection."""
         settings = [objection.setting for objection in self.objections]
         return " ".join(f"{prefix}{setting.upper()}=100" for setting in settings if setting) if all(settings) else ""

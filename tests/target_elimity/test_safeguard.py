@@ -101,8 +101,8 @@ def test_the_variables_that_let_an_import_through() -> None:
     """These are the variables of all objections, or none if one objection can't be overridden."""
     removed, emptied = Objection("…", "max_removed_percent"), Objection("…", "max_emptied_percent")
     verdict = Verdict(Summary(), [removed, emptied], [], "")
-    assert verdict.override("X_") == "X_MAX_REMOVED_PERCENT=100 X_MAX_EMPTIED_PERCENT=100"
-    assert replace(verdict, objections=[removed, Objection("…")]).override("X_") == ""
+    assert verdict.variables("X_") == "X_MAX_REMOVED_PERCENT=100 X_MAX_EMPTIED_PERCENT=100"
+    assert replace(verdict, objections=[removed, Objection("…")]).variables("X_") == ""
 
 
 def change_everybody(sandbox: Sandbox, **fields: object) -> None:
