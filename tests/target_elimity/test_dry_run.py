@@ -4,11 +4,16 @@ import csv
 import gzip
 import json
 from collections.abc import Mapping
+from datetime import date, timezone
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.employees import Rules, new_employee
+from target_elimity.preview.changes import Changes
+from target_elimity.preview.roster import Roster
+from target_elimity.records import User
 
 from sandbox.elimity import values_of
 from tests.harness import Run, Sandbox
@@ -79,6 +84,15 @@ def test_the_same_data_leave_the_same_files(sandbox: Sandbox) -> None:
     first = {name: (dry_run(sandbox, previous_snapshot=str(previous))[0] / name).read_bytes() for name in names}
     second = {name: (dry_run(sandbox, previous_snapshot=str(previous))[0] / name).read_bytes() for name in names}
     assert first == second
+
+
+def test_whoever_had_no_status_was_active() -> None:
+    """A source may hold people without a status. If they are inactive now, they left, as the log counts them, too."""
+    roster = Roster()
+    roster.add_previous({"id": "1", "name": "Ada"})
+    user = User(id=1, name="Ada", dtContractEnd="2020-01-31T00:00:00")
+    roster.add(new_employee(user, [], Rules(date(2026, 1, 31), timezone.utc, {})), has_contract=False)
+    assert [(row["id"], row["reason"]) for row in Changes(roster).left()] == [("1", "inactive")]
 
 
 @pytest.mark.parametrize("name", ["previous.json", "previous.json.gz"])
