@@ -108,7 +108,7 @@ def _deliver(incoming: Import, settings: Settings, stop: Stop) -> Iterator[Seque
         )
     yield [Log("info", f"Importing {incoming.summary}.")]
     yield [Log("info", f"Warning: {warning}") for warning in verdict.warnings]
-    employees = (employee for employee, _ in incoming.employees(rules))
+    employees = (employee for employee, _ in incoming.employees(rules, compare=False))
     while several := list(islice(employees, EMPLOYEES_AT_ONCE)):
         stop.check()
         yield several

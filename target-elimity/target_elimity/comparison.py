@@ -33,10 +33,6 @@ class Comparison(TemporaryDatabase):
         self.source = source
         self.held = self.held_active = 0
         """How many employees the source holds, and how many of them are active there."""
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget the employees that were added."""
         self.new = self.stay = self.deactivated = self.returned = 0
         """How many employees are new, how many stay, and how many of those become inactive or active again."""
         self._losses: Counter[tuple[int, int]] = Counter()

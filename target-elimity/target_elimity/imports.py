@@ -23,6 +23,7 @@ from target_elimity.safeguard import (
     Limits,
     Memory,
     Objection,
+    exceeds,
     names_of,
     objections,
     rights_lost,
@@ -145,17 +146,16 @@ class Import:
         if problems:
             raise ImportRefusedError(" ".join(problems))
 
-    def employees(self, rules: Rules) -> Iterator[tuple[Employee, bool]]:
+    def employees(self, rules: Rules, *, compare: bool = True) -> Iterator[tuple[Employee, bool]]:
         """Yield every employee, in the order of ids, and whether they have a work contract.
 
-        Each call restarts the summary and the comparison.
+        Each call restarts the summary. Only one call may compare the employees with the source.
 
         Raises:
             UnusableStreamError: A date of a user or of their work contracts is invalid.
         """
         self.summary = summary = Summary()
-        if self.comparison:
-            self.comparison.restart()
+        comparison = self.comparison if compare else None
         for user, contracts in self.collection.people():
             try:
                 employee = new_employee(user, contracts, rules)
@@ -164,8 +164,8 @@ class Import:
                     f"The user {user.id}, or a work contract of theirs, cannot be imported: {error}."
                 ) from None
             summary.add(employee, has_contract=bool(contracts))
-            if self.comparison:
-                self.comparison.add(employee)
+            if comparison:
+                comparison.add(employee)
             yield employee, bool(contracts)
 
     @property
@@ -246,7 +246,7 @@ class Import:
             )
         else:
             return
-        if former >= SMALLEST_GUARDED_IMPORT and returned * 100 > self._limits.max_deactivated_percent * former:
+        if former >= SMALLEST_GUARDED_IMPORT and exceeds(returned, former, self._limits.max_deactivated_percent):
             yield warning
 
 

@@ -94,10 +94,15 @@ def guarded(values: Mapping[str, int], deselected: Collection[str]) -> Iterator[
             yield attribute.name, attribute.id, before
 
 
+def exceeds(lost: float, before: int, limit: int) -> bool:
+    """Whether a loss exceeds a limit, in percent of the number before."""
+    return lost * 100 > limit * before
+
+
 def over_limit(limits: Limits, setting: str, losses: Iterable[Loss], heading: str = "") -> Iterator[Objection]:
     """Yield one objection with the reasons of all losses that exceed the limit of a setting, if there are any."""
     limit = getattr(limits, setting)
-    if found := [loss.reason for loss in losses if loss.lost * 100 > limit * loss.before]:
+    if found := [loss.reason for loss in losses if exceeds(loss.lost, loss.before, limit)]:
         yield Objection(f"{heading}{', '.join(found)}: more than {limit} % ({setting}).", setting)
 
 
