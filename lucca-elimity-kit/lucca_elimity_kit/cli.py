@@ -66,7 +66,7 @@ def _run(program: str, function: str, wrong_settings: int) -> int | str | None:
 
 
 def _load(function: str) -> Callable[[], int]:
-    """Import a function. Modules are no garbage, so the collector needn't search them, neither now nor later."""
+    """Import a function without garbage collection. Later collections skip the modules, which makes a run faster."""
     gc.disable()
     loaded: Callable[[], int] = resolve_name(function)
     gc.freeze()

@@ -114,9 +114,9 @@ class Http:
         seconds: float,
         **content: Any,  # noqa: ANN401 - requests' own
     ) -> Iterator[Callable[[int], bytes]]:
-        """Open the body of an answer. Yield a function that returns up to so many bytes of it, or none at the end.
+        """Open the body of an answer. Yield a function that takes a size and returns the next bytes.
 
-        Only opening is retried; `seconds` limits the whole answer.
+        At the end of the body, it returns none. Only opening is retried; `seconds` limits the whole answer.
 
         Raises:
             CallError: The last try failed, or the body breaks off while it is read.

@@ -207,7 +207,7 @@ class SettingsSchema:
                 return None
             if name.startswith(f"{known}_") and "object" in _types(schema):  # Meltano's: an entry of the object
                 return None
-        name = name.encode(errors="replace").decode()  # a variable of any bytes
+        name = name.encode(errors="replace").decode()  # the name may be invalid Unicode, which the library refuses
         for known in self._properties:
             if damerau_levenshtein_distance(name, known) <= (1 if len(known) <= _SHORT_NAME else 2):
                 return known

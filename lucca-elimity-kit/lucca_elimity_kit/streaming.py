@@ -25,7 +25,7 @@ class MalformedJsonError(ValueError):
 class JsonStream:
     """A JSON text. Callers step through its arrays and objects, and take everything else as whole values.
 
-    `read` returns up to so many bytes of it, or none at the end.
+    `read` takes a size and returns the next bytes, at most that many, or none at the end.
     """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:

@@ -42,9 +42,7 @@ def load_tls(
     client_private_key: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> TlsFiles:
-    """Check the TLS files, which are PEM files as described for the settings of target-elimity.
-
-    Without a `ca_bundle`, the environment may name one, as for requests.
+    """Check the TLS files. Without a `ca_bundle`, the environment may name one, in the variables that requests reads.
 
     Raises:
         SettingsError: A file cannot be used; the message names the setting or variable.

@@ -35,7 +35,7 @@ def end_with_error(error: ConnectError) -> bytes:
 
 
 def error_as_json(error: ConnectError) -> bytes:
-    """Encode an error as the answer of a call that is no stream."""
+    """Encode an error as the answer of a unary call."""
     return msgspec.json.encode({"code": error.code.value, "message": error.message})
 
 

@@ -227,7 +227,7 @@ class BackwardWalk(Walk):
             frontier = offset
             if ids:
                 self._lowest = min(unread)
-            else:  # says nothing about the order: the page before must prove that it's the last one, too
+            else:  # an empty page has no ids to compare with, so the page before it must prove that it's the last one
                 self._end = offset
             self.finished = offset == 0
         elif not is_first or end != total:

@@ -95,9 +95,8 @@ class LuccaStream(Stream, ABC):
             self.replication_key = None  # with a key, the SDK would declare the stream incremental
             return
         if method != REPLICATION_INCREMENTAL or key not in self.valid_replication_keys:
-            possible = [
-                f"{REPLICATION_INCREMENTAL} with the replication key {key}" for key in self.valid_replication_keys
-            ]
+            valid_keys = self.valid_replication_keys
+            possible = [f"{REPLICATION_INCREMENTAL} with the replication key {valid}" for valid in valid_keys]
             flaw = f"its replication method can be {' or '.join([REPLICATION_FULL_TABLE, *possible])}"
         elif not self.projection.has(key):
             flaw = f"select {key}, its replication key"
