@@ -86,7 +86,7 @@ dist: .venv/ready
 ## Bring requirements.lock up to date with what pyproject.toml and the packages ask for.
 lock: .venv/ready
 	@echo "Locking the versions of everything that is installed …"
-	@printf './%s\n' $(PACKAGES) | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+	@printf './%s\n' $(PACKAGES) | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		$(PACKAGES:%=--no-emit-package %) \
 		--custom-compile-command "make lock" --group dev - --output-file requirements.lock
 
@@ -96,7 +96,7 @@ clean:
 
 # pip installs uv, at the version and with the hashes that the lock file names; uv, which is many times as fast, the rest.
 .venv/ready: requirements.lock $(PROJECTS)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=python3.12 …")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 …")'
 	@echo "Installing the packages and what they need into .venv: up to half a minute …"
 	@$(PYTHON) -m venv .venv
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from io import BytesIO
 from math import ceil
 from pathlib import Path
@@ -192,7 +192,7 @@ def company_of(employees: int, folder: Path) -> Iterator[Bench]:
 
 def today() -> date:
     """Return today's date in UTC."""
-    return datetime.now(timezone.utc).date()
+    return datetime.now(UTC).date()
 
 
 def pairs(what: str, figures: Sequence[Usage], floors: Sequence[Usage], bar: float) -> Row:
@@ -280,7 +280,7 @@ def _requests(bench: Bench) -> Iterator[Row]:
 
 def _encoding(count: int) -> Row:
     """Compare encoding and compression alone, from employees to bytes, with the vendor's client and its objects."""
-    rules = Rules(today(), timezone.utc, {})
+    rules = Rules(today(), UTC, {})
     contract = WorkContract(1, 1, "2020-01-01", None, True, type=Reference(1, "CDI"))
     users = generate_company(count, 1, rules.today).users
     employees = [new_employee(convert(dict(user), User), [contract], rules) for user in users]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
 
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         usage="%(prog)s [options] [-- COMMAND ...]",
         epilog="With a COMMAND: run it against them, then tell what arrived. Without: serve until Ctrl-C.",
     )
-    today = datetime.now(timezone.utc).date()
+    today = datetime.now(UTC).date()
     parser.add_argument("--employees", type=_count, default=250, metavar="N", help="how large the company is")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="the same seed makes the same company")
     parser.add_argument("--lucca-port", type=int, default=0, metavar="PORT", help="0 takes a free one")

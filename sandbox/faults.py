@@ -220,6 +220,6 @@ async def _gone_within(seconds: float, receive: Receive) -> bool:
     """Wait for the client to disconnect, at most this long, and return whether it did."""
     try:
         await asyncio.wait_for(_gone(receive), seconds)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return False
     return True

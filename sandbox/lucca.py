@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timezone, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from hmac import compare_digest
 from random import Random
 from threading import RLock
@@ -81,7 +81,7 @@ class Lucca:
     allow_former: bool = True
     hidden_fields: frozenset[str] = frozenset()
     clock: Callable[[], datetime] = utc_now
-    zone: tzinfo = timezone.utc
+    zone: tzinfo = UTC
     since_excludes: bool = False
     filter_fractions: bool = True
     embed_contract_types: bool = True

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Literal, TypeAlias
@@ -39,7 +39,7 @@ Generation = Literal["v1alpha1", "v1alpha2"]
 Response: TypeAlias = "v1alpha1_pb2.PerformImportResponse | v1alpha2_pb2.PerformImportResponse"
 
 GENERATIONS: tuple[Generation, ...] = ("v1alpha1", "v1alpha2")
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 START_SECONDS = 60
 STOP_SECONDS = 30
 # The command that is installed beside this Python.
@@ -149,7 +149,7 @@ def _read_log(gateway: GatewayProcess, ready: Event) -> None:
 
 
 def _log(elimity: Elimity, level: Literal["alert", "info"], message: str) -> None:
-    elimity.connector_logs.append(ConnectorLog(level, message, datetime.now(timezone.utc)))
+    elimity.connector_logs.append(ConnectorLog(level, message, datetime.now(UTC)))
 
 
 def _entity(entity: Entity, order: Mapping[str, int]) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--employees", type=int, default=250, metavar="N", help="how large the company is")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="the same seed makes the same company")
     options = parser.parse_args(arguments)
-    today = datetime.now(timezone.utc).date()
+    today = datetime.now(UTC).date()
     lucca, elimity = Lucca(generate_company(options.employees, options.seed, today)), Elimity()
     with serve(lucca.app) as lucca_url:
         allowed = lucca_url.removeprefix("http://")

@@ -7,7 +7,7 @@ Where the vendor's documentation leaves a detail open, the answer is the most aw
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timezone, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from itertools import islice
 from random import Random
 from typing import Annotated, Any, Literal, TypeAlias
@@ -113,7 +113,7 @@ class Paging:
     max_results: int | None = None
     stable_order: bool = True
     unassigned: dict[str, str | None] = field(default_factory=UNASSIGNED.copy)
-    time_zone: tzinfo = timezone.utc
+    time_zone: tzinfo = UTC
 
 
 def parse_queries(body: bytes, source_id: int, data_model: DataModel) -> list[Query]:
@@ -219,5 +219,5 @@ def _text(value: Value, time_zone: tzinfo) -> str:
         return date(*msgspec.structs.astuple(value.value)).isoformat()
     if isinstance(value, DateTimeValue):
         moment = datetime(*msgspec.structs.astuple(value.value))  # noqa: DTZ001 - the next line sets the zone
-        return moment.replace(tzinfo=timezone.utc).astimezone(time_zone).isoformat().replace("+00:00", "Z")
+        return moment.replace(tzinfo=UTC).astimezone(time_zone).isoformat().replace("+00:00", "Z")
     return time(*msgspec.structs.astuple(value.value)).isoformat()

@@ -1,8 +1,6 @@
 """The rows that Lucca's APIs return."""
 
-from typing import Annotated, TypedDict
-
-from typing_extensions import NotRequired
+from typing import Annotated, NotRequired, TypedDict
 
 Timestamp = Annotated[str, "a date and time without a zone"]
 

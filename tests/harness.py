@@ -10,7 +10,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -202,7 +202,7 @@ def on_a_terminal(*command: str | Path, **streams: Any) -> tuple[int, str]:
 
 def open_sandbox(stack: ExitStack, folder: Path, employees: int = 250, seed: int = 1) -> Sandbox:
     """Serve a company until the stack is closed."""
-    today = datetime.now(timezone.utc).date()
+    today = datetime.now(UTC).date()
     lucca = Lucca(generate_company(employees, seed, today), requests_per_window=None)
     with lucca.changing() as company:
         for user in company.users:

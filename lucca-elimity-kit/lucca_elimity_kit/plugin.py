@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import PurePath
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import click
 from singer_sdk.exceptions import MappingError, SingerSDKError
 from singer_sdk.plugin_base import PluginBase
-from typing_extensions import Self, override
+from typing_extensions import override
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from lucca_elimity_kit.foreign import quiet_libraries

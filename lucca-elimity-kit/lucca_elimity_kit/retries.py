@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeVar, cast
@@ -138,7 +138,7 @@ def retry_after_of(value: str) -> float | None:
     if value.isascii() and value.isdecimal():
         return min(float(value), LONGEST_RETRY_AFTER)
     try:
-        return max((parsedate_to_datetime(value) - datetime.now(timezone.utc)).total_seconds(), 0.0)
+        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
     except (OverflowError, TypeError, ValueError):
         return None
 

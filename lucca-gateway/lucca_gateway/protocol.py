@@ -223,7 +223,7 @@ class _Sender:
             message = {**message, "body": error_as_json(INVALID_REQUEST)}
         try:
             await asyncio.wait_for(self._send(message), SEND_TIMEOUT)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise ConnectError(Code.DEADLINE_EXCEEDED, "The client accepts no more data.") from None
 
 

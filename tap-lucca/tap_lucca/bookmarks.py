@@ -11,7 +11,7 @@ removed.
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from tap_lucca.pagination import Row
 
@@ -37,7 +37,7 @@ def on_luccas_clock(text: str) -> str:
     moment = datetime.fromisoformat(f"{day}T{time or '00:00:00'}{zone.replace('Z', '+00:00')}")
     if moment.tzinfo:
         try:
-            moment = moment.astimezone(timezone.utc) - FURTHEST_BEHIND
+            moment = moment.astimezone(UTC) - FURTHEST_BEHIND
         except OverflowError as error:
             raise ValueError(str(error)) from None
     return _without_zone(moment) + fraction.rstrip("0").rstrip(".")
@@ -45,7 +45,7 @@ def on_luccas_clock(text: str) -> str:
 
 def latest_bookmark(start: datetime) -> str:
     """Return the latest bookmark that a walk may write. Changes after its start have a later `modifiedAt`."""
-    return _without_zone(start.astimezone(timezone.utc) - FURTHEST_BEHIND - TOLERANCE)
+    return _without_zone(start.astimezone(UTC) - FURTHEST_BEHIND - TOLERANCE)
 
 
 def filter_since(bookmark: str) -> str | None:

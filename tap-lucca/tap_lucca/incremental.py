@@ -2,7 +2,7 @@
 
 from abc import ABC
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
@@ -76,6 +76,6 @@ class IncrementalStream(LuccaStream, ABC):
 def time_of(headers: Mapping[str, str]) -> datetime:
     """Return the time of an answer by Lucca's clock, because the clock of this machine may be wrong."""
     try:
-        return parsedate_to_datetime(headers["Date"]).astimezone(timezone.utc)
+        return parsedate_to_datetime(headers["Date"]).astimezone(UTC)
     except (KeyError, ValueError, OverflowError):
-        return datetime.now(timezone.utc)
+        return datetime.now(UTC)

@@ -4,7 +4,7 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -149,7 +149,7 @@ class LuccaStream(Stream, ABC):
             right=self.right,
             read=self.read_answer,
         )
-        self._extracted = datetime.now(timezone.utc)
+        self._extracted = datetime.now(UTC)
         return Page([*map(projection.apply, read.rows)], read.total)
 
     def _shrink(self, paginator: Paginator) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timezone, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 
 import msgspec
@@ -163,8 +163,8 @@ def _timestamp(value: str | None, field: str, zone: tzinfo) -> datetime | None:
     except ValueError:
         raise ValueError(f"'{field}' is not a timestamp") from None
     if moment.date() in {date.min, date.max}:  # they mean "ever" and "never": don't convert them
-        return moment.replace(tzinfo=timezone.utc)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(timezone.utc)
+        return moment.replace(tzinfo=UTC)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _parse_timestamp(text: str) -> datetime:

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, BinaryIO, Literal, TypeVar
 from urllib.parse import quote
@@ -77,7 +77,7 @@ class Insights:
 
     def log(self, level: Literal["info", "alert"], message: str) -> None:
         """Write a line to the Logs tab of the source. If that fails, log a warning."""
-        line = {"level": level, "message": message, "timestamp": datetime.now(timezone.utc).isoformat()}
+        line = {"level": level, "message": message, "timestamp": datetime.now(UTC).isoformat()}
         what = "Writing a line to the source's Logs tab"
         try:
             # Only the status matters; the body is not read.

@@ -5,7 +5,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -152,7 +152,7 @@ def test_a_company_of_2345_is_read_in_pages(tmp_path: Path) -> None:
         tap, target = sandbox.pipeline()
         assert (tap.exit_code, target.exit_code) == (0, 0)
         assert len(sandbox.entities) == 2345
-        assert_everything_arrived(sandbox, datetime.now(timezone.utc).date())
+        assert_everything_arrived(sandbox, datetime.now(UTC).date())
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import tracemalloc
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from io import BytesIO
 from pathlib import Path
@@ -251,7 +251,7 @@ def test_no_patience_is_one_try() -> None:
 @pytest.mark.parametrize("date", [False, True])
 def test_retry_after_is_heeded(status: int, date: bool) -> None:
     """The pause is as long as Retry-After says, in seconds or as a date."""
-    value = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=30), usegmt=True) if date else "30"
+    value = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True) if date else "30"
     with answering(ok(b"", f"Retry-After: {value}", status=f"{status} x"), ok()) as wire:
         caller = Caller(100)
         caller.get(wire)
@@ -349,7 +349,7 @@ class Authority:
         self.files = TlsFiles(str(folder / "ca.pem"))
         self.server = _server(authority, "127.0.0.1")
         self.other_host = _server(authority, "elsewhere.test")
-        self.expired = _server(authority, "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=timezone.utc))
+        self.expired = _server(authority, "127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=UTC))
         self.wants_client = _server(authority, "127.0.0.1")
         self.wants_client.verify_mode = ssl.CERT_REQUIRED
         authority.configure_trust(self.wants_client)

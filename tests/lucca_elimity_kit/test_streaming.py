@@ -3,12 +3,12 @@
 import io
 import json
 import tracemalloc
+from typing import Self
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lucca_elimity_kit.streaming import LONGEST_VALUE, JsonStream, MalformedJsonError
-from typing_extensions import Self
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

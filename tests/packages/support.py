@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 # Keeps make from reinstalling the environment of the tests, even if it is older than the lock file.
 MAKE_DIST = "make --old-file=.venv/ready dist"
 

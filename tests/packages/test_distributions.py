@@ -89,7 +89,7 @@ def test_the_metadata_tell_whom_a_package_is_for(dist: Path, package: str) -> No
     classifiers = about.get_all("Classifier", [])
     prefix = "Programming Language :: Python :: "
     assert [name.removeprefix(prefix) for name in classifiers if name.startswith(prefix)] == PYTHONS
-    assert "Typing :: Typed" in classifiers
+    assert {"Operating System :: POSIX", "Typing :: Typed"} <= {*classifiers}
     assert about["Description-Content-Type"] == "text/markdown"
 
 

@@ -4,7 +4,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import elimity_insights_client as vendor
@@ -302,7 +302,7 @@ def test_connector_logs_are_kept(insights: ElimityClient) -> None:
         == 204
     )
     assert [log.level for log in insights.elimity.connector_logs] == ["info", "alert", "info"]
-    assert insights.elimity.connector_logs[0].timestamp == datetime(2026, 1, 31, 8, 30, tzinfo=timezone.utc)
+    assert insights.elimity.connector_logs[0].timestamp == datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ def test_the_client_of_the_vendor_imports(insights: ElimityClient) -> None:
     assert insights.elimity.current
     assert insights.elimity.current.body == WHOLE
 
-    client.create_connector_logs([vendor.ConnectorLog(vendor.Level.ALERT, "Refused", datetime.now(timezone.utc))])
+    client.create_connector_logs([vendor.ConnectorLog(vendor.Level.ALERT, "Refused", datetime.now(UTC))])
     assert [log.message for log in insights.elimity.connector_logs] == ["Refused"]
 
 

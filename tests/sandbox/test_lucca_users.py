@@ -1,6 +1,6 @@
 """Users of the v3 API."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -258,7 +258,7 @@ def test_changes_are_dated_by_a_clock_in_some_zone(client: LuccaClient) -> None:
     """`modifiedAt` has the local time with the shortest fraction; the Date header is in GMT."""
     client.lucca.zone = ZoneInfo("Europe/Paris")
     for milliseconds, modified in ((0, "2026-07-14T14:00:05"), (120, "2026-07-14T14:00:05.12")):
-        moment = datetime(2026, 7, 14, 12, 0, 5, 1000 * milliseconds, tzinfo=timezone.utc)
+        moment = datetime(2026, 7, 14, 12, 0, 5, 1000 * milliseconds, tzinfo=UTC)
         client.lucca.clock = lambda moment=moment: moment  # type: ignore[misc] # binds this iteration's moment
         client.lucca.modify({client.lucca.company.users[0]["id"]})
         assert [user["modifiedAt"] for user in client.lucca.hire(1, Random(1))] == [modified]

@@ -6,7 +6,7 @@ import tracemalloc
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as clock
 from typing import Any
 
@@ -128,7 +128,7 @@ def _people(count: int) -> list[vendor.Entity]:
 
 def test_the_client_of_the_vendor_reads_back_what_it_uploaded(reader: Reader) -> None:
     """The vendor's client reads back the values of each type, and no value where none was assigned."""
-    moment = datetime(2026, 1, 31, 8, 30, tzinfo=timezone.utc)
+    moment = datetime(2026, 1, 31, 8, 30, tzinfo=UTC)
     uploaded = [
         _person(
             "1",
@@ -186,7 +186,7 @@ def test_the_client_of_the_vendor_lists_the_sources(reader: Reader) -> None:
     reader.upload()
     _, source = api.sources(reader.config)
     assert isinstance(source.last_reload_timestamp, PresentLastReloadTimestamp)
-    assert abs(datetime.now(timezone.utc) - source.last_reload_timestamp.value) < timedelta(minutes=1)
+    assert abs(datetime.now(UTC) - source.last_reload_timestamp.value) < timedelta(minutes=1)
 
 
 def test_the_client_of_the_vendor_is_told_that_links_are_not_read(reader: Reader) -> None:

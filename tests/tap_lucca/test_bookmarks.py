@@ -1,7 +1,7 @@
 """Bookmarks by Lucca's clock, whose time zone is unknown."""
 
 import re
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tap_lucca.bookmarks import changed_since, filter_since, latest_bookmark, on_luccas_clock
 
 ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"})).map(ZoneInfo)
-MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2037, 12, 31), timezones=st.just(timezone.utc))  # noqa: DTZ001 - hypothesis adds the zone
+MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2037, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds the zone
 
 
 def stamp(moment: datetime, zone: tzinfo) -> str:

@@ -2,7 +2,7 @@
 
 import gzip
 import logging
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -60,7 +60,7 @@ def test_the_requests_of_a_full_sync(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_is_waited_out(sandbox: Sandbox, form: str) -> None:
     """The tap waits as long as Retry-After says, in seconds or as an HTTP date, and logs that once."""
-    moment = datetime.now(timezone.utc) + timedelta(seconds=6)
+    moment = datetime.now(UTC) + timedelta(seconds=6)
     value = "3" if form == "seconds" else format_datetime(moment, usegmt=True)
     sandbox.lucca.faults.add(Fault(USERS, 429, headers={"Retry-After": value}))
     tap = sandbox.tap()

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import ExitStack
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from sandbox.lucca import USERS, Lucca
 from tests.harness import ROOT, Run, Sandbox, open_sandbox
 
 # The time on Lucca's clock in these tests, long before the time on this machine's clock.
-NOON = datetime(2026, 3, 14, 12, tzinfo=timezone.utc)
+NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 FRACTIONS = ("", ".2", ".12", ".583")
 # The latest `modifiedAt` when a test begins. Two people have it.
 LATEST = "2026-03-01T10:00:00.12"
@@ -177,13 +177,13 @@ def test_nobody_is_lost_at_the_moment_of_the_bookmark(
 @pytest.mark.parametrize(
     ("zone", "start"),
     [
-        (timezone.utc, NOON),
+        (UTC, NOON),
         (ZoneInfo("America/New_York"), NOON),
         (ZoneInfo("Asia/Tokyo"), NOON),
         (timezone(timedelta(hours=-12)), NOON),
         (timezone(timedelta(hours=14)), NOON),
         # Summer time ends during the read: Lucca's clock jumps back from 02:59 to 02:00 before the missed change.
-        (ZoneInfo("Europe/Paris"), datetime(2026, 10, 25, 0, 59, tzinfo=timezone.utc)),
+        (ZoneInfo("Europe/Paris"), datetime(2026, 10, 25, 0, 59, tzinfo=UTC)),
     ],
     ids=["UTC", "New York", "Tokyo", "furthest behind", "furthest ahead", "Paris, end of summer"],
 )
@@ -379,4 +379,4 @@ def test_timestamps_that_do_not_compare_are_told(company: Sandbox, modified: str
 def test_without_a_date_this_machines_clock_counts(date: str | None) -> None:
     """If the Date header is missing or malformed, perhaps because of a proxy, the tap uses this machine's clock."""
     headers = {"Date": date} if date else {}
-    assert abs(datetime.now(timezone.utc) - time_of(headers)) < timedelta(minutes=1)
+    assert abs(datetime.now(UTC) - time_of(headers)) < timedelta(minutes=1)

@@ -4,7 +4,7 @@ import csv
 import gzip
 import json
 from collections.abc import Mapping
-from datetime import date, timezone
+from datetime import UTC, date
 from pathlib import Path
 from typing import Any, cast
 
@@ -91,7 +91,7 @@ def test_whoever_had_no_status_was_active() -> None:
     roster = Roster()
     roster.add_previous({"id": "1", "name": "Ada"})
     user = User(id=1, name="Ada", dtContractEnd="2020-01-31T00:00:00")
-    roster.add(new_employee(user, [], Rules(date(2026, 1, 31), timezone.utc, {})), has_contract=False)
+    roster.add(new_employee(user, [], Rules(date(2026, 1, 31), UTC, {})), has_contract=False)
     assert [(row["id"], row["reason"]) for row in Changes(roster).left()] == [("1", "inactive")]
 
 

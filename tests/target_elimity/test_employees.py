@@ -1,7 +1,7 @@
 """The transform from records to employees: tables of cases, and properties that hold for any records."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from target_elimity.employees import Employee, Rules, applicable_contract, new_e
 from target_elimity.records import User, WorkContract
 
 TODAY = date(2026, 3, 14)
-UTC_RULES = Rules(TODAY, timezone.utc, {})
+UTC_RULES = Rules(TODAY, UTC, {})
 
 # The documentation's example person.
 JOHN: dict[str, Any] = {
@@ -87,7 +87,7 @@ def test_the_example_person() -> None:
         seniority_date=date(2014, 9, 1),
         contract_start_date=date(2014, 9, 1),
         end_date=None,
-        last_modified=datetime(2015, 9, 7, 10, 20, 6, tzinfo=timezone.utc),
+        last_modified=datetime(2015, 9, 7, 10, 20, 6, tzinfo=UTC),
         status="active",
         primary_role="User",
         secondary_roles="Approver, Employee +",
@@ -225,7 +225,7 @@ def test_the_contract_that_counts(contracts: list[dict[str, Any]], expected: dic
 )
 def test_the_contract_type(changes: dict[str, Any], expected: str | None) -> None:
     """It is the type's name. If only the id is known, it is the configured label, else the id."""
-    rules = Rules(TODAY, timezone.utc, {"1": "Permanent"})
+    rules = Rules(TODAY, UTC, {"1": "Permanent"})
     assert employee(contract("2021-01-01", **changes), rules=rules).contract_type == expected
 
 

@@ -4,7 +4,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterator
-from datetime import timezone
+from datetime import UTC
 from typing import Any
 
 import elimity_insights_client as vendor
@@ -19,7 +19,7 @@ from sandbox.server import serve
 from tests.vendor import entity
 
 Text = st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
-Moments = st.datetimes(timezones=st.just(timezone.utc)).map(lambda moment: moment.replace(microsecond=0))
+Moments = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.replace(microsecond=0))
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "string": Text,
     "date": st.one_of(st.none(), st.dates()),

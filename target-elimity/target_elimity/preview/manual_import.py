@@ -20,7 +20,7 @@ def write_csv(roster: Roster, file: BinaryIO) -> None:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     for row in roster.select(f"SELECT {', '.join(FIELDS)} FROM employees ORDER BY {ORDER_OF_IDS}"):
-        # Most programs, and Python 3.10, don't accept a text file with a NUL character.
+        # Many programs don't accept a text file with a NUL character.
         values = [value and value.replace("\0", "\ufffd") for value in row]
         for number in _DATES:
             if values[number] is not None:
