@@ -1,23 +1,20 @@
 """Describes the answers of other systems and the errors of libraries in our own words.
 
 Answers, reason phrases, header values and exception texts may hold an echoed API key, a proxy's password or personal
-data. They are logged at debug level only, after `scrub`. All other messages use the descriptions of this module.
+data. They are shown nowhere, at no log level: messages use the descriptions of this module.
 """
 
 import errno
-import html
-import json
 import logging
 import re
 import socket
 import ssl
-import unicodedata
 import zlib
-from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Collection, Iterator
+from base64 import b64decode
+from collections.abc import Iterator
 from http import HTTPStatus
 from http.client import HTTPException, RemoteDisconnected
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import (
@@ -34,10 +31,6 @@ from urllib3.exceptions import (
 )
 
 from lucca_elimity_kit.urls import is_host
-
-SHOWN_CHARACTERS = 500
-# Shorter base64 fragments of a secret would also match unrelated text.
-SHORTEST_FRAGMENT = 6
 
 _PROXY_STATUS = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
 # https://docs.openssl.org/master/man1/openssl-verification-options/: X509_V_ERR_…
@@ -134,22 +127,14 @@ def was_sent(error: BaseException) -> bool:
     return not is_untrusted(error) and not any(isinstance(below, unsent) for below in chain_of(error))
 
 
-def redirect_host(location: str, secrets: Collection[str]) -> str | None:
-    """Return the host of a redirect, if it is a plain host name or address without secrets."""
+def redirect_host(location: str, authorization: str) -> str | None:
+    """Return the host of a redirect, if it has the form of one and doesn't contain the secret of this Authorization."""
     try:
         host = urlsplit(location).hostname or ""
     except ValueError:
         return None
-    return host if host.isascii() and is_host(host) and scrub(host, secrets, len(host)) == host else None
-
-
-def scrub(text: str, secrets: Collection[str], limit: int = SHOWN_CHARACTERS) -> str:
-    """Remove secrets from foreign text (also inside base64), make invisible characters visible, then cut the text."""
-    hidden = {form for secret in secrets if secret for form in _forms(secret)}
-    for form in sorted(hidden, key=len, reverse=True):
-        text = re.sub(re.escape(form), "…", text, flags=re.IGNORECASE)
-    text = "".join(character if _is_visible(character) else ascii(character)[1:-1] for character in text)
-    return text if len(text) <= limit else text[:limit] + "…"
+    secret = _secret_of(authorization).lower()
+    return host if host.isascii() and is_host(host) and not (secret and secret in host) else None
 
 
 def quiet_libraries() -> None:
@@ -176,23 +161,9 @@ def _refuses_client(error: ssl.SSLError) -> bool:
     return "ALERT" in reason and reason.endswith(_CLIENT_CERTIFICATE_ALERTS)
 
 
-def _forms(secret: str) -> Iterator[str]:
-    """Yield the forms in which a secret may appear in an answer."""
-    yield secret
-    yield quote(secret)
-    yield quote(secret, safe="")
-    yield quote_plus(secret)
-    yield html.escape(secret)
-    yield json.dumps(secret)[1:-1]
-    content = secret.encode(errors="surrogatepass")
-    for before in range(3):  # inside a longer base64 text: three bytes make four characters
-        skipped = -(-before * 4 // 3)
-        kept = (before + len(content)) * 4 // 3
-        for encode in (b64encode, urlsafe_b64encode):
-            fragment = encode(b"\0" * before + content + b"\0\0")[:kept].decode()[skipped:]
-            if len(fragment) >= SHORTEST_FRAGMENT:
-                yield fragment
-
-
-def _is_visible(character: str) -> bool:
-    return character == " " or unicodedata.category(character)[0] not in {"C", "Z"}
+def _secret_of(authorization: str) -> str:
+    """Return the API key or the password in an Authorization header."""
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme == "Basic":
+        return b64decode(credentials).decode("latin-1").partition(":")[2]
+    return credentials.partition("=")[2]

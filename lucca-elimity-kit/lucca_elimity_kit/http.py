@@ -1,6 +1,5 @@
 """Calls other systems: with size and time limits, one retry policy, and errors in our own words."""
 
-import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from lucca_elimity_kit.foreign import (
     is_untrusted,
     proxy_status,
     redirect_host,
-    scrub,
     status_phrase,
     was_sent,
 )
@@ -31,8 +29,6 @@ T = TypeVar("T")
 
 MOST_BYTES = 64 * 1024 * 1024
 CHUNK = 64 * 1024
-# How much of an error answer is logged at debug level.
-SHOWN_BYTES = 8 * 1024
 
 # A proxy or load balancer answers with these, and can't know whether the server processed the request.
 _ANSWER_LOST = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT, *range(520, 528)}
@@ -58,7 +54,6 @@ class Http:
         retries: The retry policy. It also has the name of the other system for messages.
         timeout: Seconds to connect, and as many again for the whole answer once the request was sent.
         tls: The TLS files.
-        secrets: What must not be logged even at debug level; for Basic authentication also "user:password".
         advice: What to do about a status, or None.
         transient: The statuses to retry, besides all from 500 on.
         max_bytes: The largest answer to accept, decompressed.
@@ -69,7 +64,6 @@ class Http:
     retries: Retries
     timeout: float
     tls: TlsFiles = DEFAULT_TLS
-    secrets: Collection[str] = ()
     advice: Callable[[int], str | None] = lambda _: None
     transient: Collection[int] = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
     max_bytes: int = MOST_BYTES
@@ -174,9 +168,9 @@ class Http:
         status = response.status_code
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return
-        self._log_answer(response)
         problem = f"answers {status_phrase(status)}"
-        if host := redirect_host(response.headers.get("Location", ""), self.secrets):
+        sent, received = response.request.headers, response.headers
+        if host := redirect_host(received.get("Location", ""), sent.get("Authorization", "")):
             problem += f", a redirect to {host}"
         if hint := self.advice(status):
             problem += f": {hint}"
@@ -184,19 +178,8 @@ class Http:
             problem,
             transient=status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in self.transient,
             status=status,
-            retry_after=retry_after_of(response.headers.get("Retry-After", "")),
+            retry_after=retry_after_of(received.get("Retry-After", "")),
             answer_lost=status in _ANSWER_LOST,
-        )
-
-    def _log_answer(self, response: requests.Response) -> None:
-        if not self.retries.logger.isEnabledFor(logging.DEBUG):
-            return
-        try:
-            body = response.raw.read(SHOWN_BYTES, decode_content=True).decode(errors="replace")
-        except _FAILURES:
-            body = ""
-        self.retries.logger.debug(
-            "%s answers %d: %s", self.retries.server, response.status_code, scrub(body, self.secrets)
         )
 
     def _chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
@@ -217,7 +200,6 @@ class Http:
         return chunk
 
     def _failed(self, error: Exception, url: str, *, sent: bool) -> FailedTryError:
-        self.retries.logger.debug("%s: %s", self.retries.server, scrub(repr(error), self.secrets))
         through = ""
         if select_proxy(url, self._proxies(url)):
             through = f" through the proxy of {proxy_variable(url)}"

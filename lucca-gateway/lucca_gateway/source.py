@@ -86,7 +86,6 @@ def new_source(values: Mapping[str, object], settings: Settings, source_id: str 
         Retries("Elimity Insights", retry_seconds, _logger, sleep=stop.pause),
         ANSWER_SECONDS,
         settings.tls,
-        secrets=(password, f"{user}:{password}"),
         advice=advice,
     )
     return Source(http, parts.geturl().rstrip("/"), int(source_id), READING_SECONDS)

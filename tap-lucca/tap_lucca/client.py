@@ -104,7 +104,6 @@ class LuccaClient:
             Retries("Lucca", retry_seconds, logging.getLogger("tap-lucca.client"), RATE_LIMIT_WINDOW, sleep),
             config["request_timeout"],
             tls,
-            secrets=(api_key,),
             transient=(HTTPStatus.TOO_MANY_REQUESTS,),
             before=lambda: budget.wait(sleep),
         )

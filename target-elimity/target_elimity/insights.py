@@ -110,7 +110,6 @@ def new_http(config: Mapping[str, Any], user: str, password: str, advice: Callab
             client_private_key=config.get("client_private_key"),
             environment=os.environ,
         ),
-        secrets=(password, f"{user}:{password}"),
         advice=advice,
     )
 

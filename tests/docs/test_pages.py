@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.faults import Fault
 from tests.harness import PACKAGES, PATIENCE, ROOT, SCRIPTS, Sandbox
 from tests.project import commands, new_project, run_page, settings, shell, text_of
 
@@ -105,6 +106,18 @@ def test_schemas(sandbox: Sandbox, project: Path) -> None:
     failed = shell(write + tap, project, settings(sandbox))
     assert failed.exit_code == 1
     assert all(f" {flaw}" in failed.log for flaw in ("$ additionalProperties", "$.startsOn type"))
+
+
+def test_troubleshooting(sandbox: Sandbox, project: Path) -> None:
+    """The page's commands repeat the calls of the target, and print the answer, even that of a refusal."""
+    (project / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings(sandbox).items()))
+    sandbox.target_settings = {"output_path": str(project / "output")}
+    assert sandbox.pipeline()[1].exit_code == 0
+    data_model, _ = run_page("docs/troubleshooting.md", project, {})
+    assert '"entityAttributeTypes"' in data_model.stdout
+    assert len(sandbox.entities) == 250
+    sandbox.elimity.faults.add(Fault("/api/sources/", 422, count=None, body="says the server"))
+    assert all("says the server" in run.stdout for run in run_page("docs/troubleshooting.md", project, {}))
 
 
 @pytest.mark.slow
