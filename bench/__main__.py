@@ -134,30 +134,17 @@ class Bench:
 
     def comparing(self) -> Usage:
         """Run target-elimity with the comparison, on a source that holds the same people."""
-        config = self._file(
-            "comparing.json",
-            url=self.elimity_url,
-            source_id=self.elimity.source_id,
-            source_token=self.elimity.source_token,
-            api_token_id=self.elimity.api_token_id,
-            api_token_secret=self.elimity.api_token_secret,
-        )
-        command = (SCRIPTS / "target-elimity", "--config", config)
-        if not self.elimity.snapshots:
-            run(*command, read=self.messages)
+        command = self._hold_everybody()
         usage = run(*command, read=self.messages)
         assert len(self.elimity.snapshots) > 1
         del self.elimity.snapshots[1:]
         return usage
 
     def dry_run(self) -> Usage:
-        """Run target-elimity as a dry run, with its report and a comparison with its own snapshot."""
-        output = self.folder / "output"
-        config = self._file("dry.json", output_path=str(output))
-        if not (output / "snapshot.json").exists():
-            run(SCRIPTS / "target-elimity", "--config", config, read=self.messages)
-        config = self._file("dry.json", output_path=str(output), previous_snapshot=str(output / "snapshot.json"))
-        return run(SCRIPTS / "target-elimity", "--config", config, read=self.messages)
+        """Run target-elimity as a dry run, with its report and the comparison with the same people."""
+        self._hold_everybody()
+        settings = {**self._comparison, "output_path": str(self.folder / "output")}
+        return run(SCRIPTS / "target-elimity", "--config", self._file("dry.json", **settings), read=self.messages)
 
     def floor_target(self) -> Usage:
         """Run the floor of the target."""
@@ -174,6 +161,24 @@ class Bench:
                 numbered = {"page": str(page), "limit": "1000", "isArchived": "false"}
                 session.get(self.url + WORK_CONTRACTS, params=numbered, headers=key, timeout=30)
             return pages / (time.perf_counter() - start)
+
+    @property
+    def _comparison(self) -> dict[str, str]:
+        """Settings with which the target compares the import with what the source holds."""
+        return {
+            "url": self.elimity_url,
+            "source_id": self.elimity.source_id,
+            "source_token": self.elimity.source_token,
+            "api_token_id": self.elimity.api_token_id,
+            "api_token_secret": self.elimity.api_token_secret,
+        }
+
+    def _hold_everybody(self) -> tuple[Path | str, ...]:
+        """Return the command that imports with the comparison, after the source holds the people."""
+        command = (SCRIPTS / "target-elimity", "--config", self._file("comparing.json", **self._comparison))
+        if not self.elimity.snapshots:
+            run(*command, read=self.messages)
+        return command
 
     def _file(self, name: str, **content: object) -> Path:
         path = self.folder / name

@@ -139,6 +139,12 @@ class Sandbox:
         tap = self.tap(*tap_arguments)
         return tap, self.target(tap.stdout)
 
+    def import_everybody(self) -> None:
+        """Import everybody without further settings, so that the source holds them."""
+        self.target_settings = {}
+        tap, target = self.pipeline()
+        assert (tap.exit_code, target.exit_code) == (0, 0), target.log
+
     @property
     def contracts(self) -> list[dict[str, Any]]:
         """The work contracts of Lucca that are not archived."""

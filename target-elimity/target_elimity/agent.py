@@ -85,7 +85,7 @@ class Agent:
 
         Raises:
             InsightsError: URL, credentials or data model are wrong.
-            SettingsError: The folder of a dry run can't be written, or the previous snapshot can't be read.
+            SettingsError: The folder of a dry run can't be written.
             SourceError: What the source holds can't be read back.
         """
         if self._preview:
@@ -132,7 +132,7 @@ class Agent:
             verdict = self.incoming.judge(self._remembered)
             if verdict.nothing_compared:
                 self._log(verdict.nothing_compared)
-            if self._preview and not self._insights:  # before the refusal, because the report shows it
+            if self._preview:  # before the refusal, because the report shows it
                 self._preview.write(snapshot, verdict, now)
             if verdict.objections:
                 self._log_warnings(verdict)  # they may explain the loss
@@ -142,7 +142,7 @@ class Agent:
                 self._insights.upload(snapshot)
                 self._accepted = True
         self._log_outcome(verdict)
-        if self._insights is None:  # STATE describes imports only
+        if self._preview:  # STATE describes imports only
             return None
         memory = msgspec.to_builtins(self.incoming.memory)
         return {**self._state, "bookmarks": {**self._state.get("bookmarks", {}), BOOKMARK: memory}}
@@ -193,7 +193,7 @@ class Agent:
                 f"If that is right, let it through once: {once} {COMMAND} (the variables in front of the command, not "
                 "in .env). "
             )
-        if self._preview and not self._insights:
+        if self._preview:
             return f"{hint}Open {self._preview.report_path}."
         return (
             f"{hint}To see the plan first, without an upload: {VARIABLES}OUTPUT_PATH=output {COMMAND} writes "
@@ -206,13 +206,11 @@ class Agent:
             self._log(f"Import complete. {summary}.")
         elif self._preview:
             self._log(f"Dry run: nothing was uploaded. {summary}. Open {self._preview.report_path}.")
-        counts = self._preview and self._preview.change_counts
         comparison = self.incoming.comparison
         if comparison and comparison.held:
+            counts = self._preview and self._preview.change_counts
             moved = f", {counts.moved} moved" if counts else ""
             self._log(f"Compared with what the source held: {comparison}{moved}.")
-        elif counts and not comparison:
-            self._log(f"Since the previous snapshot: {counts}.")
         self._log_warnings(verdict)
 
     def _log_warnings(self, verdict: Verdict) -> None:
@@ -241,8 +239,8 @@ def _new_source(config: Mapping[str, Any]) -> Source:
 
 
 def _new_preview(config: Mapping[str, Any]) -> "Preview | None":
-    if not {"output_path", "previous_snapshot"} & config.keys():
+    if "output_path" not in config:
         return None
-    from target_elimity.preview import Preview  # noqa: PLC0415 - without a preview, the template engine need not load
+    from target_elimity.preview import Preview  # noqa: PLC0415 - only a dry run needs to load the template engine
 
     return Preview(config)

@@ -1,6 +1,5 @@
 """The settings of the target."""
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -50,12 +49,6 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         _PathType(min_length=1),
         title="Output path",
         description="Dry run: write the snapshot and a report into this folder, and upload nothing",
-    ),
-    th.Property(
-        "previous_snapshot",
-        _PathType(min_length=1),
-        title="Previous snapshot",
-        description="`snapshot.json` of an earlier dry run, plain or gzipped, to list who joined, left and moved since",
     ),
     th.Property(
         "accept_filtered",
@@ -157,10 +150,3 @@ def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
             parse_url(settings["url"], path_allowed=True)
         except ValueError as error:
             yield f"The setting 'url' is not the URL of an Elimity Insights server: {error}."
-    if {"previous_snapshot", "api_token_id"} <= settings.keys():
-        yield (
-            "The settings 'previous_snapshot' and 'api_token_id' are both set: with an API token, an import is "
-            "compared with what the source holds. Remove one of them."
-        )
-    if "previous_snapshot" in settings and not os.path.isfile(settings["previous_snapshot"]):  # noqa: PTH113 - Path.is_file fails on some paths
-        yield "The setting 'previous_snapshot' names a file that does not exist."

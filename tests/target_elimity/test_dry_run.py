@@ -1,7 +1,6 @@
-"""The files of a dry run, and the comparison with an earlier snapshot, with the real processes."""
+"""The files of a dry run, and the comparison with what the source holds, with the real processes."""
 
 import csv
-import gzip
 import json
 from collections.abc import Mapping
 from datetime import UTC, date
@@ -18,11 +17,6 @@ from target_elimity.records import User
 from sandbox.elimity import values_of
 from tests.harness import Run, Sandbox
 
-EMPLOYEE = (
-    b'{"entities":[{"type":"employee","id":"1","name":"x","attributeAssignments":'
-    b'[{"attributeTypeId":"endDate","value":{"type":"date","value":%b}}]}]}'
-)
-
 
 def dry_run(sandbox: Sandbox, **settings: Any) -> tuple[Path, Run]:
     """Make a dry run with both processes; return its folder and the target's run."""
@@ -31,15 +25,6 @@ def dry_run(sandbox: Sandbox, **settings: Any) -> tuple[Path, Run]:
     tap, target = sandbox.pipeline()
     assert (tap.exit_code, target.exit_code) == (0, 0), target.log
     return folder, target
-
-
-def keep_snapshot(sandbox: Sandbox, name: str = "previous.json") -> Path:
-    """Make a dry run and copy its snapshot; a name that ends in .gz compresses the copy."""
-    folder, _ = dry_run(sandbox)
-    content = (folder / "snapshot.json").read_bytes()
-    previous = sandbox.folder / name
-    previous.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    return previous
 
 
 def change(sandbox: Sandbox, position: int, **fields: object) -> str:
@@ -79,10 +64,10 @@ def test_the_csv_file_is_what_import_from_csv_takes(sandbox: Sandbox) -> None:
 def test_the_same_data_leave_the_same_files(sandbox: Sandbox) -> None:
     """Two runs on the same data write the same bytes, except the report, which contains the time."""
     names = ("snapshot.json", "employees.csv", "changes.json")
-    previous = keep_snapshot(sandbox)
+    sandbox.import_everybody()
     change(sandbox, 5, jobTitle="Astronaut")
-    first = {name: (dry_run(sandbox, previous_snapshot=str(previous))[0] / name).read_bytes() for name in names}
-    second = {name: (dry_run(sandbox, previous_snapshot=str(previous))[0] / name).read_bytes() for name in names}
+    first = {name: (dry_run(sandbox, **sandbox.api_token)[0] / name).read_bytes() for name in names}
+    second = {name: (dry_run(sandbox, **sandbox.api_token)[0] / name).read_bytes() for name in names}
     assert first == second
 
 
@@ -95,15 +80,14 @@ def test_whoever_had_no_status_was_active() -> None:
     assert [(row["id"], row["reason"]) for row in Changes(roster).left()] == [("1", "inactive")]
 
 
-@pytest.mark.parametrize("name", ["previous.json", "previous.json.gz"])
-def test_joiners_movers_and_leavers(sandbox: Sandbox, name: str) -> None:
+def test_joiners_movers_and_leavers(sandbox: Sandbox) -> None:
     """The changes list who joined or returned, who left or was removed, and who moved, with old and new values."""
     users = sandbox.lucca.company.users
     boss, other = ({"id": user["id"], "name": user["name"], "mail": None, "url": "…"} for user in users[60:62])
     for position in (10, 11, 12, 13, 14, 15, 16, 17, 18, 30):
         change(sandbox, position, dtContractEnd=None, manager=boss, department={"id": 1, "name": "IT", "code": "A"})
     change(sandbox, 31, dtContractEnd="2020-01-31T00:00:00")
-    previous = keep_snapshot(sandbox, name)
+    sandbox.import_everybody()
     moved: dict[str, list[tuple[str, object, object]]] = {
         change(sandbox, 10, department={"id": 2, "name": "Lab", "code": "A"}): [("department", "IT", "Lab")],
         change(sandbox, 11, department={"id": 2, "name": "IT", "code": "B"}): [("departmentCode", "A", "B")],
@@ -126,7 +110,7 @@ def test_joiners_movers_and_leavers(sandbox: Sandbox, name: str) -> None:
         joined = str(company.last_user_id + 5)
         company.users.append({**company.users[1], "id": int(joined), "name": "New"})
 
-    folder, target = dry_run(sandbox, previous_snapshot=str(previous))
+    folder, target = dry_run(sandbox, **sandbox.api_token)
 
     changes = json.loads((folder / "changes.json").read_bytes())
     assert changes["counts"] == {"joined": 2, "left": 2, "moved": len(moved)}
@@ -143,7 +127,7 @@ def test_joiners_movers_and_leavers(sandbox: Sandbox, name: str) -> None:
         assert all(row["before"] == before for row, (_, before, _) in zip(told[id_], expected, strict=True) if before)
     for group in ("joined", "left", "moved"):
         assert [int(person["id"]) for person in changes[group]] == sorted(int(row["id"]) for row in changes[group])
-    assert f"Since the previous snapshot: 2 joined, 2 left, {len(moved)} moved." in target.log
+    assert f"Compared with what the source held: 2 joined, 2 left, 1 of them removed, {len(moved)} moved." in target.log
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert "Joined: 2" in report
     assert f"Moved: {len(moved)}" in report
@@ -151,80 +135,24 @@ def test_joiners_movers_and_leavers(sandbox: Sandbox, name: str) -> None:
 
 def test_nothing_changed(sandbox: Sandbox) -> None:
     """If nothing changed, `changes.json` and the log have counts of 0."""
-    folder, target = dry_run(sandbox, previous_snapshot=str(keep_snapshot(sandbox)))
+    sandbox.import_everybody()
+    folder, target = dry_run(sandbox, **sandbox.api_token)
     assert json.loads((folder / "changes.json").read_bytes()) == {
         "counts": {"joined": 0, "left": 0, "moved": 0},
         "joined": [],
         "left": [],
         "moved": [],
     }
-    assert "Since the previous snapshot: 0 joined, 0 left, 0 moved." in target.log
+    assert "Compared with what the source held: 0 joined, 0 left, 0 of them removed, 0 moved." in target.log
 
 
-def test_a_folder_can_be_compared_with_itself(sandbox: Sandbox) -> None:
-    """The target reads the old snapshot before it replaces it. A run without a comparison removes `changes.json`."""
-    folder, _ = dry_run(sandbox)
-    change(sandbox, 10, jobTitle="Astronaut")
-    dry_run(sandbox, previous_snapshot=str(folder / "snapshot.json"))
-    assert json.loads((folder / "changes.json").read_bytes())["counts"]["moved"] == 1
+def test_a_run_without_a_comparison_removes_the_changes(sandbox: Sandbox) -> None:
+    """A `changes.json` of an earlier dry run would look like this run's."""
+    sandbox.import_everybody()
+    folder, _ = dry_run(sandbox, **sandbox.api_token)
+    assert (folder / "changes.json").exists()
     dry_run(sandbox)
     assert sorted(path.name for path in folder.iterdir()) == ["employees.csv", "report.html", "snapshot.json"]
-
-
-def test_an_upload_tells_the_counts(sandbox: Sandbox) -> None:
-    """After an accepted import, the log and the Logs tab contain the counts of changes, and no names."""
-    previous = keep_snapshot(sandbox)
-    change(sandbox, 10, jobTitle="Astronaut")
-    sandbox.target_settings = {"previous_snapshot": str(previous)}
-    _, target = sandbox.pipeline()
-    assert target.exit_code == 0
-    told = "Since the previous snapshot: 0 joined, 0 left, 1 moved."
-    assert told in target.log
-    assert told in [log.message for log in sandbox.elimity.connector_logs]
-    assert len(sandbox.elimity.snapshots) == 1
-
-
-@pytest.mark.parametrize(
-    ("content", "flaw"),
-    [
-        (b"", "is damaged or not a snapshot"),
-        (b"not json", "is damaged or not a snapshot"),
-        (b'{"entities":[{"id":"1"', "is damaged or not a snapshot"),
-        (b"\x1f\x8b\x08broken", "is damaged or not a snapshot"),
-        (gzip.compress(b'{"entities":[]}', mtime=0)[:-9], "is damaged or not a snapshot"),
-        (b"\xff\xfe", "is damaged or not a snapshot"),
-        (b"{}", "holds no employees"),
-        (b"[1, 2]", "is damaged or not a snapshot"),
-        (b'{"entities":[]}', "holds no employees"),
-        (b'{"entities":[1]}', "holds something that is not an employee"),
-        (b'{"entities":[{"type":"employee","id":"1"}]}', "holds something that is not an employee"),
-        (EMPLOYEE % b'{"year":"x"}', "holds something that is not an employee"),
-        (EMPLOYEE % b"7", "holds something that is not an employee"),
-    ],
-    ids=str,
-)
-def test_a_previous_snapshot_that_is_none(sandbox: Sandbox, content: bytes, flaw: str) -> None:
-    """The target refuses an unusable previous snapshot before it reads its input, and names the setting."""
-    previous = sandbox.folder / "previous.json"
-    previous.write_bytes(content)
-    sandbox.target_settings = {"previous_snapshot": str(previous)}
-    target = sandbox.target("this is never read")
-    assert target.exit_code == 1
-    assert f"The setting 'previous_snapshot' names a file that {flaw}" in target.log
-    assert "Traceback" not in target.log
-    assert sandbox.elimity.snapshots == []
-
-
-def test_attributes_of_another_version_are_left_out(sandbox: Sandbox) -> None:
-    """The comparison ignores other entities and unknown attributes of the previous snapshot."""
-    previous = keep_snapshot(sandbox)
-    snapshot = json.loads(previous.read_bytes())
-    extra = {"attributeTypeId": "shoeSize", "value": {"type": "number", "value": 42}}
-    snapshot["entities"][0]["attributeAssignments"].append(extra)
-    snapshot["entities"].append({"type": "department", "id": "1", "name": "IT", "attributeAssignments": []})
-    previous.write_text(json.dumps(snapshot))
-    _, target = dry_run(sandbox, previous_snapshot=str(previous))
-    assert "Since the previous snapshot: 0 joined, 0 left, 0 moved." in target.log
 
 
 def test_what_cannot_be_written_leaves_the_folder_as_it_was(sandbox: Sandbox) -> None:

@@ -372,14 +372,6 @@ def test_a_plan_without_an_import_before(sandbox: Sandbox) -> None:
     assert "Nothing was compared" in target.log
 
 
-def test_a_snapshot_and_a_token_are_one_too_many(sandbox: Sandbox) -> None:
-    """The target refuses both settings together and names them, before its first request."""
-    previous = sandbox.file("previous.json", {})
-    log = refused_at_start(sandbox, previous_snapshot=str(previous))
-    assert "'previous_snapshot' and 'api_token_id'" in log
-    assert sandbox.elimity.requests == []
-
-
 def test_without_a_token_nothing_is_read_back(sandbox: Sandbox) -> None:
     """Without an API token, the target doesn't call the endpoints that read the source."""
     sandbox.target_settings = {}

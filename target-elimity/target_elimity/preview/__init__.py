@@ -1,4 +1,4 @@
-"""The preview of an import: the files of a dry run, and who joined, left and moved since an earlier one.
+"""The preview of an import: the files of a dry run, with who would join, leave and move.
 
 `roster` holds the employees. `changes` and `findings` query it, `report` and `manual_import` format it, and `folder`
 writes the files. Nothing here decides whether an import takes place.

@@ -1,11 +1,10 @@
-"""Finds who joined, left and moved between an earlier snapshot and this import, in the order of ids."""
+"""Finds who joins, leaves and moves between what the source holds and this import, in the order of ids."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import msgspec
-from typing_extensions import override
 
 from target_elimity.data_model import ATTRIBUTE_TYPES
 from target_elimity.employees import ACTIVE, INACTIVE
@@ -56,11 +55,6 @@ class Counts:
     joined: int
     left: int
     moved: int
-
-    @override
-    def __str__(self) -> str:
-        """Return the counts for a log line."""
-        return f"{self.joined} joined, {self.left} left, {self.moved} moved"
 
 
 class Changes:

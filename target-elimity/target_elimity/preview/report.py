@@ -39,10 +39,7 @@ class Content:
     """The employees."""
 
     changes: Changes | None
-    """The changes since an earlier snapshot, if there is one."""
-
-    since: str
-    """What the import is compared with, for headings."""
+    """The differences from what the source holds, if there is an API token."""
 
     verdict: Verdict
     """The result of the checks."""

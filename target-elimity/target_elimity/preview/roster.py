@@ -1,4 +1,4 @@
-"""Stores the employees of this import and of an earlier snapshot as database rows.
+"""Stores the employees of this import and of the source as database rows.
 
 Every value is text. Dates and timestamps are ISO 8601: `2026-01-31`, `2026-01-31T08:30:00` (in UTC).
 """
@@ -22,7 +22,7 @@ ORDER_OF_IDS = "length(id), id"
 
 
 class Roster(TemporaryDatabase):
-    """The tables `employees` (this import) and `previous` (the earlier snapshot)."""
+    """The tables `employees` (this import) and `previous` (what the source holds)."""
 
     def __init__(self) -> None:
         columns = ", ".join(f"{field} TEXT" for field in FIELDS if field != "id")
@@ -39,7 +39,7 @@ class Roster(TemporaryDatabase):
         self.execute(_INSERT.format("employees", ", ?"), (*values, has_contract))
 
     def add_previous(self, row: Mapping[str, str]) -> None:
-        """Add an employee of the earlier snapshot by `id`, `name` and the fields that have a value."""
+        """Add an employee that the source holds by `id`, `name` and the fields that have a value."""
         self.execute(_INSERT.format("previous", ""), [row.get(field) for field in FIELDS])
 
     def keep(self, table: str, query: str) -> None:
