@@ -28,8 +28,8 @@ from typing import IO, Any, NoReturn
 
 ROOT = Path(__file__).parent.parent
 _LONGEST_REQUEST = 2**20
-# Prefixes of the variables that Python reads only when it starts.
-_READ_AT_START = ("PYTHON", "LC_", "LANG")
+# Prefixes of the variables that Python and the dynamic linker read only when a process starts.
+_READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_")
 
 
 @dataclass

@@ -11,7 +11,6 @@ import errno
 import gc
 import logging
 import os
-import sqlite3
 import sys
 import traceback
 from collections.abc import Callable
@@ -56,8 +55,6 @@ def _run(program: str, function: str, wrong_settings: int) -> int | str | None:
             program,
             f"{_reason(error)}. Check the disk, the temporary folder, the network and the destination of the output.",
         )
-    except sqlite3.Error:
-        _report(program, "The temporary database can't be used. Check the space in the temporary folder (TMPDIR).")
     except Exception as error:  # noqa: BLE001 - a bug; the report leaves out the error's text
         _report_bug(program, error)
     else:

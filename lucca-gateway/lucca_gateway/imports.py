@@ -4,7 +4,6 @@ It is a synchronous generator that runs in threads, and it knows only the error 
 everything and makes every employee once before it yields the first one, so hardly anything can fail after that.
 """
 
-import sqlite3
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -154,10 +153,11 @@ def _as_import_error() -> Iterator[None]:
         raise ImportFailedError(Code.INVALID_ARGUMENT, str(error)) from None
     except (LuccaError, SourceError) as error:
         raise ImportFailedError(_code(error.status), str(error)) from None
-    except (DiskError, sqlite3.Error):
+    except DiskError:
         raise ImportFailedError(
             Code.UNAVAILABLE,
-            "The gateway cannot use its temporary folder. Ask its operator to make room there, and run it again.",
+            "The gateway cannot use its temporary folder. Ask its operator to check the space and permissions there, "
+            "and run it again.",
         ) from None
     except (ConnectorError, SingerSDKError) as error:
         raise ImportFailedError(Code.FAILED_PRECONDITION, str(error)) from None

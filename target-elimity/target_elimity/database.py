@@ -3,9 +3,13 @@
 import sqlite3
 import weakref
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from lucca_elimity_kit.errors import ConnectorError
+
+# What RHEL 8 has. Later features are not used: `iif`, `FILTER` of aggregates, `FULL JOIN`, `RETURNING`.
+OLDEST_SQLITE = (3, 26)
 
 
 class DiskError(ConnectorError):
@@ -20,12 +24,23 @@ class TemporaryDatabase:
     """
 
     def __init__(self, tables: str) -> None:
-        """Create the tables. All statements run in one transaction, which is never committed."""
+        """Create the tables. All statements run in one transaction, which is never committed.
+
+        Raises:
+            ConnectorError: This Python comes with an SQLite that is too old.
+            DiskError: The temporary file can't be created.
+        """
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise ConnectorError(
+                f"This Python uses SQLite {sqlite3.sqlite_version}, but the temporary database needs SQLite "
+                f"{'.'.join(map(str, OLDEST_SQLITE))} or later: update the system's SQLite, or use another Python."
+            )
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         # Any thread may drop the last reference. When the process ends, the system deletes the file anyway.
         self._finalizer = weakref.finalize(self, self._database.close)
         self._finalizer.atexit = False
-        self._database.executescript(f"PRAGMA journal_mode = OFF; BEGIN; {tables}")
+        with _as_disk_error():
+            self._database.executescript(f"PRAGMA journal_mode = OFF; BEGIN; {tables}")
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> None:
         """Execute a statement.
@@ -33,10 +48,8 @@ class TemporaryDatabase:
         Raises:
             DiskError: The temporary file can't be written.
         """
-        try:
+        with _as_disk_error():
             self._database.execute(statement, parameters)
-        except sqlite3.OperationalError:
-            raise _disk_error() from None
 
     def select(self, query: str, parameters: Sequence[object] = ()) -> Iterator[Any]:
         """Yield the rows of a query.
@@ -44,20 +57,32 @@ class TemporaryDatabase:
         Raises:
             DiskError: The temporary file can't be read or written.
         """
-        try:
+        with _as_disk_error():
             # With `yield from`, closing the database before an unfinished query would log an error.
             for row in self._database.execute(query, parameters):  # noqa: UP028
                 yield row
-        except sqlite3.OperationalError:
-            raise _disk_error() from None
 
     def close(self) -> None:
         """Delete the file and everything in it."""
         self._finalizer()
 
 
-def _disk_error() -> DiskError:
-    return DiskError(
-        "The temporary database cannot be written. Make room on the disk of the temporary folder, or choose another "
-        "folder with the variable TMPDIR (SQLITE_TMPDIR takes precedence)."
-    )
+@contextmanager
+def _as_disk_error() -> Iterator[None]:
+    """Turn an error of the temporary file into a DiskError. Any other error of SQLite is a bug."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the other bits tell more about this kind of error
+        if kind == sqlite3.SQLITE_FULL:
+            message = "The temporary database cannot be written: the disk is full. Make room in the temporary folder"
+        elif kind in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT}:
+            message = (
+                f"The temporary database cannot be used ({error.sqlite_errorname}). Check disk, permissions and limits "
+                "of the temporary folder"
+            )
+        else:
+            raise
+        raise DiskError(
+            f"{message}, or choose another folder with the variable TMPDIR (SQLITE_TMPDIR takes precedence)."
+        ) from None

@@ -110,13 +110,14 @@ _encode = msgspec.json.Encoder(enc_hook=dict).encode  # for rows
 
 _DECIDING_FIELDS = [field for field in MOVING_FIELDS if field != MANAGER_NAME]
 _JOINED = f"""
-    SELECT id, employees.name, employees.status, iif(previous.id IS NULL, 'new', 'returned') AS reason
+    SELECT id, employees.name, employees.status,
+        CASE WHEN previous.id IS NULL THEN 'new' ELSE 'returned' END AS reason
     FROM employees LEFT JOIN previous USING (id)
     WHERE previous.id IS NULL OR (previous.status = '{INACTIVE}' AND employees.status = '{ACTIVE}')
 """
 _LEFT = f"""
     SELECT id, coalesce(employees.name, previous.name) AS name,
-        iif(employees.id IS NULL, 'removed', 'inactive') AS reason
+        CASE WHEN employees.id IS NULL THEN 'removed' ELSE 'inactive' END AS reason
     FROM previous LEFT JOIN employees USING (id)
     WHERE employees.id IS NULL OR (previous.status IS NOT '{INACTIVE}' AND employees.status = '{INACTIVE}')
 """

@@ -66,7 +66,7 @@ class Findings:
         for number, check in enumerate(CHECKS):
             column = f"check_{number}"
             ((total, active),) = self._roster.select(
-                f"SELECT count(*), count(*) FILTER (WHERE status = ?) FROM checked WHERE {column}",
+                f"SELECT count(*), coalesce(sum(status = ?), 0) FROM checked WHERE {column}",
                 (ACTIVE,),
             )
             shown = self._roster.select(

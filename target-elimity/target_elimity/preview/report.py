@@ -75,7 +75,7 @@ def _bars(roster: Roster, field: str) -> list[Row]:
     """Return how many employees share each value of a field, the most frequent value first."""
     return list(
         roster.select(
-            f"SELECT {field} AS label, count(*) AS total, count(*) FILTER (WHERE status = ?) AS active "
+            f"SELECT {field} AS label, count(*) AS total, sum(status = ?) AS active "
             "FROM employees GROUP BY label ORDER BY total DESC, label",
             (ACTIVE,),
         )
