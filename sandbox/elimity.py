@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -21,7 +21,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sandbox.data_model import DataModel, load_data_model
 from sandbox.faults import CONTROL, FaultInjection, Faults, control_routes
 from sandbox.queries import Paging, Query, answer, parse_queries
-from sandbox.server import Dated, utc_now
 from sandbox.snapshot_rules import check_snapshot, inflate
 
 NOTHING = b'{"entities":[],"relationships":[]}'
@@ -60,7 +59,7 @@ class Snapshot:
 
     compressed: bytes
     headers: Mapping[str, str]
-    received: datetime = field(default_factory=utc_now)
+    received: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def document(self) -> bytes:
@@ -240,7 +239,6 @@ def _application(elimity: Elimity) -> Starlette:
             *control_routes(elimity.faults),
         ],
         middleware=[
-            Middleware(Dated),
             Middleware(_Door, elimity=elimity),
             Middleware(FaultInjection, faults=elimity.faults),
         ],

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime
 from hmac import compare_digest
 from random import Random
 from threading import RLock
@@ -25,11 +25,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.company import Company, has_left
 from sandbox.faults import CONTROL, Fault, FaultInjection, Faults, control_routes
-from sandbox.filters import Matches, parse_filter
 from sandbox.projection import DEFAULT, Field, Selection, parse_fields, projector, schema_of
 from sandbox.rate_limit import RateLimit
 from sandbox.rows import User, WorkContract
-from sandbox.server import Dated, utc_now
 
 USERS = "/api/v3/users"
 WORK_CONTRACTS = "/directory/api/4.0/work-contracts"
@@ -60,10 +58,6 @@ class Lucca:
         retry_after: Whether a 429 says how long to wait.
         allow_former: Whether the API key may read former employees.
         hidden_fields: Fields outside the key's role, such as `mail` or `manager.mail`. They are silently omitted.
-        clock: Returns the current time of Lucca's server.
-        zone: The time zone of `modifiedAt`; the documentation names none.
-        since_excludes: Whether the filter `since` excludes the given time itself; not documented.
-        filter_fractions: Whether a filter's timestamps may have fractions of a second; not documented.
         embed_contract_types: Whether contracts have `type`, `establishment` and `spc`, or only their ids.
         forbidden_paths: Resources outside the key's role.
         on_request: Called as (lucca, path, nth) before the nth allowed request of a path is answered.
@@ -80,10 +74,6 @@ class Lucca:
     today: date | None = None
     allow_former: bool = True
     hidden_fields: frozenset[str] = frozenset()
-    clock: Callable[[], datetime] = utc_now
-    zone: tzinfo = UTC
-    since_excludes: bool = False
-    filter_fractions: bool = True
     embed_contract_types: bool = True
     forbidden_paths: frozenset[str] = frozenset()
     on_request: list[Hook] = field(default_factory=list)
@@ -108,18 +98,7 @@ class Lucca:
     def hire(self, count: int, random: Random) -> list[User]:
         """Add users with work contracts."""
         with self.changing() as company:
-            hired = company.hire(count, random)
-        self.modify({user["id"] for user in hired})
-        return hired
-
-    def modify(self, ids: set[int]) -> None:
-        """Set `modifiedAt` of users to the current time."""
-        now = self.clock().astimezone(self.zone)
-        fraction = f".{now.microsecond // 1000:03}".rstrip("0").rstrip(".")
-        with self.changing() as company:
-            for user in company.users:
-                if user["id"] in ids:
-                    user["modifiedAt"] = f"{now:%Y-%m-%dT%H:%M:%S}{fraction}"
+            return company.hire(count, random)
 
     def create_contracts(self, count: int, random: Random) -> list[WorkContract]:
         """Add work contracts to random users."""
@@ -185,35 +164,18 @@ class Lucca:
         project = projector(selection or DEFAULT, USER_SCHEMA, frozenset(name.lower() for name in self.hidden_fields))
         former = _boolean("formerEmployees", query.pop("formerEmployees", "false")) and self.allow_former
         order = query.pop("orderBy", None)
-        filters = self._filters(query)
-        view = self._view(
-            (order, former, *sorted(query.items()), self.since_excludes),
-            lambda: self._users_in_order(order, former, filters),
-        )
+        if query:
+            raise ValueError(f"unknown parameters: {', '.join(query)}")
+        view = self._view((order, former), lambda: self._users_in_order(order, former))
         limit = min(limit, self.max_page)
         data: dict[str, object] = {"items": [project(row) for row in view[offset : offset + limit]]}
         if counted:
             data["count"] = len(view)
-        return {"header": {"generated": self.clock(), "principal": "sandbox"}, "data": data}
+        return {"header": {"generated": datetime.now(UTC), "principal": "sandbox"}, "data": data}
 
-    def _filters(self, query: dict[str, str]) -> list[Matches]:
-        filters: list[Matches] = []
-        for name, text in query.items():
-            filtered = USER_SCHEMA.get(name.lower())
-            if filtered is None:
-                raise ValueError(f"unknown parameter: {name}")
-            filters.append(
-                parse_filter(filtered, text, since_excludes=self.since_excludes, fractions=self.filter_fractions)
-            )
-        return filters
-
-    def _users_in_order(self, order: str | None, former: bool, filters: list[Matches]) -> list[User]:
+    def _users_in_order(self, order: str | None, former: bool) -> list[User]:
         today = self.today or self.company.today
-        users = [
-            user
-            for user in self.company.users
-            if (former or not has_left(user, today)) and all(matches(user) for matches in filters)
-        ]
+        users = [user for user in self.company.users if former or not has_left(user, today)]
         if order is None:
             # Lucca promises no default order. Don't sort by id, so that no client relies on that.
             return sorted(users, key=lambda user: (user["lastName"] or "", -user["id"]))
@@ -287,9 +249,6 @@ def _application(lucca: Lucca) -> Starlette:
     async def refuse(request: Request, error: Exception) -> Response:
         return _refuse(request, error)
 
-    def clock() -> datetime:
-        return lucca.clock()
-
     def mutate(fault: Fault) -> None:
         lucca.churn(fault.changes, Random(fault.seed))
 
@@ -299,7 +258,6 @@ def _application(lucca: Lucca) -> Starlette:
     return Starlette(
         routes=[*routes, *control_routes(lucca.faults)],
         middleware=[
-            Middleware(Dated, clock=clock),
             Middleware(_Door, lucca=lucca),
             Middleware(FaultInjection, faults=lucca.faults, mutate=mutate),
         ],

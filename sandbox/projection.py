@@ -5,12 +5,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import TypeAlias, get_args, get_origin, get_type_hints, is_typeddict
 
 Selection: TypeAlias = "dict[str, Selection]"
 Project: TypeAlias = Callable[[Mapping[str, object]], dict[str, object]]
 Schema: TypeAlias = "Mapping[str, Field]"
-Kind: TypeAlias = Literal["text", "number", "timestamp", "object"]
 
 DEFAULT: Selection = {"id": {}, "name": {}, "url": {}}
 
@@ -20,13 +19,12 @@ class Field:
     """A field, with its name as Lucca spells it. Embedded objects, and lists of them, have fields of their own."""
 
     name: str
-    kind: Kind
     fields: Schema
 
 
 def schema_of(row: type) -> dict[str, Field]:
     """Return the fields of a row type by lower-case name, because Lucca ignores the case of names."""
-    hints = get_type_hints(row, include_extras=True)
+    hints = get_type_hints(row)
     return {name.lower(): _field(name, hint) for name, hint in hints.items()}
 
 
@@ -66,15 +64,13 @@ def projector(selection: Selection, schema: Schema, hidden: frozenset[str], path
 
 
 def _field(name: str, hint: object) -> Field:
-    if get_origin(hint) in (Union, UnionType):
+    if isinstance(hint, UnionType):
         hint = next(part for part in get_args(hint) if part is not NoneType)
     if get_origin(hint) is list:
         hint = get_args(hint)[0]
     if isinstance(hint, type) and is_typeddict(hint):
-        return Field(name, "object", schema_of(hint))
-    if get_origin(hint) is Annotated:
-        return Field(name, "timestamp", {})
-    return Field(name, "number" if hint is int else "text", {})
+        return Field(name, schema_of(hint))
+    return Field(name, {})
 
 
 def _parse(tokens: deque[str], text: str) -> Selection:

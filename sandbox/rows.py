@@ -1,8 +1,6 @@
 """The rows that Lucca's APIs return."""
 
-from typing import Annotated, NotRequired, TypedDict
-
-Timestamp = Annotated[str, "a date and time without a zone"]
+from typing import NotRequired, TypedDict
 
 
 class Reference(TypedDict):
@@ -31,7 +29,7 @@ class Manager(TypedDict):
 class SensitiveFields(TypedDict):
     """The fields of a user that no client should request."""
 
-    birthDate: Timestamp
+    birthDate: str
     address: str
     personalEmail: str
     personalMobile: str
@@ -54,16 +52,16 @@ class User(SensitiveFields):
     url: str
     name: str | None
     displayName: str | None
-    modifiedAt: Timestamp
+    modifiedAt: str
     lastName: str | None
     firstName: str | None
     login: str
     mail: str | None
     jobTitle: str | None
     employeeNumber: str | None
-    dtContractStart: Timestamp
-    dtContractEnd: Timestamp | None
-    seniorityDate: Timestamp
+    dtContractStart: str
+    dtContractEnd: str | None
+    seniorityDate: str
     legalEntityID: int
     legalEntity: Reference
     departmentID: int | None

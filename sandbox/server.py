@@ -3,44 +3,17 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from pathlib import Path
 from threading import Thread
 
 import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 STOP_SECONDS = 5
-
-
-def utc_now() -> datetime:
-    """Return the current time in UTC."""
-    return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Dated:
-    """Wraps an ASGI application and adds a Date header to its answers, with the time of a given clock."""
-
-    app: ASGIApp
-    clock: Callable[[], datetime] = utc_now
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-
-        async def send_dated(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                date = (b"date", format_datetime(self.clock(), usegmt=True).encode())
-                message["headers"] = [*message.get("headers", ()), date]
-            await send(message)
-
-        await self.app(scope, receive, send_dated)
 
 
 class _Protocol(H11Protocol):
@@ -97,7 +70,6 @@ def serve(
         ws="none",
         log_config=None,
         access_log=False,
-        date_header=False,  # see `Dated`
         timeout_keep_alive=600,  # on a busy machine, 5 seconds may pass between two requests of a client
         ssl_certfile=certfile,
         ssl_keyfile=keyfile,

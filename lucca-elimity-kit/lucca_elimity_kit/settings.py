@@ -42,6 +42,7 @@ SDK_SETTINGS = frozenset(
         "hard_delete",
         "load_method",
         "process_activate_version_messages",
+        "start_date",
         "use_singer_decimal",
         "user_agent",
         "validate_records",

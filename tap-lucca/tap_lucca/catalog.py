@@ -1,9 +1,13 @@
-"""Validates the catalog and the state, and converts the catalog to the form that the SDK reads."""
+"""Validates the catalog and the state before the SDK reads them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError
+
+T = TypeVar("T")
+
+_Replication: TypeAlias = Literal["FULL_TABLE", "INCREMENTAL", "LOG_BASED"]
 
 
 class _Schema(msgspec.Struct):
@@ -18,10 +22,9 @@ class _About(msgspec.Struct, rename="kebab"):
     selected: bool | None = None
     selected_by_default: bool | None = None
     inclusion: str | None = None
-    replication_method: str | None = None
+    replication_method: _Replication | None = None
+    forced_replication_method: _Replication | None = None
     replication_key: str | None = None
-    forced_replication_method: str | None = None
-    valid_replication_keys: list[str] | None = None
     table_key_properties: list[str] | None = None
 
 
@@ -37,8 +40,19 @@ class _Entry(msgspec.Struct):
     stream: str | None = None
     stream_alias: str | None = None
     key_properties: list[str] | None = None
-    replication_method: str | None = None
+    replication_method: _Replication | None = None
     replication_key: str | None = None
+
+    @property
+    def replication(self) -> _Replication:
+        """How the stream is to be read. A key without a method means INCREMENTAL, as in the SDK."""
+        methods, keys = [self.replication_method], [self.replication_key]
+        for row in self.metadata:
+            methods += [row.metadata.replication_method, row.metadata.forced_replication_method]
+            keys.append(row.metadata.replication_key)
+        given = [method for method in methods if method]
+        default: _Replication = "INCREMENTAL" if any(keys) and not given else "FULL_TABLE"
+        return next((method for method in given if method != "FULL_TABLE"), default)
 
 
 class _Catalog(msgspec.Struct):
@@ -51,8 +65,7 @@ class _Bookmark(msgspec.Struct):
     """The part of a bookmark that the SDK reads. Other keys stay as they are."""
 
     partitions: Annotated[list[Any], msgspec.Meta(max_length=0)] = []  # the streams have none
-    progress_markers: dict[str, Any] | None = None
-    replication_key: str | None = None
+    progress_markers: dict[str, Any] = {}
 
 
 class _State(msgspec.Struct):
@@ -60,18 +73,23 @@ class _State(msgspec.Struct):
 
 
 def checked_catalog(catalog: Any) -> Any:  # noqa: ANN401 - a Catalog of the SDK, or JSON
-    """Validate a catalog, and move each replication method to where the SDK looks for it.
+    """Validate a catalog and return it.
 
     Raises:
-        ConnectorError: The JSON isn't a Singer catalog.
+        ConnectorError: The JSON isn't a Singer catalog, or it asks for something that the tap doesn't do.
     """
     if type(catalog) is dict:
-        _check(catalog, _Catalog, "catalog")
-        if any(entry.get("stream") not in {None, entry["tap_stream_id"]} for entry in catalog["streams"]):
-            raise ConnectorError(
-                "The catalog gives a stream another name than its id: use '__alias__' in 'stream_maps' instead."
-            )
-        _copy_replication(catalog)
+        for entry in _checked(catalog, _Catalog, "catalog").streams:
+            if entry.stream not in {None, entry.tap_stream_id}:
+                raise ConnectorError(
+                    "The catalog gives a stream another name than its id: use '__alias__' in 'stream_maps' instead."
+                )
+            if entry.replication != "FULL_TABLE":
+                raise ConnectorError(
+                    f"The catalog asks for {entry.replication} replication of '{entry.tap_stream_id}', but that could "
+                    "leave outdated values in a target: Lucca doesn't say whether a change of a department or manager "
+                    "counts as a change of its users. Set the replication method to FULL_TABLE."
+                )
     return catalog
 
 
@@ -82,29 +100,15 @@ def checked_state(state: Any) -> Any:  # noqa: ANN401 - JSON, or None
         ConnectorError: The JSON isn't a Singer state.
     """
     if isinstance(state, dict):
-        _check(state, _State, "state")
+        _checked(state, _State, "state")
     return state
 
 
-def _check(content: dict[str, Any], form: type[msgspec.Struct], what: str) -> None:
+def _checked(content: dict[str, Any], form: type[T], what: str) -> T:
     try:
-        msgspec.convert(content, form)
+        return msgspec.convert(content, form)
     except (msgspec.ValidationError, RecursionError):
         raise ConnectorError(
             f"The {what} is JSON, but not of the form that Singer gives it. Use one that the tap wrote, or leave the "
             "option out."
         ) from None
-
-
-def _copy_replication(catalog: dict[str, Any]) -> None:
-    """Copy the replication method and key from the metadata of each stream into its entry.
-
-    Singer allows both places (https://hub.meltano.com/singer/spec), but the SDK prefers the entry and ignores a
-    `replication-method` in the metadata: https://github.com/meltano/sdk/issues/2868.
-    """
-    for entry in catalog["streams"]:
-        for metadata in entry.get("metadata", ()):
-            if not metadata["breadcrumb"]:
-                for name in ("replication-method", "replication-key"):
-                    if name in metadata["metadata"]:
-                        entry[name.replace("-", "_")] = metadata["metadata"][name]

@@ -7,7 +7,6 @@ from lucca_elimity_kit.settings import PRINTABLE
 from lucca_elimity_kit.urls import parse_url
 from singer_sdk import typing as th
 
-from tap_lucca.bookmarks import on_luccas_clock
 from tap_lucca.pagination import MAXIMUM_PAGE_SIZE
 
 SCHEMA: dict[str, Any] = th.PropertiesList(
@@ -51,15 +50,6 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
         description="Whether to read former employees too",
     ),
     th.Property(
-        "start_date",
-        th.StringType,
-        title="Start date",
-        description=(
-            "Date, or date and time, from which to read changes, unless STATE has a later one; "
-            "only applies if the catalog selects incremental replication"
-        ),
-    ),
-    th.Property(
         "request_timeout",
         th.IntegerType(minimum=1, maximum=3600),
         default=30,
@@ -83,11 +73,6 @@ def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
             instance_url(settings["host"])
         except ValueError as error:
             yield f"The setting 'host' is not the URL of a Lucca instance: {error}."
-    if "start_date" in settings:
-        try:
-            on_luccas_clock(settings["start_date"])
-        except ValueError as error:
-            yield f"The setting 'start_date' is malformed: {error}."
 
 
 def instance_url(host: str) -> str:

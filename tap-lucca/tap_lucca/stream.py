@@ -12,7 +12,6 @@ from uuid import uuid4
 import msgspec
 from lucca_elimity_kit.decoding import decode
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
-from lucca_elimity_kit.http import Answer
 from lucca_elimity_kit.plugin import EXPRESSION_ERRORS
 from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.tls import load_tls
@@ -21,7 +20,6 @@ from singer_sdk import Stream, Tap
 from singer_sdk.helpers.types import Context
 from singer_sdk.mapper import StreamMap
 from singer_sdk.singerlib import Catalog, RecordMessage
-from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_lucca.client import Budget, LuccaClient, LuccaError, SlowPageError
@@ -65,9 +63,6 @@ class LuccaStream(Stream, ABC):
     decoder: ClassVar[msgspec.json.Decoder[Any]]
     """Decodes an answer."""
 
-    valid_replication_keys: ClassVar[tuple[str, ...]] = ()
-    """The properties by which the stream can be read incrementally."""
-
     walk: ClassVar[type[Walk]]
     """The walk that reads the collection."""
 
@@ -85,25 +80,12 @@ class LuccaStream(Stream, ABC):
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Apply a catalog. Refuse one without the stream's key, or a replication that the stream doesn't support."""
+        """Apply a catalog. Refuse one without the stream's key."""
         super().apply_catalog(catalog)
         if self.selected and not all(map(self.projection.has, self.primary_keys)):
             keys = ", ".join(self.primary_keys)
             raise SettingsError(f"The catalog leaves out {keys}, the key of the stream '{self.name}': select it.")
-        method, key = self.replication_method, self.replication_key
-        if method == REPLICATION_FULL_TABLE or not self.selected:
-            self.replication_key = None  # with a key, the SDK would declare the stream incremental
-            return
-        if method != REPLICATION_INCREMENTAL or key not in self.valid_replication_keys:
-            valid_keys = self.valid_replication_keys
-            possible = [f"{REPLICATION_INCREMENTAL} with the replication key {valid}" for valid in valid_keys]
-            flaw = f"its replication method can be {' or '.join([REPLICATION_FULL_TABLE, *possible])}"
-        elif not self.projection.has(key):
-            flaw = f"select {key}, its replication key"
-        else:
-            return
-        asked = f"{method} by {key or 'no key'}"
-        raise SettingsError(f"'{self.name}' cannot be read as the catalog asks ({asked}): {flaw}.")
+        self.replication_key = None  # with a key, the SDK would declare the stream incremental
 
     @property
     def projection(self) -> Projection:
@@ -118,18 +100,9 @@ class LuccaStream(Stream, ABC):
             rows = self._next_rows(paginator, projection)
             if self._tap.progress:
                 self._tap.progress.report(self.name.replace("_", " "), paginator.emitted, paginator.total)
-            yield from self.rows_to_emit(rows)
-        if self.replication_method == REPLICATION_FULL_TABLE:  # a stream of changes is never complete
-            # Execution gets here only after the SDK has written the last record.
-            self.stream_state[COMPLETION] = {"run_id": self._tap.run_id, "records": paginator.emitted}
-
-    def read_answer(self, answer: Answer) -> Page:
-        """Return the page in an answer."""
-        return self.page_of(decode(self.decoder, answer.body))
-
-    def rows_to_emit(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Return the rows to emit: all of them, unless the stream is incremental."""
-        return rows
+            yield from rows
+        # Execution gets here only after the SDK has written the last record.
+        self.stream_state[COMPLETION] = {"run_id": self._tap.run_id, "records": paginator.emitted}
 
     def _next_rows(self, paginator: Paginator, projection: Projection) -> Sequence[Row]:
         """Read the next page and return its new rows. If Lucca times out, halve the page size and return none."""
@@ -147,7 +120,7 @@ class LuccaStream(Stream, ABC):
             self.url_params(page, projection),
             what=f"Reading '{self.name}' from row {page.offset}",
             right=self.right,
-            read=self.read_answer,
+            read=lambda answer: self.page_of(decode(self.decoder, answer.body)),
         )
         self._extracted = datetime.now(UTC)
         return Page([*map(projection.apply, read.rows)], read.total)

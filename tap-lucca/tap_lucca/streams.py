@@ -6,8 +6,6 @@ import msgspec
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from tap_lucca.bookmarks import filter_since
-from tap_lucca.incremental import IncrementalStream
 from tap_lucca.pagination import BackwardWalk, OverlappingWalk, Page, Slice
 from tap_lucca.projection import Projection
 from tap_lucca.stream import LuccaStream
@@ -26,13 +24,12 @@ class _V3Body(msgspec.Struct):
     data: Page
 
 
-class UsersStream(IncrementalStream):
+class UsersStream(LuccaStream):
     """The people of the company, former employees included: https://developers.lucca.fr (directory v3, users)."""
 
     name = "users"
     path = "/api/v3/users"
     primary_keys = ("id",)
-    valid_replication_keys = ("modifiedAt",)
     decoder = msgspec.json.Decoder(_V3Body)
     walk = OverlappingWalk
     right = "to read users (and former employees) of the directory"
@@ -69,8 +66,6 @@ class UsersStream(IncrementalStream):
         }
         if self.config["former_employees"]:
             params["formerEmployees"] = "true"
-        if (bookmark := self.bookmark) and (since := filter_since(bookmark)):
-            params["modifiedAt"] = f"since,{since}"
         return params
 
     @override
