@@ -124,7 +124,7 @@ def _contract_type(contract: WorkContract | None, names: Mapping[str, str]) -> s
         return None
     embedded = contract.type or _NOTHING
     type_id = embedded.id if contract.typeId is None else contract.typeId
-    return _text(embedded.name) or (None if type_id is None else names.get(str(type_id), str(type_id)))
+    return _text(embedded.name) or (None if type_id is None else _text(names.get(str(type_id))) or str(type_id))
 
 
 def _text(value: str | None) -> str | None:

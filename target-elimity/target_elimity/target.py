@@ -20,10 +20,9 @@ from target_elimity.settings import SCHEMA, flaws
 
 
 class TargetElimity(StrictPlugin, Target):
-    """Singer target for Elimity Insights: each run uploads one whole snapshot of employees.
+    """Singer target for Elimity Insights: each run uploads one whole snapshot of employees."""
 
-    It has no sinks, because it uploads both streams together, at the end of the input.
-    """
+    # It has no sinks, because it uploads both streams together, at the end of the input.
 
     name = "target-elimity"
     flaws = staticmethod(flaws)

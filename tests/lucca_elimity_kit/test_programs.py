@@ -216,6 +216,15 @@ def test_a_wrong_logging_configuration(content: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("program", ["tap-lucca", "target-elimity"])
+def test_what_a_program_says_about_itself_is_one_line(program: str) -> None:
+    """`--about` prints one line of description between name and version, in both forms."""
+    assert json.loads(run(program, "--about", "--format=json").stdout)["description"].isprintable()
+    name, description, number, *_ = run(program, "--about").stdout.splitlines()
+    assert (name, number.split(":")[0]) == (f"Name: {program}", "Version")
+    assert description.startswith("Description: Singer ")
+
+
+@pytest.mark.parametrize("program", ["tap-lucca", "target-elimity"])
 def test_a_misspelled_variable_is_refused_although_the_settings_come_from_a_file(program: str, tmp_path: Path) -> None:
     """Meltano passes the settings in a file. A variable that it doesn't know would be ignored silently."""
     file = tmp_path / "settings.json"

@@ -220,12 +220,13 @@ def test_the_contract_that_counts(contracts: list[dict[str, Any]], expected: dic
         ({"type": {"id": 1, "name": " "}, "typeId": 1}, "Permanent"),
         ({"type": {"id": 1}}, "Permanent"),
         ({"type": None, "typeId": 2}, "2"),
+        ({"type": None, "typeId": 3}, "3"),
         ({"type": None, "typeId": None}, None),
     ],
 )
 def test_the_contract_type(changes: dict[str, Any], expected: str | None) -> None:
-    """It is the type's name. If only the id is known, it is the configured label, else the id."""
-    rules = Rules(TODAY, UTC, {"1": "Permanent"})
+    """It is the type's name. If only the id is known, it is the configured label, else the id; a blank one is none."""
+    rules = Rules(TODAY, UTC, {"1": "Permanent", "3": " \t"})
     assert employee(contract("2021-01-01", **changes), rules=rules).contract_type == expected
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from target_elimity.data_model import ATTRIBUTE_TYPES
 
+from sandbox.elimity import values_of
 from sandbox.faults import Fault
 from tests.harness import Sandbox, run
 
@@ -500,6 +501,27 @@ def test_settings_from_the_environment(sandbox: Sandbox) -> None:
     )
     assert target.exit_code == 0
     assert sandbox.entities[0]["attributeAssignments"][-1]["value"]["value"] == "CDI"
+
+
+@pytest.mark.parametrize("label", ["", " "])
+def test_a_blank_label_of_a_contract_type_counts_as_none(sandbox: Sandbox, label: str) -> None:
+    """The contract type is its id, as without a label, not an empty text."""
+    sandbox.target_settings = {"contract_type_names": {"1": label}}
+    assert sandbox.target(lines(WHOLE)).exit_code == 0
+    assert values_of(sandbox.entities[0])["contractType"] == "1"
+
+
+def test_time_zones_need_nothing_of_the_system(sandbox: Sandbox) -> None:
+    """Without a database of time zones, zones are known, and a wrong one is refused before the first record."""
+    messages = [*WHOLE[:1], record("users", JANE | {"modifiedAt": "2026-07-01T12:00:00"}), *WHOLE[2:]]
+    without = {"PYTHONTZPATH": "/nonexistent"}
+    config = sandbox.file("target.json", {**sandbox.target_config, "timezone": "Pacific/Auckland"})
+    assert run("target-elimity", "--config", config, text=lines(messages), env=without).exit_code == 0
+    assert values_of(sandbox.entities[0])["lastModified"] == "2026-07-01T00:00:00"
+    config = sandbox.file("target.json", {**sandbox.target_config, "timezone": "Europe/Atlantis"})
+    target = run("target-elimity", "--config", config, text="this is never read", env=without)
+    assert target.exit_code == 1
+    assert "'timezone'" in target.log.splitlines()[-1]
 
 
 def test_a_stream_that_never_came_is_refused(sandbox: Sandbox) -> None:
