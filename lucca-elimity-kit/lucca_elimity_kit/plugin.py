@@ -1,20 +1,18 @@
 """The base class of tap and target as plugins of the Singer SDK: it reads the settings and runs the command line."""
 
-import ast
 import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import PurePath
 from types import FrameType
 from typing import Any, ClassVar, Self
 
 import click
-from singer_sdk.exceptions import MappingError, SingerSDKError
+from singer_sdk.exceptions import SingerSDKError
 from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
@@ -24,9 +22,6 @@ from lucca_elimity_kit.settings import SettingsSchema, read_file
 
 ENVIRONMENT = "ENV"
 CHECK_RETRY_SECONDS = 10
-UNUSABLE_MAPS = "The setting 'stream_maps' can't be used with these streams: check its names and expressions."
-# What an expression in 'stream_maps' may raise when it is applied to a record.
-EXPRESSION_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class StrictPlugin(PluginBase):
@@ -47,12 +42,8 @@ class StrictPlugin(PluginBase):
             config = self.read_settings([config] if isinstance(config, (str, PurePath)) else config or [])
         if parse_env_config:
             config = _merged(config, self.read_settings([ENVIRONMENT]))
-        schema = self.settings_schema()
-        settings = schema.parse(config, complete=validate_config)
-        flaws = [*self.flaws(settings)]
-        if not all(map(_is_expression, _expressions(settings.get("stream_maps") or {}))):
-            flaws.append(schema.sentence("stream_maps", "has an expression that is not valid Python"))
-        if flaws:
+        settings = self.settings_schema().parse(config, complete=validate_config)
+        if flaws := [*self.flaws(settings)]:
             raise SettingsError(" ".join(flaws))
         super().__init__(config=settings, parse_env_config=False, validate_config=False, **kwargs)
 
@@ -131,24 +122,8 @@ class StrictPlugin(PluginBase):
             error.show()
             return error.exit_code
         except SingerSDKError as error:
-            raise as_connector_error(error) from error
+            raise (error if isinstance(error, ConnectorError) else ConnectorError(str(error))) from error
         return exit_code if isinstance(exit_code, int) else 0
-
-    @contextmanager
-    def building_stream_maps(self) -> Iterator[None]:
-        """Report a wrong 'stream_maps' in one sentence. The SDK (0.54) doesn't check all of it.
-
-        Raises:
-            ConnectorError: The setting doesn't fit the streams.
-        """
-        try:
-            yield
-        except SingerSDKError as error:
-            raise as_connector_error(error) from None
-        except (AttributeError, ValueError) as error:
-            if not self.config.get("stream_maps"):
-                raise
-            raise ConnectorError(UNUSABLE_MAPS) from error
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
@@ -157,15 +132,6 @@ class StrictPlugin(PluginBase):
             signal.signal(number, signal.SIG_IGN)
         self.logger.warning("Interrupted by signal %d before the end.", signum)
         sys.exit(128 + signum)
-
-
-def as_connector_error(error: SingerSDKError) -> ConnectorError:
-    """Return an error of the SDK as one of ours."""
-    if isinstance(error, ConnectorError):
-        return error
-    if isinstance(error, MappingError):  # quotes the expression
-        return ConnectorError(UNUSABLE_MAPS)
-    return ConnectorError(str(error))
 
 
 def _without_type_names(schema: dict[str, Any]) -> dict[str, Any]:
@@ -177,21 +143,6 @@ def _without_type_names(schema: dict[str, Any]) -> dict[str, Any]:
     if "anyOf" in schema:
         schema["anyOf"] = [branch for branch in schema["anyOf"] if isinstance(branch, dict)]
     return schema
-
-
-def _expressions(stream_maps: Mapping[str, Any]) -> Iterator[str]:
-    for stream_map in stream_maps.values():
-        if isinstance(stream_map, dict):
-            for name, value in stream_map.items():
-                if isinstance(value, str) and value != "__NULL__" and name not in {"__alias__", "__source__"}:
-                    yield value
-
-
-def _is_expression(text: str) -> bool:
-    try:
-        return bool(ast.parse(text).body)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
 
 
 def _merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

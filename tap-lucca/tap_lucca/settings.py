@@ -8,6 +8,7 @@ from lucca_elimity_kit.urls import parse_url
 from singer_sdk import typing as th
 
 from tap_lucca.pagination import MAXIMUM_PAGE_SIZE
+from tap_lucca.stream_maps import has_invalid_expression
 
 SCHEMA: dict[str, Any] = th.PropertiesList(
     th.Property(
@@ -73,6 +74,8 @@ def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
             instance_url(settings["host"])
         except ValueError as error:
             yield f"The setting 'host' is not the URL of a Lucca instance: {error}."
+    if has_invalid_expression(settings.get("stream_maps") or {}):
+        yield "The setting 'stream_maps' has an expression that is not valid Python."
 
 
 def instance_url(host: str) -> str:

@@ -12,11 +12,11 @@ from uuid import uuid4
 import msgspec
 from lucca_elimity_kit.decoding import decode
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
-from lucca_elimity_kit.plugin import EXPRESSION_ERRORS
 from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.tls import load_tls
 from lucca_elimity_kit.transport import new_session
 from singer_sdk import Stream, Tap
+from singer_sdk.exceptions import MappingError
 from singer_sdk.helpers.types import Context
 from singer_sdk.mapper import StreamMap
 from singer_sdk.singerlib import Catalog, RecordMessage
@@ -25,6 +25,7 @@ from typing_extensions import override
 from tap_lucca.client import Budget, LuccaClient, LuccaError, SlowPageError
 from tap_lucca.pagination import Page, Paginator, Row, Slice, UnstableCollectionError, Walk
 from tap_lucca.projection import Projection
+from tap_lucca.stream_maps import EXPRESSION_ERRORS, unusable
 
 # The key of the completion mark in the stream's bookmark: `{"completion": {"run_id": "…", "records": 2345}}`. `run_id`
 # is new in every run, and `records` counts the records read from Lucca. A stream that broke off has no mark.
@@ -158,6 +159,8 @@ class LuccaStream(Stream, ABC):
             if not self.config.get("stream_maps"):
                 raise
             raise self._map_error(record, error) from None
+        except MappingError:
+            raise unusable() from None
         if mapped is not None and stream_map.flattening_enabled:
             # The SDK keeps the name of a null object, which the flattened schema doesn't have:
             # https://github.com/meltano/sdk/issues/2178 (the fix there only silenced the warning of targets).

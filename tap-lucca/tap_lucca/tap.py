@@ -17,6 +17,7 @@ from singer_sdk.singerlib import Message, RecordMessage
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
+from tap_lucca import stream_maps
 from tap_lucca.catalog import checked_catalog, checked_state
 from tap_lucca.settings import SCHEMA, flaws, instance_url
 from tap_lucca.stream import COMPLETION, LuccaStream, LuccaTap
@@ -118,7 +119,7 @@ class TapLucca(StrictPlugin, LuccaTap):
         Raises:
             ConnectorError: The setting 'stream_maps' doesn't fit the streams.
         """
-        with self.building_stream_maps():
+        with stream_maps.building(self.config.get("stream_maps")):
             super().setup_mapper()
             for name, stream in self.streams.items():
                 schema = cast("LuccaStream", stream).projection.schema

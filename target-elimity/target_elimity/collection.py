@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from target_elimity.database import TemporaryDatabase
 from target_elimity.fields import FieldsSeen
-from target_elimity.records import REQUIRED_FIELDS, USERS, UnusableStreamError, User, WorkContract, read_record
+from target_elimity.records import REQUIRED_FIELDS, USERS, User, WorkContract, read_record
 
 
 class Collection(TemporaryDatabase):
@@ -70,13 +70,6 @@ class Collection(TemporaryDatabase):
         return int(count)
 
 
-def _encode(record: User | WorkContract) -> bytes:
-    try:
-        return _encoder.encode(record)
-    except UnicodeEncodeError:  # a stream map may make half a surrogate pair
-        raise UnusableStreamError(f"The record {record.id} cannot be imported: a text of it is not Unicode.") from None
-
-
-_encoder = msgspec.msgpack.Encoder()
+_encode = msgspec.msgpack.Encoder().encode
 _decode_user = msgspec.msgpack.Decoder(User).decode
 _decode_contract = msgspec.msgpack.Decoder(WorkContract).decode

@@ -5,11 +5,9 @@ from typing import IO, Any, ClassVar
 
 import click
 import msgspec
-from lucca_elimity_kit.plugin import EXPRESSION_ERRORS, StrictPlugin
+from lucca_elimity_kit.plugin import StrictPlugin
 from singer_sdk import Target
-from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
-from singer_sdk.mapper import SameRecordTransform, StreamMap
 from typing_extensions import override
 
 from target_elimity.agent import PROGRESS_EVERY, VARIABLES, Agent
@@ -30,7 +28,6 @@ class TargetElimity(StrictPlugin, Target):
     message_reader_class = MessageReader
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
-        PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
     config_jsonschema: ClassVar[dict[str, Any]] = SCHEMA
@@ -39,7 +36,7 @@ class TargetElimity(StrictPlugin, Target):
         super().__init__(**kwargs)
         self.agent = Agent(self.config, self.logger)
         self._received = 0
-        self._ignored: set[str] = set()
+        self._streams: set[str] = set()
 
     # The run
 
@@ -88,29 +85,22 @@ class TargetElimity(StrictPlugin, Target):
                 f"The stream '{message.stream}' is incremental, but an import needs the whole stream: "
                 "set its replication method to FULL_TABLE."
             )
-        try:
-            with self.building_stream_maps():
-                self.mapper.register_raw_stream_schema(message.stream, message.schema, message.key_properties)
-        except RecursionError:
-            raise InvalidMessageError("The schema of a SCHEMA message is nested too deeply.") from None
-        for stream_map in self.mapper.stream_maps[message.stream]:
-            if stream_map.stream_alias in RECORD_TYPES:
-                self.agent.incoming.schema_received(stream_map.stream_alias, stream_map.transformed_schema)
-            elif stream_map.stream_alias not in self._ignored:
-                self._ignored.add(stream_map.stream_alias)
-                self.logger.warning("A stream that is not part of an import is ignored.")
+        if message.stream in RECORD_TYPES:
+            self.agent.incoming.schema_received(message.stream, message.schema)
+        elif message.stream not in self._streams:
+            self.logger.warning("A stream that is not part of an import is ignored.")
+        self._streams.add(message.stream)
 
     @override
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         stream, record = message_dict.get("stream"), message_dict.get("record")
         if not isinstance(stream, str) or not isinstance(record, dict):
             raise InvalidMessageError("A RECORD message lacks its stream or its record.")
-        if stream not in self.mapper.stream_maps:
+        if stream not in self._streams:
             raise RecordBeforeSchemaError("A RECORD message comes before the SCHEMA message of its stream.")
-        for stream_map in self.mapper.stream_maps[stream]:
-            if stream_map.stream_alias in RECORD_TYPES and (row := _transformed(stream_map, record)) is not None:
-                self.agent.incoming.collection.add(stream_map.stream_alias, row)
-                self._received += 1
+        if stream in RECORD_TYPES:
+            self.agent.incoming.collection.add(stream, record)
+            self._received += 1
         if self._received % PROGRESS_EVERY == 0:
             self.agent.progress.report("records received", self._received)
 
@@ -162,20 +152,6 @@ class TargetElimity(StrictPlugin, Target):
             ]
         )
         return command
-
-
-def _transformed(stream_map: StreamMap, record: dict[str, Any]) -> dict[str, Any] | None:
-    """Apply a stream map to a record. Return None if the map filters it out."""
-    if isinstance(stream_map, SameRecordTransform):
-        return record
-    try:
-        return stream_map.transform(record.copy())
-    except (*EXPRESSION_ERRORS, MapExpressionError) as error:
-        # The error's text may quote the value on which the expression failed.
-        raise UnusableStreamError(
-            f"An expression in 'stream_maps' fails on a record of the stream '{stream_map.stream_alias}' "
-            f"({type(error).__name__}): does it allow for values that are null?"
-        ) from None
 
 
 def _print_data_model(context: click.Context, parameter: click.Parameter, value: bool) -> None:  # noqa: ARG001 - click's form

@@ -41,6 +41,9 @@ WRONG: list[tuple[str, str, Any]] = [
     ("target-elimity", "output_path", "~nobody-of-that-name/x"),
     ("target-elimity", "api_token_id", "1"),
     ("target-elimity", "flattening_enabled", "true"),
+    ("target-elimity", "stream_maps", "{}"),
+    ("target-elimity", "stream_map_config", "{}"),
+    ("target-elimity", "faker_config", "{}"),
     ("target-elimity", "validate_records", "false"),
     ("target-elimity", "hard_delete", "true"),
 ]

@@ -174,14 +174,10 @@ def test_maps_see_absent_objects_where_they_are_flattened(sandbox: Sandbox) -> N
     ],
     ids=["no alias", "too long", "half a surrogate pair", "a name that flattening takes"],
 )
-def test_maps_that_cannot_be_used_are_refused_in_one_sentence(
-    sandbox: Sandbox, everything: Run, settings: dict[str, Any]
-) -> None:
-    """Both programs name the setting or the record, without a traceback, and nothing is imported."""
+def test_maps_that_cannot_be_used_are_refused_in_one_sentence(sandbox: Sandbox, settings: dict[str, Any]) -> None:
+    """The tap names the setting or the record, without a traceback."""
     sandbox.tap_settings = settings
-    sandbox.target_settings = {"stream_maps": settings["stream_maps"]}
-    for run in (sandbox.tap(), *([] if "flattening_enabled" in settings else [sandbox.target(everything.stdout)])):
-        assert run.exit_code == 1
-        assert "'stream_maps'" in run.log or "record" in run.log
-        assert "Traceback" not in run.log
-    assert sandbox.elimity.snapshots == []
+    run = sandbox.tap()
+    assert run.exit_code == 1
+    assert "'stream_maps'" in run.log or "record" in run.log
+    assert "Traceback" not in run.log
