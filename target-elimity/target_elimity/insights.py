@@ -132,7 +132,6 @@ def _refuse_page(answer: Answer) -> None:
 
 
 def _read_data_model(answer: Answer) -> DataModel:
-    _refuse_page(answer)
     try:
         return decode(_DATA_MODEL, answer.body)
     except msgspec.DecodeError:

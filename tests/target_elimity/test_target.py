@@ -400,6 +400,17 @@ def test_a_data_model_that_is_none(sandbox: Sandbox, model: Any) -> None:
     assert "Traceback" not in target.log
 
 
+@pytest.mark.parametrize("arguments", [(), ("--check",)], ids=str)
+def test_a_url_that_answers_with_a_web_page(sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
+    """The target fails at once, before the first record, and names the setting: no retry makes it the right URL."""
+    sandbox.elimity.faults.add(Fault("/", "html", count=None))
+    target = sandbox.target("this is never read", *arguments)
+    assert target.exit_code == 1
+    assert "check the setting 'url'" in target.log
+    assert "waiting" not in target.log
+    assert "JSON" not in target.log
+
+
 @pytest.mark.parametrize("bookmark", ["x", {"employees": 50}, {"employees": None, "active": 1}, []])
 def test_a_bookmark_that_cannot_be_read_compares_nothing(sandbox: Sandbox, bookmark: Any) -> None:
     """The target imports as if nothing had been imported before."""
