@@ -2,6 +2,9 @@
 
 import csv
 import json
+import signal
+import subprocess
+import time
 from collections.abc import Mapping
 from datetime import UTC, date
 from pathlib import Path
@@ -14,8 +17,10 @@ from target_elimity.preview.changes import Changes
 from target_elimity.preview.roster import Roster
 from target_elimity.records import User
 
+from sandbox.company import generate_company
 from sandbox.elimity import values_of
-from tests.harness import Run, Sandbox
+from tests.harness import SCRIPTS, Run, Sandbox
+from tests.target_elimity.test_target import WHOLE, lines
 
 
 def dry_run(sandbox: Sandbox, **settings: Any) -> tuple[Path, Run]:
@@ -167,6 +172,30 @@ def test_what_cannot_be_written_leaves_the_folder_as_it_was(sandbox: Sandbox) ->
     assert "Traceback" not in target.log
     (folder / "report.html.partial").rmdir()
     assert contents(folder) == before
+
+
+def test_two_runs_at_once_do_not_mix_their_files(sandbox: Sandbox) -> None:
+    """While a run writes its files, another one into the same folder fails and says so; the first one is unharmed."""
+    sandbox.lucca.company = generate_company(5000, 2, sandbox.lucca.company.today)
+    folder = sandbox.folder / "output"
+    sandbox.target_settings = {"output_path": str(folder)}
+    config = sandbox.file("first.json", sandbox.target_config)
+    (sandbox.folder / "messages").write_text(sandbox.tap().stdout)
+    with (
+        (sandbox.folder / "messages").open() as messages,
+        subprocess.Popen([SCRIPTS / "target-elimity", "--config", config], stdin=messages) as first,
+    ):
+        while not (folder / "snapshot.json.partial").exists():
+            assert first.poll() is None
+            time.sleep(0.001)
+        first.send_signal(signal.SIGSTOP)
+        second = sandbox.target(lines(WHOLE))
+        first.send_signal(signal.SIGCONT)
+    assert (first.returncode, second.exit_code) == (0, 1)
+    assert "Another run is writing" in second.log
+    assert "Traceback" not in second.log
+    assert sorted(path.name for path in folder.iterdir()) == ["employees.csv", "report.html", "snapshot.json"]
+    assert len(json.loads((folder / "snapshot.json").read_bytes())["entities"]) == 5000
 
 
 def test_a_link_in_the_folder_is_not_written_through(sandbox: Sandbox) -> None:

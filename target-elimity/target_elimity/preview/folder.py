@@ -2,11 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import BinaryIO
 
-from lucca_elimity_kit.errors import SettingsError
+from lucca_elimity_kit.errors import ConnectorError, SettingsError
 
 from target_elimity.preview.changes import write_changes
 from target_elimity.preview.manual_import import write_csv
@@ -23,7 +25,7 @@ def check_folder(folder: Path) -> None:
     """
     try:
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
-        is_usable = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+        is_usable = nearest.is_dir() and os.access(nearest, os.R_OK | os.W_OK | os.X_OK)
         is_usable &= not any((folder / name).is_dir() for name in (SNAPSHOT, REPORT, CSV, CHANGES))
     except (OSError, ValueError):
         is_usable = False
@@ -39,6 +41,7 @@ def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
     If the folder doesn't exist, it is created with access for its owner only. The snapshot is JSON.
 
     Raises:
+        ConnectorError: Another run writes into the folder.
         OSError: A file can't be written. The earlier files are unchanged.
     """
     snapshot.seek(0)
@@ -50,16 +53,34 @@ def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
     if changes := preview.changes:
         writers[CHANGES] = lambda file: write_changes(changes, file)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = {name: folder / f"{name}.partial" for name in writers}
+    with _lock(folder):
+        partial = {name: folder / f"{name}.partial" for name in writers}
+        try:
+            for name, write in writers.items():
+                partial[name].unlink(missing_ok=True)
+                with partial[name].open("xb") as file:  # fails on a symbolic link instead of following it
+                    write(file)
+            for name in writers:
+                partial[name].replace(folder / name)
+        finally:
+            for path in partial.values():
+                path.unlink(missing_ok=True)
+        if not changes:  # an earlier run's file would look like this run's
+            (folder / CHANGES).unlink(missing_ok=True)
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Keep other runs from writing into the folder. The system unlocks it even after a crash."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        for name, write in writers.items():
-            partial[name].unlink(missing_ok=True)
-            with partial[name].open("xb") as file:  # fails on a symbolic link instead of following it
-                write(file)
-        for name in writers:
-            partial[name].replace(folder / name)
+        try:
+            flock(descriptor, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            raise ConnectorError(
+                "Another run is writing its files into the folder of 'output_path'. Wait until it has ended and repeat "
+                "this one, or choose another folder."
+            ) from None
+        yield
     finally:
-        for path in partial.values():
-            path.unlink(missing_ok=True)
-    if not changes:  # an earlier run's file would look like this run's
-        (folder / CHANGES).unlink(missing_ok=True)
+        os.close(descriptor)
