@@ -78,8 +78,8 @@ def podman(tmp_path: Path) -> Iterator[str]:
     """Return a name for a test's image and volume, if podman works."""
     if not shutil.which("podman"):
         pytest.skip("podman is not on this machine")
-    if shell("podman run --rm --pull=never --network host python:3.13-slim true", ROOT, {}).exit_code:
-        pytest.skip("podman cannot run a container of python:3.13-slim on this machine")
+    if shell("podman run --rm --pull=never --network host python:3.14-slim true", ROOT, {}).exit_code:
+        pytest.skip("podman cannot run a container of python:3.14-slim on this machine")
     name = f"test-{tmp_path.parent.name}-{tmp_path.name}"
     yield name
     shell(f"podman volume rm --force {name}; podman image rm --force {name}", ROOT, {})

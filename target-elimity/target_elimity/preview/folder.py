@@ -24,7 +24,7 @@ def check_folder(folder: Path) -> None:
         SettingsError: They can't.
     """
     try:
-        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+        nearest = next(path for path in (folder, *folder.parents) if _exists(path))
         is_usable = nearest.is_dir() and os.access(nearest, os.R_OK | os.W_OK | os.X_OK)
         is_usable &= not any((folder / name).is_dir() for name in (SNAPSHOT, REPORT, CSV, CHANGES))
     except (OSError, ValueError):
@@ -33,6 +33,14 @@ def check_folder(folder: Path) -> None:
         raise SettingsError(
             "The setting 'output_path' names a folder that can't be created or written. Check its path and permissions."
         )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()  # `exists` tells a path that can't exist from one that doesn't only before Python 3.14
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
