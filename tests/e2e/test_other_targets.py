@@ -21,7 +21,7 @@ from tests.harness import CANARY, PATIENCE, ROOT, SCRIPTS, Sandbox, run
 from tests.project import commands, install_locked, new_project, run_page, settings, shell, text_of
 
 PAGE = "docs/other-targets.md"
-SECTIONS = ("JSON lines", "CSV", "PostgreSQL", "Rename, drop, filter", "Under Meltano")
+SECTIONS = ("JSON lines", "CSV", "PostgreSQL", "DuckDB", "Rename, drop, filter", "Under Meltano")
 LEGAL_ENTITY = {"Acme SAS": "Sandbox SAS"}
 PASSWORD = "sandbox-password"
 
@@ -183,6 +183,20 @@ def test_postgresql_without_the_settings_of_the_recipe(checkout: Sandbox, databa
 
 
 @pytest.mark.slow
+def test_duckdb(checkout: Sandbox) -> None:
+    """target-duckdb stores every value of both streams; a second run replaces the file."""
+    run_page(PAGE, checkout.folder, settings(checkout), section="DuckDB")
+    checkout.lucca.delete_users({checkout.lucca.company.users[0]["id"]})
+    assert shell(commands(PAGE, "DuckDB")[-1], checkout.folder, settings(checkout)).exit_code == 0
+    for stream, rows in lucca_rows(checkout).items():
+        loaded = duckdb_rows(checkout, stream)
+        assert sorted(int(row["id"]) for row in loaded) == sorted(rows)
+        for row in loaded:
+            raw = {name.lower(): value for name, value in rows[int(row["id"])].items()}
+            assert row == {column: duckdb_text(column, lucca_value(raw, column)) for column in row}
+
+
+@pytest.mark.slow
 def test_rename_drop_and_filter(checkout: Sandbox) -> None:
     """Stream maps of the tap, and of meltano-map-transform in a pipe, emit and change only one legal entity's users."""
     install(checkout, "JSON lines")
@@ -215,6 +229,16 @@ def test_under_meltano(checkout: Sandbox, database: dict[str, str]) -> None:
     assert_loaded(checkout, database)
 
 
+def test_time_zones(checkout: Sandbox) -> None:
+    """The page's stream map adds a time zone to the timestamps, which the schema calls `date-time` in either case."""
+    (checkout.tap_settings,) = map(json.loads, re.findall(r"```json\n(.*?)```", text_of(PAGE, "Time zones"), re.DOTALL))
+    tap = checkout.tap()
+    schema = next(message["schema"] for message in tap.messages if message["type"] == "SCHEMA")
+    assert schema["properties"]["modifiedAt"]["format"] == "date-time"
+    rows = lucca_rows(checkout)["users"]
+    assert [row["modifiedAt"] for row in tap.records("users")] == [f"{user['modifiedAt']}Z" for user in rows.values()]
+
+
 def test_into_target_elimity(checkout: Sandbox) -> None:
     """The target accepts renamed or dropped attributes. It refuses a filter, or a change to what an import needs."""
     install(checkout, "Rename, drop, filter")
@@ -242,6 +266,16 @@ def test_into_target_elimity(checkout: Sandbox) -> None:
     values = [values_of(entity) for entity in checkout.entities]
     assert not any({"email", "employeeNumber"} & value.keys() for value in values)
     assert {value["jobTitle"] for value in values} == {"Employee"}
+
+
+def duckdb_rows(sandbox: Sandbox, stream: str) -> list[dict[str, Any]]:
+    """Return the rows that target-duckdb loaded, with each value as text."""
+    query = f"SELECT json_group_array(row) FROM (SELECT COLUMNS(*)::VARCHAR FROM {stream}) AS row"  # noqa: S608 - ours
+    program = f"import duckdb; print(duckdb.connect('output/lucca.duckdb').execute({query!r}).fetchall()[0][0])"
+    python = shell(shlex.join([".targets/duckdb/bin/python", "-c", program]), sandbox.folder, {})
+    assert python.exit_code == 0, python.log
+    rows: list[dict[str, Any]] = json.loads(python.stdout)
+    return rows
 
 
 def install(sandbox: Sandbox, *sections: str) -> None:
@@ -306,7 +340,8 @@ def lucca_value(row: Mapping[str, Any], column: str) -> Any:
     value: Any = row
     for name in column.split("__"):
         value = (value or {}).get(name)
-    return [{"id": role["id"], "name": role["name"]} for role in value] if column == "habilitedRoles" else value
+    roles = column.lower() == "habilitedroles"
+    return [{"id": role["id"], "name": role["name"]} for role in value] if roles else value
 
 
 def csv_text(column: str, value: Any) -> str:
@@ -317,6 +352,17 @@ def csv_text(column: str, value: Any) -> str:
         day_and_time, _, fraction = value.replace("T", " ").partition(".")
         return f"{day_and_time}.{fraction:0<6}" if fraction else day_and_time
     return "" if value is None else str(value)
+
+
+def duckdb_text(column: str, value: Any) -> str | None:
+    """Return one of Lucca's values as target-duckdb stores it, as text."""
+    if column == "habilitedroles":
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and re.fullmatch(r"[\d-]{10}T[\d:.]+", value):
+        return value.replace("T", " ")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value in {None, ""} else str(value)
 
 
 def employed_by(person: Mapping[str, Any], legal_entity: str) -> bool:
