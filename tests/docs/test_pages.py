@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sandbox.faults import Fault
-from tests.harness import PACKAGES, PATIENCE, ROOT, SCRIPTS, Sandbox
+from tests.harness import CANARY, PACKAGES, PATIENCE, ROOT, SCRIPTS, Run, Sandbox
 from tests.project import commands, new_project, run_page, settings, shell, text_of
 
 PAGES = sorted(
@@ -25,6 +27,32 @@ PAGES = sorted(
 
 SETUP = "docs/setup.md"
 SCHEMAS = "docs/schemas.md"
+ABSENT = object()
+FLAWS: list[tuple[str, tuple[str | int, ...], object, str]] = [
+    ("users", ("login",), ABSENT, "$ required 'login'"),
+    ("users", ("manager",), ABSENT, "$ required 'manager'"),
+    ("users", ("department", "code"), ABSENT, "$.department required 'code'"),
+    ("users", ("habilitedRoles", 0, "name"), ABSENT, "$.habilitedRoles[0] required 'name'"),
+    ("users", ("birthDate",), CANARY, "$ additionalProperties"),
+    ("users", ("department", "head"), CANARY, "$.department additionalProperties"),
+    ("users", ("habilitedRoles", 0, "url"), CANARY, "$.habilitedRoles[0] additionalProperties"),
+    ("users", ("id",), None, "$.id type"),
+    ("users", ("employeeNumber",), 57, "$.employeeNumber type"),
+    ("users", ("department",), CANARY, "$.department type"),
+    ("users", ("department", "id"), CANARY, "$.department.id type"),
+    ("users", ("habilitedRoles",), {}, "$.habilitedRoles type"),
+    ("users", ("habilitedRoles", 0), CANARY, "$.habilitedRoles[0] type"),
+    ("users", ("habilitedRoles", 0, "id"), True, "$.habilitedRoles[0].id type"),
+    ("users", ("modifiedAt",), CANARY, "$.modifiedAt format"),
+    ("users", ("modifiedAt",), "2026-01-31T08:30:00Z", "$.modifiedAt format"),
+    ("users", ("modifiedAt",), "2026-01-31", "$.modifiedAt format"),
+    ("users", ("dtContractEnd",), "2026-02-30T00:00:00", "$.dtContractEnd format"),
+    ("work_contracts", ("ownerId",), ABSENT, "$ required 'ownerId'"),
+    ("work_contracts", ("isApplicable",), 1, "$.isApplicable type"),
+    ("work_contracts", ("startsOn",), "2026-01-31T00:00:00", "$.startsOn format"),
+    ("work_contracts", ("startsOn",), "20260131", "$.startsOn format"),
+    ("work_contracts", ("endsOn",), "2026-02-30", "$.endsOn format"),
+]
 
 
 @pytest.fixture
@@ -92,20 +120,56 @@ def test_after_the_setup(sandbox: Sandbox, project: Path) -> None:
 
 
 def test_schemas(sandbox: Sandbox, project: Path) -> None:
-    """The page's commands accept the tap's catalog and records, and fail if a schema or record differs from the pin."""
-    *_, compare, write, validate = commands(SCHEMAS)
+    """The page's commands accept the tap's catalog and records, and fail if the pin declares another schema."""
     *_, last = run_page(SCHEMAS, project, settings(sandbox))
-    assert "250" in last.stdout
+    assert last.stdout == f"{{'users': 250, 'work_contracts': {len(sandbox.contracts)}}}\n"
     pinned = project / "contracts" / "catalog.json"
     catalog = json.loads(pinned.read_text())
-    del catalog["streams"][0]["schema"]["properties"]["login"]
     catalog["streams"][1]["schema"]["properties"]["startsOn"]["type"] = "integer"
     pinned.write_text(json.dumps(catalog))
+    *_, compare, _, _, validate = commands(SCHEMAS)
     assert shell(compare, project, {}).exit_code == 1
-    tap = validate.replace(" --catalog contracts/catalog.json", "")
-    failed = shell(write + tap, project, settings(sandbox))
+    failed = shell(validate, project, settings(sandbox))
     assert failed.exit_code == 1
-    assert all(f" {flaw}" in failed.log for flaw in ("$ additionalProperties", "$.startsOn type"))
+    assert " $.startsOn type" in failed.log
+
+
+def test_schemas_refuse_every_flaw(sandbox: Sandbox, project: Path) -> None:
+    """The page's script names each property that is absent, unknown or of another type or format, but no value."""
+    _, _, write, *_ = commands(SCHEMAS)
+    assert shell(f"mkdir contracts\n{write}", project, {}).exit_code == 0
+    sandbox.tap_settings = {"stream_maps": {"work_contracts": {"type": None, "externalId": None}}}
+    messages = sandbox.tap().messages
+
+    def validate(messages: list[dict[str, Any]]) -> Run:
+        (project / "messages").write_text("".join(f"{json.dumps(message)}\n" for message in messages))
+        return shell("python contracts/validate.py < messages", project, {})
+
+    assert validate(messages).exit_code == 0
+    for stream, path, value, told in FLAWS:
+        flawed = deepcopy(messages)
+        place: Any = next(
+            message["record"]
+            for message in flawed
+            if (message["type"], message.get("stream")) == ("RECORD", stream)
+            and message["record"].get("habilitedRoles") != []
+        )
+        *way, last = path
+        for step in way:
+            place = place[step]
+        if value is ABSENT:
+            del place[last]
+        else:
+            place[last] = value
+        refused = validate(flawed)
+        assert refused.exit_code == 1, path
+        assert told in refused.log, path
+        assert refused.log.count("\n") == 1, path
+        assert CANARY not in refused.log
+    without_contracts = [message for message in messages if message.get("stream") != "work_contracts"]
+    assert validate(without_contracts).exit_code == 0  # as if the catalog deselected the stream
+    assert validate([m for m in messages if (m["type"], m.get("stream")) != ("RECORD", "users")]).exit_code == 1
+    assert validate([]).exit_code == 1
 
 
 def test_troubleshooting(sandbox: Sandbox, project: Path) -> None:
