@@ -135,9 +135,9 @@ def _collect(stream: LuccaStream, incoming: Import, stop: Stop) -> Iterator[list
             yield [Log("info", f"Import from Lucca started (lucca-gateway {version('lucca-gateway')}).")]
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
-            yield [Log("info", f"Read {count} of {stream.paginator.total} {what}.")]
+            yield [Log("info", f"Read {count} of {stream.walk.total} {what}.")]
     if count:
-        yield [Log("info", f"Read {count} of {stream.paginator.total} {what}.")]
+        yield [Log("info", f"Read {count} of {stream.walk.total} {what}.")]
 
 
 @contextmanager

@@ -23,6 +23,6 @@ class IdSet:
         new = {value for value in values if value not in self}
         if new:
             start, end = bisect_left(self._sorted, min(new)), bisect_left(self._sorted, max(new))
-            # If pages arrive in the order of ids, forwards or backwards, this slice is empty and needs no merge.
+            # If pages arrive in the order of ids, this slice is empty and needs no merge.
             self._sorted[start:end] = array("q", sorted([*self._sorted[start:end], *new]))
         return new

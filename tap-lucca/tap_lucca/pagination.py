@@ -1,15 +1,8 @@
-"""Reads a collection page by page while rows are created and deleted.
+"""Reads a collection page by page while rows are created and deleted. This module makes no requests."""
 
-This module makes no requests. A `Paginator` says which slice to ask for next and returns the rows of that page to emit.
-It may ask for the same slice twice, which the SDK's own paginators refuse as a loop.
-
-Each walk states what it proves and assumes. "Everyone" means the rows that exist from the first request to the last.
-"""
-
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 import msgspec
 from typing_extensions import override
@@ -20,8 +13,10 @@ Row: TypeAlias = dict[str, object]
 
 LARGEST_ID = 2**63 - 1
 MAXIMUM_PAGE_SIZE = 1000
-MAXIMUM_ATTEMPTS = 5  # for requests in a row that return nothing new, and for passes of a walk
 MINIMUM_PAGE_SIZE = 10  # if Lucca times out (5 seconds) on this few rows, a smaller page doesn't help
+STEPS_BACK = (1 / 16, 1 / 4, 1, 4, 16)  # in pages, if several pages in a row don't overlap
+MAXIMUM_CONTRADICTIONS = 5  # answers in a row whose count contradicts their rows
+MAXIMUM_PASSES = 6
 
 
 class UnstableCollectionError(Exception):
@@ -48,127 +43,133 @@ class Slice:
         return self.offset // self.limit + 1
 
 
-class Paginator:
-    """Reads one collection with one walk, or with a second one if the first cannot prove its result."""
+class OverlappingWalk:
+    """Reads a collection by offset and limit. Each page starts with the last rows of the page before.
 
-    def __init__(self, walk: "Walk") -> None:
-        self.total = self.emitted = 0
-        self.walk = walk
-        """The current walk. It knows what to ask for next, and whether every row was emitted."""
-        self._read_earlier = IdSet()  # the rows that the first walk read, once the second has started
+    Rows may be created and deleted anywhere, between any two requests. A row *stays* if it exists from the first
+    request to the last. The walk emits every row that stays, and no row twice, or it fails. The proof is one sentence
+    that is true after each page: **all rows that stay and stand before a row that was read, were read.**
+
+    - The rows of a page stand next to each other. So if one of them was read before, the rows that stay and stand
+      before the page were read, and the sentence remains true when the page is read. The same goes for a page that
+      begins with the first row of the collection.
+    - A page that contains no such row may follow a gap, because deletions move rows to the front. It isn't read. The
+      walk steps back until a page overlaps again.
+    - The last page is shorter than requested and ends where Lucca's count ends. So all rows that stay were read.
+
+    The order of the ids doesn't matter. The proof assumes that a page shows the collection at one moment, and that no
+    two rows swap places. It says nothing about a row that changes its place, or is deleted and restored at another
+    place: this row and those around it may be missed.
+
+    The count is also a second check. If Lucca counts more rows than were read, rows may have been created behind the
+    walk, so it starts again, and fails if this brings nothing new. If Lucca counts fewer rows, it fails.
+    """
+
+    smallest_limit: ClassVar[int] = 2  # a page of one row can't overlap and bring a new row
+
+    def __init__(self, limit: int) -> None:
+        self.limit = max(limit, self.smallest_limit)
+        self.total = 0
+        """The number of rows that Lucca counted last."""
+        self.is_complete = False
+        self._seen = IdSet()
+        self._start = 0  # the row that the next page must contain
+        self._furthest = 0  # the end of the furthest page
         self._first_total: int | None = None
+        self._gaps = 0  # pages in a row that didn't overlap
+        self._contradictions = 0  # answers in a row whose count contradicted their rows
+        self._seen_before = [0]  # how many rows were read before each pass
+
+    @property
+    def emitted(self) -> int:
+        """The number of rows that were emitted."""
+        return len(self._seen)
+
+    @property
+    def next_slice(self) -> Slice:
+        """What to request next."""
+        return Slice(self._start, self.limit)
 
     def take(self, page: Page) -> Sequence[Row]:
-        """Take the page for the current slice, move on and return the rows to emit.
+        """Take the page for the next slice, move on and return the rows to emit.
 
         Raises:
             UnstableCollectionError: The collection keeps changing, or Lucca's count contradicts its rows.
         """
-        self.total = page.total
-        self._first_total = page.total if self._first_total is None else self._first_total
+        asked = self.next_slice
         rows = {_id(row): row for row in page.rows}
-        most = max(page.total, self.emitted)
-        if most > 2 * self._first_total + MAXIMUM_PAGE_SIZE:
-            raise UnstableCollectionError(f"it grew from {self._first_total} to {most} rows during the read")
-        new = self.walk.take([*map(_id, page.rows)], page.total)
-        rows_to_emit = [row for key, row in rows.items() if key in new and key not in self._read_earlier]
-        self.emitted += len(rows_to_emit)
-        if self.walk.fallback:
-            self._read_earlier, self.walk = self.walk.read, self.walk.fallback
-        return rows_to_emit
+        self._check_total(page.total)
+        if asked.offset > 0 and not any(key in self._seen for key in rows):
+            self._step_back()
+            return []
+        self._gaps = 0
+        new = self._seen.add(rows)
+        if new:
+            self._contradictions = 0
+        self._move_on(asked, len(page.rows), brought_rows=bool(new))
+        return [row for key, row in rows.items() if key in new]
 
     def shrink(self) -> bool:
         """Halve the page size from here on. Return False if the page is as small as it can be."""
-        if self.walk.limit // 2 < MINIMUM_PAGE_SIZE:
+        if self.limit // 2 < MINIMUM_PAGE_SIZE:
             return False
-        self.walk.limit //= 2
+        self.limit //= 2
         return True
 
+    def _check_total(self, total: int) -> None:
+        self.total = total
+        self._first_total = total if self._first_total is None else self._first_total
+        most = max(total, self.emitted)
+        if most > 2 * self._first_total + MAXIMUM_PAGE_SIZE:
+            raise UnstableCollectionError(f"it grew from {self._first_total} to {most} rows during the read")
 
-class Walk(ABC):
-    """One way through a collection."""
+    def _step_back(self) -> None:
+        if self._gaps == len(STEPS_BACK):
+            raise UnstableCollectionError("rows keep moving during the read")
+        self._start = max(self._start - max(round(STEPS_BACK[self._gaps] * self.limit), 1), 0)
+        self._gaps += 1
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.read = IdSet()
-        self.finished = False
-        self.fallback: Walk | None = None  # the walk to start instead, if this one cannot prove its result
-
-    @property
-    @abstractmethod
-    def next_slice(self) -> Slice:
-        """What to ask for next."""
-
-    @abstractmethod
-    def take(self, ids: Sequence[int], total: int) -> set[int]:
-        """Take the ids on the page for the current slice, move on and return the ids that are new to this walk."""
-
-
-class OverlappingWalk(Walk):
-    """Reads forwards. Each slice starts with the last row of the slice before.
-
-    Proves that everyone was read, provided that rows that stay keep their order.
-
-    A page with a row already read leaves no gap. A page without one may leave a gap, because deletions move rows to the
-    front. Its rows are ignored, and the walk steps back until a page overlaps again.
-    """
-
-    minimum = 2  # each slice overlaps the one before by one row
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(max(limit, self.minimum))
-        self._start = self._furthest = self._attempts = 0
-        self._counts = [0]  # how many rows were read before each pass
-
-    @property
-    @override
-    def next_slice(self) -> Slice:
-        return Slice(self._start, self.limit)
-
-    @override
-    def take(self, ids: Sequence[int], total: int) -> set[int]:
-        asked = self.next_slice
-        if asked.offset > 0 and not any(key in self.read for key in ids):
-            self._count_attempt("rows keep moving during the read")
-            step = self.limit << 2 * self._attempts >> 6  # a 16th of a page, a quarter, a whole page, 4, 16
-            self._start = max(self._start - max(step, 1), 0)
-            return set()
-        new = self.read.add(ids)
-        end = asked.offset + len(ids)
-        if new:
-            self._attempts = 0
-        elif end < total and (end > self._furthest or end - 1 <= asked.offset):
-            self._count_attempt(f"Lucca counts {total} rows, but after {len(self.read)} its pages bring nothing new")
+    def _move_on(self, asked: Slice, received: int, *, brought_rows: bool) -> None:
+        """Choose the next slice, or complete the walk, after a page of so many rows."""
+        end = asked.offset + received
+        is_known = received > 1 and end <= self._furthest  # after a step back, or in a second pass
         self._furthest = max(self._furthest, end)
-        if end > total and ids:
-            self._count_attempt(f"Lucca counts {total} rows but returned more")  # perhaps an older count
-        elif end < total or len(ids) == asked.limit:  # more rows may follow a full page
-            self._move_on(asked, end, total)
-        elif len(self.read) >= total:
-            self.finished = True
-        elif self._counts[-1] == len(self.read) or len(self._counts) > MAXIMUM_ATTEMPTS:
-            raise UnstableCollectionError(f"Lucca counts {total} rows but returned only {len(self.read)}")
+        if end < self.total:
+            if not brought_rows and not is_known:
+                self._count_contradiction(f"after {self.emitted} its pages bring nothing new")
+            self._continue_after(asked, received)
+        elif end > self.total and received:
+            self._count_contradiction("it returned more")  # the count may be older: request the page again
+        elif received == asked.limit:
+            self._continue_after(asked, received)  # rows that Lucca didn't count may follow a full page
+        elif self.emitted >= self.total:
+            self.is_complete = True
         else:
-            self._counts.append(len(self.read))
-            self._start = 0
-        return new
+            self._start_again()
 
-    def _move_on(self, _asked: Slice, end: int, _total: int) -> None:
-        self._start = max(end - 1, 0)
+    def _continue_after(self, asked: Slice, received: int) -> None:
+        overlap = max(received // 200, 1)  # so that a few deletions cost no request
+        self._start = max(asked.offset + received - overlap, 0)
 
-    def _count_attempt(self, reason: str) -> None:
-        self._attempts += 1
-        if self._attempts > MAXIMUM_ATTEMPTS:
-            raise UnstableCollectionError(reason)
+    def _start_again(self) -> None:
+        self._start = 0
+        if self._seen_before[-1] == self.emitted or len(self._seen_before) == MAXIMUM_PASSES:
+            raise UnstableCollectionError(f"Lucca counts {self.total} rows but returned only {self.emitted}")
+        self._seen_before.append(self.emitted)
+
+    def _count_contradiction(self, problem: str) -> None:
+        self._contradictions += 1
+        if self._contradictions > MAXIMUM_CONTRADICTIONS:
+            raise UnstableCollectionError(f"Lucca counts {self.total} rows, but {problem}")
 
 
 class OverlappingPagesWalk(OverlappingWalk):
-    """Reads numbered pages forwards. The page size varies, because each page must overlap the one before.
+    """Reads a collection by numbered pages. Their size varies, because each must overlap the one before.
 
-    Proves what `OverlappingWalk` proves, on the same assumption. It makes a few per cent more requests.
+    Proves what `OverlappingWalk` proves, with a few per cent more requests.
     """
 
-    minimum = 16  # pages of at most n rows cannot overlap at row lcm(1, …, n), which is 720,720 for 16
+    smallest_limit = 16  # pages of at most n rows cannot overlap at row lcm(1, …, n), which is 720,720 for 16
 
     @property
     @override
@@ -178,64 +179,16 @@ class OverlappingPagesWalk(OverlappingWalk):
         return Slice(self._start - self._start % limit, limit)
 
     @override
-    def _move_on(self, asked: Slice, end: int, total: int) -> None:
-        if 0 < (received := end - asked.offset) < asked.limit:
+    def _continue_after(self, asked: Slice, received: int) -> None:
+        if 0 < received < asked.limit:
             self.limit = received  # the server caps its pages and numbers them by that size: request that size
         else:
-            super()._move_on(asked, end, total)
+            self._start = max(asked.offset + received - 1, 0)
         if self.next_slice.offset + self.next_slice.limit <= self._start + 1:
             raise UnstableCollectionError(
-                f"Lucca counts {total} rows, but pages of {self.limit} are too small to overlap: Lucca is busy, or it "
-                "hides rows from this API key"
+                f"Lucca counts {self.total} rows, but pages of {self.limit} are too small to overlap: Lucca is busy, "
+                "or it hides rows from this API key"
             )
-
-
-class BackwardWalk(Walk):
-    """Reads numbered pages from the last to the first. A first request returns the number of rows.
-
-    Proves that everyone was read, provided that rows that stay keep their order and that a new row gets the largest id.
-
-    A row is missed only if it moves behind the unread rows. Then a row from behind, or a new row, takes a place there.
-    So each page must hold smaller ids than the page read before. If one doesn't, `OverlappingPagesWalk` takes over.
-    """
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-        self._frontier: int | None = None  # the rows from here on were read; None before the first answer
-        self._lowest = -1  # the smallest id of the page read before
-        self._end: int | None = None  # the page from here on was empty
-
-    @property
-    @override
-    def next_slice(self) -> Slice:
-        last = (self._frontier or 1) - 1
-        return Slice(last - last % self.limit, self.limit)
-
-    @override
-    def take(self, ids: Sequence[int], total: int) -> set[int]:
-        offset, is_first = self.next_slice.offset, self._frontier is None
-        end = offset + len(ids)
-        new = self.read.add(ids)
-        frontier = total if self._frontier is None else self._frontier
-        unread = ids[: frontier - offset]
-        # After a full page, more rows may follow than Lucca counted, unless that was checked.
-        is_last = (end == total and (len(ids) < self.limit or end == self._end)) or (not ids and end > total)
-        proven = is_last or (bool(unread) and max(unread) < self._lowest)
-        if end < min(frontier, total) and ids:
-            self.limit = min(self.limit, len(ids))  # as above: the server caps its pages
-        elif proven and (offset > 0 or len(self.read) >= total):
-            frontier = offset
-            if ids:
-                self._lowest = min(unread)
-            else:  # an empty page has no ids to compare with, so the page before it must prove that it's the last one
-                self._end = offset
-            self.finished = offset == 0
-        elif not is_first or end != total:
-            self.fallback = OverlappingPagesWalk(self.limit)
-        if is_first and frontier and frontier % self.limit == 0:
-            frontier += 1  # the last page is full: first check that the page after it is empty
-        self._frontier = frontier
-        return new
 
 
 def _id(row: Row) -> int:

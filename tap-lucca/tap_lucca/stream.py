@@ -23,7 +23,7 @@ from singer_sdk.singerlib import Catalog, RecordMessage
 from typing_extensions import override
 
 from tap_lucca.client import Budget, LuccaClient, LuccaError, SlowPageError
-from tap_lucca.pagination import Page, Paginator, Row, Slice, UnstableCollectionError, Walk
+from tap_lucca.pagination import OverlappingWalk, Page, Row, Slice, UnstableCollectionError
 from tap_lucca.projection import Projection
 from tap_lucca.stream_maps import EXPRESSION_ERRORS, unusable
 
@@ -64,11 +64,11 @@ class LuccaStream(Stream, ABC):
     decoder: ClassVar[msgspec.json.Decoder[Any]]
     """Decodes an answer."""
 
-    walk: ClassVar[type[Walk]]
-    """The walk that reads the collection."""
+    walk_class: ClassVar[type[OverlappingWalk]]
+    """How the collection is read."""
 
-    paginator: Paginator
-    """The position in the walk, once it has begun."""
+    walk: OverlappingWalk
+    """The walk through the collection, once it has begun."""
 
     @abstractmethod
     def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
@@ -96,21 +96,21 @@ class LuccaStream(Stream, ABC):
     @override
     def get_records(self, context: Context | None) -> Iterable[Row]:
         projection = self.projection
-        paginator = self.paginator = Paginator(self.walk(self.config["page_size"]))
-        while not paginator.walk.finished:
-            rows = self._next_rows(paginator, projection)
+        walk = self.walk = self.walk_class(self.config["page_size"])
+        while not walk.is_complete:
+            rows = self._next_rows(projection)
             if self._tap.progress:
-                self._tap.progress.report(self.name.replace("_", " "), paginator.emitted, paginator.total)
+                self._tap.progress.report(self.name.replace("_", " "), walk.emitted, walk.total)
             yield from rows
         # Execution gets here only after the SDK has written the last record.
-        self.stream_state[COMPLETION] = {"run_id": self._tap.run_id, "records": paginator.emitted}
+        self.stream_state[COMPLETION] = {"run_id": self._tap.run_id, "records": walk.emitted}
 
-    def _next_rows(self, paginator: Paginator, projection: Projection) -> Sequence[Row]:
+    def _next_rows(self, projection: Projection) -> Sequence[Row]:
         """Read the next page and return its new rows. If Lucca times out, halve the page size and return none."""
         try:
-            return paginator.take(self._read(paginator.walk.next_slice, projection))
+            return self.walk.take(self._read(self.walk.next_slice, projection))
         except SlowPageError:
-            self._shrink(paginator)
+            self._shrink()
             return []
         except UnstableCollectionError as error:
             raise LuccaError(f"'{self.name}' could not be read completely: {error}. Run it again.") from None
@@ -126,12 +126,12 @@ class LuccaStream(Stream, ABC):
         self._extracted = datetime.now(UTC)
         return Page([*map(projection.apply, read.rows)], read.total)
 
-    def _shrink(self, paginator: Paginator) -> None:
-        limit = paginator.walk.limit
-        if not paginator.shrink():
+    def _shrink(self) -> None:
+        limit = self.walk.limit
+        if not self.walk.shrink():
             problem = f"Lucca times out (408) even on a page of {limit} rows. Run it again when Lucca is less busy."
             raise SlowPageError(f"'{self.name}' could not be read: {problem}", status=408)
-        self.log("Lucca times out (408) on pages of %d rows; continuing with %d.", limit, paginator.walk.limit)
+        self.log("Lucca times out (408) on pages of %d rows; continuing with %d.", limit, self.walk.limit)
 
     @override
     def generate_child_contexts(self, record: Row, context: Context | None) -> Iterable[Context | None]:

@@ -6,7 +6,7 @@ import msgspec
 from singer_sdk import typing as th
 from typing_extensions import override
 
-from tap_lucca.pagination import BackwardWalk, OverlappingWalk, Page, Slice
+from tap_lucca.pagination import OverlappingPagesWalk, OverlappingWalk, Page, Slice
 from tap_lucca.projection import Projection
 from tap_lucca.stream import LuccaStream
 
@@ -31,7 +31,7 @@ class UsersStream(LuccaStream):
     path = "/api/v3/users"
     primary_keys = ("id",)
     decoder = msgspec.json.Decoder(_V3Body)
-    walk = OverlappingWalk
+    walk_class = OverlappingWalk
     right = "to read users (and former employees) of the directory"
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True, description="The user's id."),
@@ -80,7 +80,7 @@ class WorkContractsStream(LuccaStream):
     path = "/directory/api/4.0/work-contracts"
     primary_keys = ("id",)
     decoder = msgspec.json.Decoder(Page)
-    walk = BackwardWalk
+    walk_class = OverlappingPagesWalk
     right = "to read work contracts of the directory"
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True, description="The contract's id."),

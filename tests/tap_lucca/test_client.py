@@ -34,7 +34,7 @@ def test_a_run_of_130_requests_never_meets_the_limit(
     window = 2.0
     sandbox.lucca.requests_per_window = 50
     sandbox.lucca.window_seconds = window
-    sandbox.tap_settings = {"page_size": 6}
+    sandbox.tap_settings = {"page_size": 3}
     tap = TapLucca(config=sandbox.tap_config)
     tap.client = LuccaClient(tap.config, new_session("tap-lucca"), Budget(40, window))
     with caplog.at_level(logging.WARNING):

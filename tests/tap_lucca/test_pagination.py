@@ -7,23 +7,22 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count, cycle
 from random import Random
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tap_lucca.pagination import (
-    BackwardWalk,
     OverlappingPagesWalk,
     OverlappingWalk,
     Page,
-    Paginator,
     Slice,
     UnstableCollectionError,
-    Walk,
 )
 
-ALL = pytest.mark.parametrize("walk", [OverlappingWalk, OverlappingPagesWalk, BackwardWalk])
-BOTH = pytest.mark.parametrize("walk", [OverlappingWalk, BackwardWalk])
+Walk: TypeAlias = type[OverlappingWalk]
+
+BOTH = pytest.mark.parametrize("kind", [OverlappingWalk, OverlappingPagesWalk])
 
 ORDERS = ["oldest first", "newest first", "shuffled"]
 
@@ -72,17 +71,16 @@ def ordered(rows: int, order: str, random: Random) -> list[int]:
     return {"oldest first": ids, "newest first": ids[::-1], "shuffled": random.sample(ids, rows)}[order]
 
 
-def read(walk: Walk, server: Server, paginator: Paginator | None = None) -> list[int]:
+def read(walk: OverlappingWalk, server: Server) -> list[int]:
     """Return the ids emitted, in their order."""
-    paginator = paginator or Paginator(walk)
     emitted: list[int] = []
-    while not paginator.walk.finished:
-        page = server.answer(paginator.walk.next_slice, numbered=type(walk) is not OverlappingWalk)
-        emitted += [int(str(row["id"])) for row in paginator.take(page)]
+    while not walk.is_complete:
+        page = server.answer(walk.next_slice, numbered=isinstance(walk, OverlappingPagesWalk))
+        emitted += [int(str(row["id"])) for row in walk.take(page)]
     return emitted
 
 
-def assert_nobody_lost(walk: Walk, server: Server) -> bool:
+def assert_nobody_lost(walk: OverlappingWalk, server: Server) -> bool:
     """Assert that all rows present throughout are emitted, and none twice; return False if the walk fails instead."""
     original = set(server.ids)
     try:
@@ -111,50 +109,70 @@ def following(changes: list[tuple[int, int, int, bool]]) -> Callable[[Server], N
     return change
 
 
-@ALL
+@BOTH
 @given(rows=st.integers(0, 60), page_size=st.integers(1, 25), cap=st.integers(2, 25))
-def test_a_quiet_collection_is_read_completely(walk: type[Walk], rows: int, page_size: int, cap: int) -> None:
+def test_a_quiet_collection_is_read_completely(kind: Walk, rows: int, page_size: int, cap: int) -> None:
     """Every row is emitted once, whatever the page size and however the server caps its pages."""
-    server = Server(list(range(100, 100 + rows)), cap if walk is not OverlappingPagesWalk else cap + 10)
-    assert sorted(read(walk(page_size), server)) == server.ids
-
-
-@ALL
-@given(ids=st.lists(st.integers(0, 2**63 - 1), max_size=60, unique=True), page_size=st.integers(1, 25))
-def test_the_order_of_ids_does_not_matter(walk: type[Walk], ids: list[int], page_size: int) -> None:
-    """A collection that isn't ordered by id is read completely too."""
-    assert sorted(read(walk(page_size), Server(ids))) == sorted(ids)
+    server = Server(list(range(100, 100 + rows)), cap if kind is OverlappingWalk else cap + 10)
+    assert sorted(read(kind(page_size), server)) == server.ids
 
 
 @BOTH
-@pytest.mark.parametrize(("rows", "pages"), [(0, 1), (1, 1), (999, 1), (1000, 1), (20_000, 20), (39_000, 39)])
-def test_a_quiet_collection_costs_few_requests_more_than_it_has_pages(walk: type[Walk], rows: int, pages: int) -> None:
-    """One page takes one request, and more pages take one more than their number.
-
-    A full last page takes up to two more, because rows that Lucca didn't count may follow it.
-    """
-    server = Server(list(range(rows)))
-    read(walk(1000), server)
-    last_is_full = rows > 0 and rows % 1000 == 0
-    assert pages <= len(server.requests) <= pages + (pages > 1) + 2 * last_is_full
+@given(ids=st.lists(st.integers(0, 2**63 - 1), max_size=60, unique=True), page_size=st.integers(1, 25))
+def test_the_order_of_ids_does_not_matter(kind: Walk, ids: list[int], page_size: int) -> None:
+    """A collection that isn't ordered by id is read completely too."""
+    assert sorted(read(kind(page_size), Server(ids))) == sorted(ids)
 
 
-@ALL
+@pytest.mark.parametrize(
+    ("kind", "requests"),
+    [
+        (OverlappingWalk, {0: 1, 1: 1, 999: 1, 1000: 2, 1001: 2, 20_000: 21, 100_000: 101}),
+        (OverlappingPagesWalk, {0: 1, 1: 1, 999: 1, 1000: 2, 1001: 2, 20_000: 21, 100_000: 104}),
+    ],
+)
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_quiet_collection_costs_few_requests_more_than_it_has_pages(
+    kind: Walk, requests: dict[int, int], order: str
+) -> None:
+    """One page takes one request, or two if it's full: rows that Lucca didn't count may follow it."""
+    for rows, expected in requests.items():
+        server = Server(ordered(rows, order, Random(1)))
+        assert len(read(kind(1000), server)) == rows
+        assert len(server.requests) == expected
+
+
+@BOTH
+@pytest.mark.parametrize("order", ORDERS)
+def test_one_row_replaced_early_costs_no_request(kind: Walk, order: str) -> None:
+    """A row is replaced after the second of 21 requests, and the walk neither steps back nor starts again."""
+
+    def change(server: Server) -> None:
+        if len(server.requests) == 2:
+            server.delete(100)
+            server.insert({"oldest first": len(server.ids), "newest first": 0, "shuffled": 10_000}[order])
+
+    server = Server(ordered(20_000, order, Random(1)), change=change)
+    assert assert_nobody_lost(kind(1000), server)
+    assert len(server.requests) == 21
+
+
+@BOTH
 @pytest.mark.parametrize("counted", [0, 500, 1000, 1001, 2500, 2999])
-def test_a_count_that_is_too_low_is_refused(walk: type[Walk], counted: int) -> None:
+def test_a_count_that_is_too_low_is_refused(kind: Walk, counted: int) -> None:
     """Lucca returns more rows than it counts, so nobody knows how many there are."""
     server = Server(list(range(3000)), overstated=counted - 3000)
     with pytest.raises(UnstableCollectionError, match="returned more"):
-        read(walk(1000), server)
+        read(kind(1000), server)
 
 
-@ALL
+@BOTH
 @given(
     rows=st.integers(0, 60),
     page_size=st.integers(1, 25),
     errors=st.lists(st.integers(-60, 60), min_size=1, max_size=5),
 )
-def test_no_count_makes_a_walk_miss_somebody(walk: type[Walk], rows: int, page_size: int, errors: list[int]) -> None:
+def test_no_count_makes_a_walk_miss_somebody(kind: Walk, rows: int, page_size: int, errors: list[int]) -> None:
     """Whatever Lucca counts, the walk reads everybody or fails."""
     wrong = cycle(errors)
 
@@ -164,17 +182,10 @@ def test_no_count_makes_a_walk_miss_somebody(walk: type[Walk], rows: int, page_s
     server = Server(list(range(rows)), change=miscount)
     miscount(server)
     with suppress(UnstableCollectionError):
-        assert sorted(read(walk(page_size), server)) == server.ids
+        assert sorted(read(kind(page_size), server)) == server.ids
 
 
-def test_a_collection_in_another_order_costs_a_few_requests_more() -> None:
-    """If ids aren't in order, the pages overlap, which costs a few per cent more requests, not a second walk."""
-    server = Server(Random(1).sample(range(39_000), 39_000))
-    assert len(read(BackwardWalk(1000), server)) == 39_000
-    assert len(server.requests) <= 45
-
-
-@ALL
+@BOTH
 @settings(max_examples=300)
 @given(
     ids=st.builds(ordered, st.integers(1, 80), st.sampled_from(ORDERS), st.randoms()),
@@ -183,40 +194,25 @@ def test_a_collection_in_another_order_costs_a_few_requests_more() -> None:
     changes=Changes,
 )
 def test_nobody_is_lost_wherever_rows_come_and_go(
-    walk: type[Walk], ids: list[int], page_size: int, cap: int, changes: list[tuple[int, int, int, bool]]
+    kind: Walk, ids: list[int], page_size: int, cap: int, changes: list[tuple[int, int, int, bool]]
 ) -> None:
     """Rows leave anywhere, and rows with larger ids appear anywhere and may leave again."""
-    assert_nobody_lost(walk(page_size), Server(ids, cap, following(changes)))
+    assert_nobody_lost(kind(page_size), Server(ids, cap, following(changes)))
 
 
-@pytest.mark.parametrize("restored", [False, True])
-def test_an_empty_page_proves_nothing_about_the_order(*, restored: bool) -> None:
-    """A row leaves, so the last page is empty. Then a row comes and pushes the last one onto that page."""
-
-    def change(server: Server) -> None:
-        pages = [wanted.page_number for wanted in server.requests]
-        if pages == [1]:
-            server.delete(0)
-        if pages == [1, 2]:
-            server.insert(0)
-
-    server = Server(ordered(11, "newest first", Random()), change=change, new=[11 if restored else 12])
-    assert assert_nobody_lost(BackwardWalk(10), server)
-
-
-@pytest.mark.parametrize("walk", [OverlappingWalk, OverlappingPagesWalk])
+@BOTH
 @given(ids=st.lists(st.integers(0, 999), max_size=80, unique=True), page_size=st.integers(1, 20), changes=Changes)
 def test_an_overlapping_walk_loses_nobody_in_any_order(
-    walk: type[Walk], ids: list[int], page_size: int, changes: list[tuple[int, int, int, bool]]
+    kind: Walk, ids: list[int], page_size: int, changes: list[tuple[int, int, int, bool]]
 ) -> None:
     """The overlap proves the result without the order of ids: new rows may even have the smallest ids."""
-    assert_nobody_lost(walk(page_size), Server([key + 1000 for key in ids], 1000, following(changes), new=count()))
+    assert_nobody_lost(kind(page_size), Server([key + 1000 for key in ids], 1000, following(changes), new=count()))
 
 
-@ALL
+@BOTH
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("seed", range(50))
-def test_a_collection_that_changes_in_passing_is_read(walk: type[Walk], order: str, seed: int) -> None:
+def test_a_collection_that_changes_in_passing_is_read(kind: Walk, order: str, seed: int) -> None:
     """If a row is replaced between about every fifth pair of requests, the walk succeeds and loses nobody."""
     random = Random(seed)
     ids = ordered(60, order, random)
@@ -226,67 +222,31 @@ def test_a_collection_that_changes_in_passing_is_read(walk: type[Walk], order: s
             server.delete(random.randrange(60))
             server.insert({"oldest first": 59, "newest first": 0, "shuffled": random.randrange(60)}[order])
 
-    assert assert_nobody_lost(walk(10), Server(ids, change=change))
+    assert assert_nobody_lost(kind(10), Server(ids, change=change))
 
 
-def test_a_row_pushed_behind_the_pages_read_is_not_lost() -> None:
-    """After pages 1, 4 and 3, a new row pushes row 19 onto page 3, and another row leaves, so the count is equal."""
-
-    def change(server: Server) -> None:
-        if [wanted.page_number for wanted in server.requests] == [1, 4, 3]:
-            server.delete(35)
-            server.insert(19)
-
-    assert assert_nobody_lost(BackwardWalk(10), Server(list(range(40)), change=change))
-
-
-def test_a_row_pushed_across_by_a_row_never_seen_is_not_lost() -> None:
-    """The new row that pushed it leaves before the walk reads it. Only rows that are read twice reveal the shift."""
-
-    def change(server: Server) -> None:
-        pages = [wanted.page_number for wanted in server.requests]
-        if pages == [1, 4, 3]:
-            server.delete(35)
-            server.insert(5)
-        if pages == [1, 4, 3, 2]:
-            server.delete(5)
-
-    assert assert_nobody_lost(BackwardWalk(10), Server(list(range(40)), change=change))
-
-
-def test_a_row_pushed_across_by_a_restored_row_is_not_lost() -> None:
-    """A restored row has its old id, in order between the others. Only the count reveals it."""
-
-    def change(server: Server) -> None:
-        if [wanted.page_number for wanted in server.requests] == [1, 4, 3]:
-            server.insert(16)
-
-    restored = Server(list(range(0, 400, 10)), change=change, new=[155])
-    assert assert_nobody_lost(BackwardWalk(10), restored)
-
-
-@ALL
+@BOTH
 @pytest.mark.parametrize("page_size", [10, 20, 50])
 @pytest.mark.parametrize("where", [0, 50, 99])
-def test_one_replaced_by_another_between_all_pages(walk: type[Walk], page_size: int, where: int) -> None:
+def test_one_replaced_by_another_between_all_pages(kind: Walk, page_size: int, where: int) -> None:
     """A deletion and a creation between any two requests keep the count, but shift all later rows; nobody is lost."""
 
     def change(server: Server) -> None:
         server.delete(where)
         server.insert(len(server.ids))
 
-    assert assert_nobody_lost(walk(page_size), Server(list(range(1, 201)), change=change))
+    assert assert_nobody_lost(kind(page_size), Server(list(range(1, 201)), change=change))
 
 
-@ALL
-def test_rows_that_keep_coming_at_the_end_are_read(walk: type[Walk]) -> None:
+@BOTH
+def test_rows_that_keep_coming_at_the_end_are_read(kind: Walk) -> None:
     """A row created after every request delays the end and loses nobody."""
     server = Server(list(range(50)), change=lambda server: server.insert(len(server.ids)))
-    assert assert_nobody_lost(walk(10), server)
+    assert assert_nobody_lost(kind(10), server)
 
 
-@ALL
-def test_a_collection_that_outgrows_its_reader_is_given_up(walk: type[Walk]) -> None:
+@BOTH
+def test_a_collection_that_outgrows_its_reader_is_given_up(kind: Walk) -> None:
     """If a collection grows faster than its pages are read, the walk fails."""
 
     def change(server: Server) -> None:
@@ -294,82 +254,77 @@ def test_a_collection_that_outgrows_its_reader_is_given_up(walk: type[Walk]) -> 
             server.insert(len(server.ids))
 
     with pytest.raises(UnstableCollectionError):
-        read(walk(10), Server(list(range(50)), change=change))
+        read(kind(10), Server(list(range(50)), change=change))
 
 
-@ALL
+@BOTH
 @pytest.mark.parametrize("paged", [True, False])
 @pytest.mark.parametrize(
     ("rows", "overstated"), [(0, 50), (1, 10), (40, 1), (400, 1), (40, 7), (40, 400_000), (250, 400_000)]
 )
-def test_a_server_that_overstates_its_count_is_given_up(
-    walk: type[Walk], rows: int, overstated: int, paged: bool
-) -> None:
+def test_a_server_that_overstates_its_count_is_given_up(kind: Walk, rows: int, overstated: int, paged: bool) -> None:
     """If the rows never reach the count, the walk fails once pages bring nothing new, with or without paging."""
     server = Server(list(range(rows)), overstated=overstated, paged=paged)
     with pytest.raises(UnstableCollectionError):
-        read(walk(20), server)
+        read(kind(20), server)
     assert len(server.requests) <= 4 * (rows // 20) + 12
 
 
-@ALL
-def test_a_server_that_gives_one_row_in_place_of_another_is_given_up(walk: type[Walk]) -> None:
+@BOTH
+def test_a_server_that_gives_one_row_in_place_of_another_is_given_up(kind: Walk) -> None:
     """If a row is counted but never returned, the walk fails after a second pass that brings nothing new."""
     server = Server([*range(200), *range(199, 399)])
     with pytest.raises(UnstableCollectionError):
-        read(walk(20), server)
+        read(kind(20), server)
     assert len(server.requests) <= 92
 
 
-@ALL
-def test_a_shrunken_page_goes_on_from_the_same_row(walk: type[Walk]) -> None:
+@BOTH
+def test_a_shrunken_page_goes_on_from_the_same_row(kind: Walk) -> None:
     """Halving the page after a 408 neither loses nor repeats a row, and later pages stay small."""
-    server, one = Server(list(range(4321))), walk(1000)
-    paginator = Paginator(one)
-    emitted = [int(str(row["id"])) for row in paginator.take(server.answer(paginator.walk.next_slice, numbered=False))]
-    assert paginator.shrink()
-    emitted += read(one, server, paginator)
+    server, walk = Server(list(range(4321))), kind(1000)
+    emitted = [int(str(row["id"])) for row in walk.take(server.answer(walk.next_slice, numbered=False))]
+    assert walk.shrink()
+    emitted += read(walk, server)
     assert sorted(emitted) == server.ids
     assert max(wanted.limit for wanted in server.requests[1:]) <= 500
     assert len(server.requests) <= 11
 
 
-@ALL
-def test_a_page_shrinks_to_a_floor(walk: type[Walk]) -> None:
+@BOTH
+def test_a_page_shrinks_to_a_floor(kind: Walk) -> None:
     """A page is halved from 1000 rows to no fewer than a dozen."""
-    paginator, limits = Paginator(walk(1000)), []
-    while paginator.shrink():
-        limits.append(paginator.walk.next_slice.limit)
+    walk, limits = kind(1000), []
+    while walk.shrink():
+        limits.append(walk.next_slice.limit)
     assert limits == [500, 250, 125, 62, 31, 15]
 
 
-@ALL
-def test_pages_too_small_to_overlap_are_told(walk: type[Walk]) -> None:
+@BOTH
+def test_pages_too_small_to_overlap_are_told(kind: Walk) -> None:
     """If a server returns one row at a time, and not in the order of ids, the walk fails after a few requests."""
     server = Server([3, 1, 2, 5, 4], cap=1)
     with pytest.raises(UnstableCollectionError):
-        read(walk(10), server)
+        read(kind(10), server)
     assert len(server.requests) <= 10
 
 
 @BOTH
-def test_100_000_rows_take_little_memory(walk: type[Walk]) -> None:
+def test_100_000_rows_take_little_memory(kind: Walk) -> None:
     """The walk keeps only the ids of the rows it has read, in 8 bytes each."""
-    server = Server(list(range(100_000)))
-    paginator = Paginator(walk(1000))
+    server, walk = Server(list(range(100_000))), kind(1000)
     tracemalloc.start()
     try:
-        while not paginator.walk.finished:
-            paginator.take(server.answer(paginator.walk.next_slice, numbered=walk is not OverlappingWalk))
+        while not walk.is_complete:
+            walk.take(server.answer(walk.next_slice, numbered=kind is OverlappingPagesWalk))
         assert tracemalloc.get_traced_memory()[1] < 3_000_000
     finally:
         tracemalloc.stop()
-    assert paginator.emitted == 100_000
-    assert len(server.requests) <= 102
+    assert walk.emitted == 100_000
 
 
 @pytest.mark.parametrize("row", [{}, {"id": None}, {"id": "12"}, {"id": -1}, {"id": 2**63}, {"id": True}, {"id": 1.0}])
 def test_a_row_without_a_usable_id_is_refused(row: dict[str, object]) -> None:
     """A row without a usable id makes the walk fail, because the walk couldn't check its result."""
     with pytest.raises(UnstableCollectionError, match="usable id"):
-        Paginator(OverlappingWalk(10)).take(Page([row], 1))
+        OverlappingWalk(10).take(Page([row], 1))
