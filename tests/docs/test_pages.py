@@ -81,9 +81,7 @@ def test_setup(sandbox: Sandbox, project: Path) -> None:
     variables = settings(sandbox)
     values = "".join(f"{name}={value}\n" for name, value in variables.items())
     (project / ".env").write_text(values)
-    *_, dry_run, first = run_page(
-        SETUP, project, {}, {"cp .env.example .env\n": "", "https://${TAP_LUCCA_HOST#https://}": "$TAP_LUCCA_HOST"}
-    )
+    *_, dry_run, first = run_page(SETUP, project, {}, {"cp .env.example .env\n": ""})
     assert (project / "output" / "report.html").exists()
     assert dry_run.log != first.log
     assert len(sandbox.elimity.snapshots) == 1
@@ -111,7 +109,8 @@ def test_after_the_setup(sandbox: Sandbox, project: Path) -> None:
     assert len(sandbox.elimity.snapshots) == 2
     (selection,) = run_page("docs/data.md", project, environment)
     assert "] users.dtContractEnd" in selection.stdout + selection.log
-    run_page("docs/dry-run.md", project, environment)
+    api_token = {f"TARGET_ELIMITY_{name.upper()}": value for name, value in sandbox.api_token.items()}
+    run_page("docs/dry-run.md", project, {**environment, **api_token})
     assert json.loads((project / "output" / "changes.json").read_text())["joined"] == []
     assert len(sandbox.elimity.snapshots) == 2
     *_, state = run_page("docs/how-imports-work.md", project, environment)
