@@ -103,7 +103,7 @@ def figures(page: Page) -> dict[str, str]:
     return dict(zip(names, values, strict=True))
 
 
-def test_everything_but_the_search_works_without_javascript(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
+def test_all_but_search_and_order_works_without_javascript(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
     """The report shows counts, charts, findings, and a table with all attributes of everybody in the snapshot."""
     report = dry_run(sandbox)
     page = opened(report, javascript=False)
@@ -132,7 +132,8 @@ def test_everything_but_the_search_works_without_javascript(sandbox: Sandbox, op
             else:
                 visible = [char if char.isprintable() else "" for char in value]
                 assert all(char in cells[attribute.name] for char in visible)
-    for chart in ("Status", "Contract Type", "Department", "Legal Entity"):
+    assert page.locator("table.chart").count() == 3
+    for chart in ("Contract Type", "Department", "Legal Entity"):
         table = page.locator("table.chart").filter(has=page.locator("caption", has_text=chart))
         counts = [int(cell.replace(",", "")) for cell in table.locator("tbody .number").all_inner_texts()]
         assert sum(counts) == 250
@@ -197,6 +198,56 @@ def test_search_finds_by_words_without_case_and_accents(sandbox: Sandbox, opened
     assert_found(page, figures(page)["Inactive"])
     page.keyboard.press("Enter")  # must not reload the page
     assert_found(page, figures(page)["Inactive"])
+
+
+def test_headers_sort(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
+    """A header sorts everybody, a second time the other way round; who has no value comes last; a search keeps that."""
+    users = sandbox.lucca.company.users
+    with sandbox.lucca.changing():
+        for number, user in enumerate(users):
+            alter(user, employeeNumber=None if number in {3, 249} else f"{number * 7 % 250}")
+    page = opened(dry_run(sandbox))
+    headers = page.locator("thead th").filter(has=page.get_by_role("button", name="Employee Number"))
+    assert (headers.count(), page.locator("[aria-sort]").first.text_content()) == (2, "Id")
+    by_number = sorted((number for number in range(250) if number not in {3, 249}), key=lambda n: n * 7 % 250)
+    for direction, order in (("ascending", by_number), ("descending", by_number[::-1])):
+        headers.first.get_by_role("button").press("Enter")
+        expect(headers.last).to_have_attribute("aria-sort", direction)
+        assert page.locator("[aria-sort]").count() == headers.count()
+        assert found(page) == [str(users[number]["id"]) for number in (*order, 3, 249)]
+        expect(headers.first.get_by_role("button")).to_be_focused()
+    page.select_option("select[name=status]", "inactive")
+    assert_found(page, figures(page)["Inactive"])
+    shown = found(page)
+    everybody = [str(users[number]["id"]) for number in (*by_number[::-1], 3, 249)]
+    assert shown == [id_ for id_ in everybody if id_ in set(shown)]
+    page.locator(".block thead button", has_text="Id").first.click()
+    assert found(page) == sorted(shown, key=int)
+
+
+def test_rows_are_of_equal_height(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
+    """However long a value is, its row is as high as the others. The pointer shows the value in full."""
+    alter(sandbox.lucca.company.users[0], jobTitle="Astronaut " * 100)
+    page = opened(dry_run(sandbox))
+    page.locator("#employees").scroll_into_view_if_needed()
+    heights = page.evaluate("[...document.querySelectorAll('.block tbody tr')].map((row) => row.offsetHeight)")
+    assert len(set(heights[:200])) == 1
+    cell = page.locator(".block tbody tr").first.locator("td", has_text="Astronaut")
+    cell.hover()
+    assert str(cell.get_attribute("title")).count("Astronaut") == 100
+
+
+@pytest.mark.parametrize("token", [False, True])
+def test_it_says_when_nothing_was_compared(sandbox: Sandbox, opened: Callable[..., Page], token: bool) -> None:
+    """Neither without an API token and an earlier import, nor if the source is empty, are there changes to look at."""
+    settings = sandbox.api_token | sandbox.target_config if token else {}
+    page = opened(dry_run(sandbox, **settings))
+    expect(page.get_by_text("Nothing was compared: ")).to_be_visible()
+    if token:
+        sandbox.target_settings = {}
+        sandbox.pipeline()
+        page = opened(dry_run(sandbox, **settings))
+        expect(page.get_by_text("Nothing was compared: ")).to_have_count(0)
 
 
 def test_hostile_strings_are_only_shown(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
@@ -275,13 +326,17 @@ def test_links_lead_to_the_employee(sandbox: Sandbox, opened: Callable[..., Page
 
 @pytest.mark.slow
 def test_20000_employees_can_be_searched(sandbox: Sandbox, opened: Callable[..., Page]) -> None:
-    """The page lays out only what is in view, so it opens and finds the last of 20,000 employees."""
+    """The page lays out only what is in view, so it opens, finds the last of 20,000 employees and sorts them."""
     sandbox.lucca.company = generate_company(20_000, 3, sandbox.lucca.company.today)
     page = opened(dry_run(sandbox))
     last = sandbox.lucca.company.users[-1]
     page.fill("input[name=search]", str(last["login"]))
     assert_found(page, 1, "20,000")
     assert found(page) == [str(last["id"])]
+    page.fill("input[name=search]", "")
+    assert_found(page, "20,000", "20,000")
+    page.locator(".block thead button", has_text="Id").first.click()
+    assert found(page)[0] == str(last["id"])
 
 
 def test_the_report_is_as_wide_as_the_screen(sandbox: Sandbox, opened: Callable[..., Page]) -> None:

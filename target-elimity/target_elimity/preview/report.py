@@ -18,7 +18,18 @@ from target_elimity.preview.changes import Changes
 from target_elimity.preview.findings import CHECKS, Findings
 from target_elimity.preview.roster import Roster, Row
 
-CHARTS = ("status", "contract_type", "department", "legal_entity")
+CHARTS = ("contract_type", "legal_entity", "department")
+# The widths of the columns, in rem: name, id, status and findings, then the other attributes.
+FIRST_WIDTHS = (14, 6, 6, 12)
+WIDTHS = {
+    "email": 16,
+    "employeeNumber": 11,
+    "departmentCode": 11,
+    "managerEmail": 16,
+    "contractStartDate": 12,
+    "lastModified": 11,
+    "secondaryRoles": 16,
+}
 # The browser lays out each block only when somebody scrolls to it.
 ROWS_OF_A_BLOCK = 200
 BARS_AT_FIRST_SIGHT = 20
@@ -95,6 +106,14 @@ def _shown(value: object) -> object:
     return value.translate(_VISIBLE) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
+def _column_widths() -> str:
+    """Return the style rules for the widths of the columns."""
+    others = (WIDTHS.get(attribute.id, 10) for attribute in ATTRIBUTE_TYPES if attribute.field != "status")
+    widths = (*FIRST_WIDTHS, *others)
+    rules = (f".block th:nth-child({number}) {{ width: {width}rem; }}\n" for number, width in enumerate(widths, 1))
+    return f".block {{ --width: {sum(widths)}rem; }}\n{''.join(rules)}"
+
+
 def _source(content: str) -> str:
     """Return the content security policy source that allows exactly this style or script."""
     return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
@@ -104,5 +123,5 @@ _loader = PackageLoader("target_elimity.preview")
 _environment = Environment(
     loader=_loader, autoescape=True, finalize=_shown, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-_style = Markup(_loader.get_source(_environment, "report.css")[0])  # noqa: S704 - files of this package
+_style = Markup(_loader.get_source(_environment, "report.css")[0] + _column_widths())  # noqa: S704 - files of this package
 _script = Markup(_loader.get_source(_environment, "report.js")[0])  # noqa: S704 - files of this package

@@ -1,56 +1,106 @@
 "use strict";
 
-// Everything but the search works without this script.
+// Everything but searching and sorting works without this script.
 const filters = document.getElementById("filters");
 const outcome = document.getElementById("outcome");
-const blocks = [...document.querySelectorAll(".block")].map((element) => ({
-  element,
-  rows: [...element.querySelectorAll("tbody tr")].map((element) => ({ element, text: null })),
-}));
+const region = document.querySelector(".employees");
+const blocks = [...document.querySelectorAll(".block")];
+const bodies = blocks.map((block) => block.querySelector("tbody"));
+const rowsOfABlock = bodies[0].rows.length;
+
+// All employees, in the order of the column by which they are sorted. At first, that's the id.
+let employees = bodies.flatMap((body) => [...body.rows]);
+let sorted = { column: 1, descending: false };
+
+const collator = new Intl.Collator(undefined, { numeric: true });
+const texts = new Map();
 
 // Without case and accents: "zoe" finds "Zoë".
 const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
 // Names of columns, and so on, are not in the rows; a space keeps words of two cells apart.
-const textOf = (row) => (row.text ??= plain([...row.element.cells].map((cell) => cell.textContent).join(" ")));
+function textOf(row) {
+  if (!texts.has(row)) texts.set(row, plain([...row.cells].map((cell) => cell.textContent).join(" ")));
+  return texts.get(row);
+}
 
-function filter() {
+// Fill the blocks, from the first one on, with the employees that fit the filters.
+function show() {
   const words = plain(filters.elements.search.value).split(/\s+/).filter(Boolean);
   const status = filters.elements.status.value;
   const finding = filters.elements.finding.value;
-  let found = 0;
-  for (const block of blocks) {
-    let shown = 0;
-    for (const row of block.rows) {
-      const [, , statusCell, findingsCell] = row.element.cells;
-      const fits =
-        (!status || statusCell.textContent === status) &&
-        (!finding || findingsCell.textContent.split(", ").includes(finding)) &&
-        words.every((word) => textOf(row).includes(word));
-      if (row.element.hidden === fits) row.element.hidden = !fits;
-      shown += fits;
-    }
-    block.element.hidden = shown === 0;
-    found += shown;
-  }
-  const total = blocks.reduce((sum, block) => sum + block.rows.length, 0);
-  outcome.textContent = `${found.toLocaleString("en")} of ${total.toLocaleString("en")} employees`;
+  const found = employees.filter((row) => {
+    const [, , statusCell, findingsCell] = row.cells;
+    return (
+      (!status || statusCell.textContent === status) &&
+      (!finding || findingsCell.textContent.split(", ").includes(finding)) &&
+      words.every((word) => textOf(row).includes(word))
+    );
+  });
+  blocks.forEach((block, number) => {
+    const rows = found.slice(number * rowsOfABlock, (number + 1) * rowsOfABlock);
+    block.hidden = rows.length === 0;
+    bodies[number].replaceChildren(...rows);
+  });
+  const counts = [found, employees].map((rows) => rows.length.toLocaleString("en"));
+  outcome.textContent = `${counts[0]} of ${counts[1]} employees`;
 }
+
+// Sort by a column; if that's the one they are sorted by, the other way round. Who has no value comes last either way.
+function sort(column) {
+  const descending = column === sorted.column && !sorted.descending;
+  const sign = descending ? -1 : 1;
+  sorted = { column, descending };
+  employees = employees
+    .map((row) => ({ row, value: row.cells[column].textContent.trim() }))
+    .sort((a, b) => !a.value - !b.value || sign * collator.compare(a.value, b.value))
+    .map(({ row }) => row);
+  show();
+  markSorted();
+  region.scrollTop = 0;
+}
+
+function markSorted() {
+  for (const header of region.querySelectorAll("thead th")) {
+    if (header.cellIndex === sorted.column) header.ariaSort = sorted.descending ? "descending" : "ascending";
+    else header.removeAttribute("aria-sort");
+  }
+}
+
+for (const header of region.querySelectorAll("thead th")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = header.textContent;
+  // The keyboard reaches the headers of the first block only: those of the others do the same.
+  if (!blocks[0].contains(header)) button.tabIndex = -1;
+  header.replaceChildren(button);
+}
+markSorted();
+region.addEventListener("click", (event) => {
+  const header = event.target.closest("thead th");
+  if (!header) return;
+  sort(header.cellIndex);
+  blocks[0].querySelectorAll("thead button")[header.cellIndex].focus({ preventScroll: true });
+});
+// Rows are of equal height. What is cut off shows in full under the pointer.
+document.addEventListener("pointerover", (event) => {
+  const cell = event.target.closest("tbody th, tbody td");
+  if (cell && cell.scrollWidth > cell.clientWidth) cell.title = cell.textContent.trim();
+});
 
 let timer;
 filters.addEventListener("input", () => {
   clearTimeout(timer);
-  timer = setTimeout(filter, 150);
+  timer = setTimeout(show, 150);
 });
 filters.addEventListener("submit", (event) => event.preventDefault());
 // A link to somebody who is filtered out shows everybody again.
-addEventListener("hashchange", () => {
-  const row = document.getElementById(location.hash.slice(1));
-  if (row?.hidden) {
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href^='#']");
+  if (link && !document.getElementById(link.hash.slice(1))) {
     filters.reset();
-    filter();
-    row.scrollIntoView();
+    show();
   }
 });
 filters.hidden = false;
-filter();
+show();
