@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 from lucca_elimity_kit.plugin import StrictPlugin
-from lucca_gateway.settings import SCHEMA as GATEWAY
+from lucca_gateway.settings import Settings as GatewaySettings
 from tap_lucca.tap import TapLucca
 from target_elimity.data_model import ATTRIBUTE_TYPES, export_file
 from target_elimity.settings import CREDENTIALS
@@ -33,7 +33,6 @@ WITH_BLOCKS = (
     "docs/data.md",
     "meltano.yml",
 )
-SDK_SETTINGS = ("stream_map", "flattening", "faker_config")
 # A placeholder. Once the repository is public, set its address, and `variant` to the account that publishes it.
 REPOSITORY = "https://git.example/lucca-elimity.git"
 # These are the same for every plugin. The hub rates the quality.
@@ -67,7 +66,7 @@ def generated_files() -> dict[Path, str]:
 def _blocks() -> Iterator[tuple[str, str]]:
     for plugin in PLUGINS:
         yield f"settings-{plugin.name}", _settings_table(plugin)
-        yield f"meltano-{plugin.name}", indent(_yaml(_definition(plugin, _settings(plugin))), "    ")
+        yield f"meltano-{plugin.name}", indent(_yaml(_definition(plugin)), "    ")
     yield "settings-lucca-gateway", _gateway_settings_table()
     yield "attributes", _attributes_table()
 
@@ -76,36 +75,29 @@ def _catalog() -> dict[str, Any]:
     return TapLucca(config={"host": "acme.ilucca.net", "api_key": "none"}).catalog_dict
 
 
-def _settings(plugin: type[StrictPlugin]) -> dict[str, dict[str, Any]]:
-    """Return the plugin's own settings, without the SDK's."""
-    properties: dict[str, dict[str, Any]] = plugin.config_jsonschema["properties"]
-    return {name: schema for name, schema in properties.items() if not name.startswith(SDK_SETTINGS)}
-
-
 def _settings_table(plugin: type[StrictPlugin]) -> str:
-    required = plugin.config_jsonschema.get("required", ())
+    schema = plugin.form.schema()
     rows = ["| setting | default | |", "| --- | --- | --- |"]
-    for name, schema in _settings(plugin).items():
-        default = "required" if name in required else f"`{_plain(schema['default'])}`" if "default" in schema else ""
-        secret = " (secret)" if schema.get("secret") else ""
-        rows.append(f"| `{name}` | {default} | {schema['description']}{secret} |")
+    for name, setting in schema["properties"].items():
+        default = "required" if name in schema["required"] else _default(setting)
+        secret = " (secret)" if setting.get("secret") else ""
+        rows.append(f"| `{name}` | {default} | {setting['description']}{secret} |")
     return "\n".join(rows) + "\n"
 
 
 def _gateway_settings_table() -> str:
     rows = ["| variable | default | |", "| --- | --- | --- |"]
-    for name, schema in GATEWAY.schema["properties"].items():
-        default = f"`{_plain(schema['default'])}`" if "default" in schema else ""
-        rows.append(f"| `{GATEWAY.prefix}{name.upper()}` | {default} | {schema['description']} |")
+    for name, setting in GatewaySettings.schema()["properties"].items():
+        rows.append(f"| `{GatewaySettings.prefix}{name.upper()}` | {_default(setting)} | {setting['description']} |")
     return "\n".join(rows) + "\n"
 
 
-def _definition(plugin: type[StrictPlugin], settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _definition(plugin: type[StrictPlugin]) -> dict[str, Any]:
     """Return a plugin's capabilities and settings in Meltano's format."""
     return {
         "capabilities": [capability.value for capability in plugin.capabilities],
         "settings_group_validation": [list(group) for group in GROUPS[plugin.name]],
-        "settings": [_setting(name, schema) for name, schema in settings.items()],
+        "settings": [_setting(name, schema) for name, schema in plugin.form.schema()["properties"].items()],
     }
 
 
@@ -128,10 +120,8 @@ def _entry(project: dict[str, Any], plugin: type[StrictPlugin]) -> tuple[str, di
 
 
 def _hub_definition(plugin: type[StrictPlugin], entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the definition for the hub, from meltano.yml, all settings (the SDK's, too) and the package's metadata."""
-    properties = plugin.settings_schema().schema["properties"]
-    # The faker needs a package that the plugins don't depend on.
-    definition = _definition(plugin, {name: schema for name, schema in properties.items() if name != "faker_config"})
+    """Return the definition for the hub, from meltano.yml, the settings and the package's metadata."""
+    definition = _definition(plugin)
     for setting in definition["settings"]:
         if "sensitive" in setting:
             setting["kind"] = "password"  # the hub marks secrets both ways
@@ -160,8 +150,10 @@ def _attributes_table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def _plain(default: object) -> str:
-    return str(default).lower() if isinstance(default, bool) else str(default)
+def _default(setting: dict[str, Any]) -> str:
+    """Return the default of a setting as code, as people write it; empty if there is none."""
+    default = setting.get("default", "")
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`" if default != "" else ""
 
 
 def main() -> None:

@@ -1,24 +1,23 @@
 """The base class of tap and target as plugins of the Singer SDK: it reads the settings and runs the command line."""
 
-import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from types import FrameType
 from typing import Any, ClassVar, Self
 
 import click
+import msgspec
 from singer_sdk.exceptions import SingerSDKError
 from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from lucca_elimity_kit.foreign import quiet_libraries
-from lucca_elimity_kit.settings import SettingsSchema, read_file
+from lucca_elimity_kit.settings import PluginSettings, read_file
 
 ENVIRONMENT = "ENV"
 CHECK_RETRY_SECONDS = 10
@@ -27,8 +26,10 @@ CHECK_RETRY_SECONDS = 10
 class StrictPlugin(PluginBase):
     """Checks the settings itself. The SDK would coerce them, quote them in messages and read a `.env` file."""
 
-    variables: ClassVar[str]
-    """The prefix of the variables; empty if no settings come from the environment."""
+    form: ClassVar[type[PluginSettings]]
+    """The struct of the settings."""
+
+    settings: PluginSettings
 
     def __init__(
         self,
@@ -42,10 +43,10 @@ class StrictPlugin(PluginBase):
             config = self.read_settings([config] if isinstance(config, (str, PurePath)) else config or [])
         if parse_env_config:
             config = _merged(config, self.read_settings([ENVIRONMENT]))
-        settings = self.settings_schema().parse(config, complete=validate_config)
-        if flaws := [*self.flaws(settings)]:
-            raise SettingsError(" ".join(flaws))
-        super().__init__(config=settings, parse_env_config=False, validate_config=False, **kwargs)
+        self.settings = self.form.parse(config, complete=validate_config)
+        # Only what is set: the SDK (0.54) fails on a `stream_maps` that is null.
+        values = msgspec.to_builtins(self.settings, enc_hook=str)
+        super().__init__(config=values, parse_env_config=False, validate_config=False, **kwargs)
 
     @classmethod
     def for_check(cls, config: Mapping[str, Any]) -> Self:
@@ -54,20 +55,13 @@ class StrictPlugin(PluginBase):
         Raises:
             SettingsError: A setting is wrong.
         """
-        seconds = cls.settings_schema().parse(config, complete=False)["max_retry_seconds"]
+        seconds = cls.form.parse(config, complete=False).max_retry_seconds
         return cls(config={**config, "max_retry_seconds": min(seconds, CHECK_RETRY_SECONDS)})
 
-    @staticmethod
-    def flaws(settings: Mapping[str, Any]) -> Iterable[str]:
-        """Return a sentence for each flaw of the settings that the JSON schema can't express."""
-        raise NotImplementedError
-
     @classmethod
-    def settings_schema(cls) -> SettingsSchema:
-        """Return the schema of the settings, including the SDK's settings for the plugin's capabilities."""
-        schema = deepcopy(cls.config_jsonschema)
-        cls.append_builtin_config(schema)
-        return SettingsSchema(json.loads(json.dumps(schema), object_hook=_without_type_names), cls.variables)
+    @override
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Add nothing: the struct has the SDK's settings that apply."""
 
     @classmethod
     def read_settings(cls, sources: Sequence[PurePath | str]) -> dict[str, Any]:
@@ -83,7 +77,7 @@ class StrictPlugin(PluginBase):
             if source != ENVIRONMENT:
                 settings = _merged(settings, read_file(source))
         # Meltano passes the settings in a file, but not a misspelled variable. So the names are checked in any case.
-        variables = cls.settings_schema().read_environment(os.environ)
+        variables = cls.form.read_environment(os.environ)
         return _merged(settings, variables) if ENVIRONMENT in sources else settings
 
     @classmethod
@@ -100,7 +94,7 @@ class StrictPlugin(PluginBase):
         Raises:
             ConnectorError: An expected error ended the run.
         """
-        for variable in (f"{cls.variables}LOGLEVEL", "LOGLEVEL"):
+        for variable in (f"{cls.form.prefix}LOGLEVEL", "LOGLEVEL"):
             if (level := os.environ.get(variable)) and not isinstance(logging.getLevelName(level.upper()), int):
                 raise SettingsError(f"The variable {variable} is not a log level: use DEBUG, INFO, WARNING or ERROR.")
         quiet_libraries()
@@ -132,17 +126,6 @@ class StrictPlugin(PluginBase):
             signal.signal(number, signal.SIG_IGN)
         self.logger.warning("Interrupted by signal %d before the end.", signum)
         sys.exit(128 + signum)
-
-
-def _without_type_names(schema: dict[str, Any]) -> dict[str, Any]:
-    """Drop what isn't a schema from the list `anyOf` of a schema.
-
-    The SDK (0.54) adds the text "null" to the lists of its own settings, which makes validating a value of them fail
-    with a traceback.
-    """
-    if "anyOf" in schema:
-        schema["anyOf"] = [branch for branch in schema["anyOf"] if isinstance(branch, dict)]
-    return schema
 
 
 def _merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

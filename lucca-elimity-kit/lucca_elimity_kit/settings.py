@@ -1,33 +1,46 @@
-"""A strict parser for settings from files and from the environment.
+"""Settings from files and from the environment, as typed fields of a struct.
 
-It validates each value against a JSON schema and refuses what doesn't fit. Messages name the setting and its variable,
-never the value.
+Messages name a setting, its variable and what it must be, never its value.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Annotated, Any, ClassVar, Self, TypeAlias
 from zoneinfo import ZoneInfo
 
 import msgspec
 from jellyfish import damerau_levenshtein_distance
-from jsonschema import Draft202012Validator, FormatChecker, ValidationError
+from msgspec import Meta
+from msgspec.inspect import type_info
+from msgspec.structs import FieldInfo
 
 from lucca_elimity_kit.decoding import BYTE_ORDER_MARK
 from lucca_elimity_kit.errors import SettingsError
 
-TRUE = frozenset({"true", "1", "yes", "on"})
-FALSE = frozenset({"false", "0", "no", "off"})
+# Types of settings. `must_be` completes the sentence "The setting … must be …".
+Printable: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[!-~]+$(?!\n)", extra={"must_be": "printable ASCII without spaces"})
+]
+FilePath: TypeAlias = Annotated[
+    Path | None, Meta(extra={"must_be": "a path; if it begins with '~', that home folder must exist"})
+]
+TimeZone: TypeAlias = Annotated[ZoneInfo, Meta(extra={"must_be": "an IANA time zone such as Europe/Paris"})]
+MaxRetrySeconds: TypeAlias = Annotated[
+    int,
+    Meta(
+        title="Maximum retry time",
+        description="Seconds during which to retry a temporary failure, such as a 429, a 5xx or a broken connection",
+        ge=0,
+    ),
+]
+# `extra_json_schema` of a secret, as the Singer SDK marks it.
+SECRET = {"secret": True, "writeOnly": True}
 
-# The pattern of keys and tokens: at least one character, printable ASCII without spaces.
-PRINTABLE = r"^[!-~]+$(?!\n)"
-
-# Settings of the Singer SDK. It reads some even if a plugin doesn't declare them, and declares others only for targets
-# that load tables. A plugin that doesn't declare them refuses them.
+# Settings of the Singer SDK. It reads some even if a plugin doesn't declare them. A plugin that doesn't have them
+# refuses them.
 SDK_SETTINGS = frozenset(
     {
         "add_record_metadata",
@@ -52,26 +65,18 @@ SDK_SETTINGS = frozenset(
     }
 )
 
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _MOST = 999_999_999
 # Kubernetes adds these variables to every container, for each service.
 _KUBERNETES = re.compile(r"(.*_)?(port|port_\d+_(tcp|udp|sctp)(_.*)?|service_host|service_port(_.*)?)")
 _SHORT_NAME = 5
-
-_FORMATS = FormatChecker(())
-
-
-@_FORMATS.checks("time-zone", raises=(KeyError, OSError, ValueError))
-def _is_time_zone(value: object) -> bool:
-    return not isinstance(value, str) or bool(ZoneInfo(value))
+# What the types of the standard library raise for a text that they don't take.
+_UNFIT = (msgspec.ValidationError, LookupError, OSError, RecursionError, RuntimeError, TypeError, ValueError)
 
 
 class _RepeatedNameError(Exception):
     """An object of a file holds a name twice. Which of the two values counts would be a guess."""
-
-
-class _MalformedError(Exception):
-    """A value doesn't have the type of its setting."""
 
 
 def read_file(path: str | PurePath, what: str = "file of settings") -> dict[str, Any]:
@@ -96,26 +101,30 @@ def read_file(path: str | PurePath, what: str = "file of settings") -> dict[str,
     return values
 
 
-@dataclass(frozen=True)
-class SettingsSchema:
-    """The settings of a program, and the names of their variables."""
+class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The settings of a program: each is a field, with title, description, limits and secrecy in its `Meta`.
 
-    schema: Mapping[str, Any]
-    """A JSON schema with a description of every property. `format: path` marks a path of a file or folder,
-    `format: time-zone` an IANA time zone."""
+    A text that isn't set is empty.
+    """
 
-    prefix: str = ""
+    prefix: ClassVar[str] = ""
     """The prefix of the variables, such as `TAP_LUCCA_`; empty if none are read from the environment."""
 
-    has_files: bool = True
+    has_files: ClassVar[bool] = True
     """Whether settings may come from a file. If so, messages use the names that a file uses."""
 
-    @property
-    def _properties(self) -> Mapping[str, Mapping[str, Any]]:
-        properties: Mapping[str, Mapping[str, Any]] = self.schema["properties"]
-        return properties
+    @classmethod
+    def required(cls, given: Collection[str]) -> Iterable[str]:
+        """Return the settings that must be set if these are given: by default, those without a default."""
+        del given
+        return [field.name for field in msgspec.structs.fields(cls) if field.required]
 
-    def read_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+    def flaws(self) -> Iterator[tuple[str, str]]:
+        """Yield name and flaw of each setting that its type admits, but that can't be used."""
+        yield from ()
+
+    @classmethod
+    def read_environment(cls, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the text of each setting that has a variable, including empty ones.
 
         Raises:
@@ -124,20 +133,21 @@ class SettingsSchema:
         values = {}
         flaws = []
         for variable in sorted(environment):
-            name = variable.removeprefix(self.prefix).lower()
-            if not variable.startswith(self.prefix) or name.startswith("_"):  # `TAP_LUCCA__SELECT` is Meltano's
+            name = variable.removeprefix(cls.prefix).lower()
+            if not variable.startswith(cls.prefix) or name.startswith("_"):  # `TAP_LUCCA__SELECT` is Meltano's
                 continue
-            if name in self._properties and variable.isupper():
+            if name in cls.__struct_fields__ and variable.isupper():
                 values[name] = environment[variable]
-            elif name in SDK_SETTINGS:
+            elif name in SDK_SETTINGS - {*cls.__struct_fields__}:
                 flaws.append(f"The variable {variable} sets something that this program doesn't support: remove it.")
-            elif meant := self._misspelled(name):
-                flaws.append(f"The variable {variable} is unknown. Is {self._variable(meant)} meant?")
+            elif not cls._is_of_others(name) and (meant := cls._nearest(name)):
+                flaws.append(f"The variable {variable} is unknown. Is {cls._variable(meant)} meant?")
         _raise(flaws)
         return values
 
-    def parse(self, values: Mapping[str, Any], *, complete: bool = True) -> dict[str, Any]:
-        """Return the settings with their types, and defaults for those that are not set.
+    @classmethod
+    def parse(cls, values: Mapping[str, object], *, complete: bool = True) -> Self:
+        """Convert values to settings.
 
         Args:
             values: JSON values, or texts from the environment. Null and empty text count as not set.
@@ -146,76 +156,117 @@ class SettingsSchema:
         Raises:
             SettingsError: A setting is unknown, missing, out of range or malformed.
         """
-        _raise(self._unknown(name) for name in values if name not in self._properties)
-        settings, malformed = self._converted(values)
-        missing = set()
-        for error in Draft202012Validator(self.schema, format_checker=_FORMATS).iter_errors(settings):
-            if error.path:
-                malformed.add(str(error.path[0]))
-            else:
-                missing |= _needed(error, settings)
-        flaws = dict.fromkeys(malformed, "is out of range or malformed")
-        if complete:
-            for name in missing - malformed:
-                flaws[name] = "is missing: it is empty" if name in values else "is missing"
-        _raise(self.sentence(name, flaw) for name, flaw in sorted(flaws.items()))
-        defaults = {name: schema["default"] for name, schema in self._properties.items() if "default" in schema}
-        return {**defaults, **{name: self._expanded(name, value) for name, value in settings.items()}}
-
-    def _converted(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
-        """Return the settings that are set, and the names of those whose value has the wrong type."""
-        settings = {}
-        malformed = set()
-        for name, value in values.items():
-            if value not in (None, ""):
+        _raise(cls._unknown(name) for name in values if name not in cls.__struct_fields__)
+        given = {name: value for name, value in values.items() if value not in (None, "")}
+        missing = {name for name in cls.required(given) if name not in given}
+        flaws = {name: "is missing: it is empty" if name in values else "is missing" for name in missing if complete}
+        settings: dict[str, Any] = dict.fromkeys(missing, "")
+        for field in msgspec.structs.fields(cls):
+            if field.name in given:
                 try:
-                    converted = _convert(value, self._properties[name])
-                except _MalformedError:
-                    malformed.add(name)
-                else:
-                    if converted is not None:  # the text `null`
-                        settings[name] = converted
-        return settings, malformed
+                    settings[field.name] = _convert(given[field.name], field.type)
+                except _UNFIT:
+                    flaws[field.name] = f"must be {_must_be(field)}"
+        _raise(cls.sentence(name, flaw) for name, flaw in sorted(flaws.items()))
+        parsed = cls(**settings)
+        _raise(cls.sentence(name, flaw) for name, flaw in parsed.flaws())
+        return parsed
 
-    def sentence(self, name: str, flaw: str) -> str:
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """Return the JSON schema, with this class's settings before the inherited ones."""
+        fields = msgspec.structs.fields(cls)
+        inherited = getattr(cls.__base__, "__struct_fields__", ())
+        return {
+            "type": "object",
+            "properties": {f.name: _schema(f) for f in sorted(fields, key=lambda field: field.name in inherited)},
+            "required": [field.name for field in fields if field.required],
+        }
+
+    @classmethod
+    def sentence(cls, name: str, flaw: str) -> str:
         """Return a sentence about a setting's flaw, and one that describes the setting."""
-        description = self._properties[name].get("description", name).rstrip(".")
-        if not self.has_files:
-            return f"The setting {self._variable(name)} {flaw}. Description: {description}."
-        variable = f" (variable {self._variable(name)})" if self.prefix else ""
+        schema = next(_schema(field) for field in msgspec.structs.fields(cls) if field.name == name)
+        description = schema.get("description", name).rstrip(".")
+        if not cls.has_files:
+            return f"The setting {cls._variable(name)} {flaw}. Description: {description}."
+        variable = f" (variable {cls._variable(name)})" if cls.prefix else ""
         return f"The setting '{name}' {flaw}. Description: {description}{variable}."
 
-    def _expanded(self, name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
-        if self._properties[name].get("format") != "path" or not value.startswith("~"):
-            return value
-        try:
-            return str(Path(value).expanduser())
-        except RuntimeError:
-            raise SettingsError(self.sentence(name, "begins with '~', and there is no such home folder")) from None
-
-    def _unknown(self, name: str) -> str:
-        nearest = get_close_matches(name, self._properties, n=1)
+    @classmethod
+    def _unknown(cls, name: str) -> str:
+        nearest = cls._nearest(name)
         # A long name may be a secret in the wrong place.
-        known = f"Is '{nearest[0]}' meant?" if nearest else "Remove it."
+        known = f"Is '{nearest}' meant?" if nearest else "Remove it."
         return f"The setting {name[:60]!r} is unknown. {known}"
 
-    def _variable(self, name: str) -> str:
-        return f"{self.prefix}{name.upper()}"
+    @classmethod
+    def _variable(cls, name: str) -> str:
+        return f"{cls.prefix}{name.upper()}"
 
-    def _misspelled(self, name: str) -> str | None:
-        """Return the setting whose name a variable misspells; None if the variable may belong to another program."""
+    @classmethod
+    def _is_of_others(cls, name: str) -> bool:
+        """Return whether Kubernetes or Meltano may have set the variable of this name."""
         if _KUBERNETES.fullmatch(name):
-            return None
-        for known, schema in self._properties.items():
-            if name.endswith(f"_{known}"):  # an inherited Meltano plugin: `tap-lucca-b` has TAP_LUCCA_B_HOST
-                return None
-            if name.startswith(f"{known}_") and "object" in _types(schema):  # Meltano's: an entry of the object
-                return None
+            return True
+        return any(
+            name.endswith(f"_{field.name}")  # an inherited Meltano plugin: `tap-lucca-b` has TAP_LUCCA_B_HOST
+            or (name.startswith(f"{field.name}_") and _schema(field).get("type") == "object")  # an entry of the object
+            for field in msgspec.structs.fields(cls)
+        )
+
+    @classmethod
+    def _nearest(cls, name: str) -> str | None:
+        """Return the setting whose name this one misspells by a letter or two, if there is one."""
         name = name.encode(errors="replace").decode()  # the name may be invalid Unicode, which the library refuses
-        for known in self._properties:
+        for known in cls.__struct_fields__:
             if damerau_levenshtein_distance(name, known) <= (1 if len(known) <= _SHORT_NAME else 2):
                 return known
         return None
+
+
+class PluginSettings(Settings, frozen=True, kw_only=True):
+    """The settings that both plugins have."""
+
+    max_retry_seconds: MaxRetrySeconds = 300
+
+
+def _convert(value: object, kind: Any) -> object:  # noqa: ANN401 - an annotation
+    """Return a value with the type of its setting.
+
+    Raises:
+        Exception: One of `_UNFIT`: it has another type.
+    """
+    *readings, last = _readings(value)
+    for reading in readings:
+        with suppress(*_UNFIT):
+            return msgspec.convert(reading, kind, dec_hook=_from_text)
+    return msgspec.convert(last, kind, dec_hook=_from_text)
+
+
+def _readings(value: object) -> Iterator[object]:
+    """Yield what a value may mean, strictly. The first reading that has the type of the setting counts."""
+    if isinstance(value, str):
+        if "\0" in value:
+            return
+        if _DIGITS.fullmatch(value):
+            yield int(value)
+        if value.lower() in _BOOLEANS:
+            yield _BOOLEANS[value.lower()]
+        if value.startswith("{"):
+            with suppress(_RepeatedNameError, msgspec.DecodeError, ValueError, RecursionError):
+                yield _decode_json(value)
+    elif type(value) is int:
+        yield str(value)  # in YAML, an id may be a number
+    if type(value) is not int or abs(value) <= _MOST:
+        yield value
+
+
+def _from_text(kind: type, value: object) -> object:
+    """Convert a text to a type that msgspec doesn't know."""
+    if not isinstance(value, str):
+        raise TypeError
+    return Path(value).expanduser() if kind is Path else kind(value)
 
 
 def _decode_json(content: str | bytes) -> object:
@@ -229,58 +280,30 @@ def _refuse_repetition(pairs: list[tuple[str, object]]) -> None:
         raise _RepeatedNameError
 
 
-def _types(schema: Mapping[str, Any]) -> list[str]:
-    kind = schema.get("type", [])
-    return [kind] if isinstance(kind, str) else list(kind)
+def _schema(field: FieldInfo) -> dict[str, Any]:
+    """Return the JSON schema of a setting. It leaves out that a setting may be null, which means that it isn't set."""
+    schema = msgspec.json.schema(field.type, schema_hook=lambda _: {"type": "string"})
+    for branch in schema.pop("anyOf", ()):
+        schema |= branch if branch["type"] != "null" else {}
+    if field.default not in (msgspec.NODEFAULT, None, ""):
+        schema["default"] = msgspec.to_builtins(field.default, enc_hook=str)
+    return schema
 
 
-def _needed(error: ValidationError, settings: Mapping[str, Any]) -> set[str]:
-    """Return the settings that this error requires and that are not set."""
-    needed: set[str] = set()
-    rule: Any = error.validator_value
-    if error.validator == "required":
-        needed.update(rule)
-    elif error.validator == "dependentRequired":
-        for name, others in rule.items():
-            needed.update(others if name in settings else ())
-    return needed - set(settings)
-
-
-def _convert(value: object, schema: Mapping[str, Any]) -> object:
-    """Return a value with the type of its setting. The JSON schema checks its range later.
-
-    Raises:
-        _MalformedError: It has another type.
-    """
-    kinds = _types(schema)
-    if isinstance(value, str):
-        return _convert_text(value, kinds)
-    if isinstance(value, int) and not isinstance(value, bool):
-        if abs(value) > _MOST or "integer" not in kinds:
-            raise _MalformedError
-        return str(value) if "string" in kinds else value
-    if isinstance(value, float):  # JSON schema accepts 3.0 as an integer
-        raise _MalformedError
-    return value
-
-
-def _convert_text(text: str, kinds: list[str]) -> object:
-    if "string" in kinds:
-        if "\0" in text:
-            raise _MalformedError
-        return text
-    if "boolean" in kinds:
-        if text.lower() not in TRUE | FALSE:
-            raise _MalformedError
-        return text.lower() in TRUE
-    if "integer" in kinds:
-        if not _DIGITS.fullmatch(text):
-            raise _MalformedError
-        return int(text)
-    try:
-        return _decode_json(text)
-    except (_RepeatedNameError, msgspec.DecodeError, ValueError, RecursionError):
-        raise _MalformedError from None
+def _must_be(field: FieldInfo) -> str:
+    """Return what the value of a setting must be, for messages."""
+    if extra := getattr(type_info(field.type), "extra", None):
+        return str(extra["must_be"])
+    match _schema(field):
+        case {"type": "boolean"}:
+            return "true or false"
+        case {"type": "integer", "minimum": least, "maximum": most}:
+            return f"a whole number from {least} to {most}"
+        case {"type": "integer", "minimum": least}:
+            return f"a whole number, {least} or more"
+        case {"type": "object"}:
+            return "a JSON object"
+    return "text"
 
 
 def _raise(flaws: Iterable[str]) -> None:

@@ -37,9 +37,9 @@ class _EncryptedKeyError(Exception):
 
 def load_tls(
     *,
-    ca_bundle: str | None = None,
-    client_certificate: str | None = None,
-    client_private_key: str | None = None,
+    ca_bundle: str | Path | None = None,
+    client_certificate: str | Path | None = None,
+    client_private_key: str | Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> TlsFiles:
     """Check the TLS files. Without a `ca_bundle`, the environment may name one, in the variables that requests reads.
@@ -52,7 +52,7 @@ def load_tls(
     variable, default = next(found, ("", ""))
     if ca_bundle is not None:
         _check_authorities("'ca_bundle'", ca_bundle)
-        verify = ca_bundle
+        verify = str(ca_bundle)
     elif default:
         if not os.path.isdir(default):  # noqa: PTH112 - requests accepts a folder, too; Path.is_dir fails on some paths
             _check_authorities(variable, default)
@@ -62,10 +62,11 @@ def load_tls(
             raise SettingsError("'client_private_key' is set: set 'client_certificate', too.")
         return TlsFiles(verify)
     _check_client(client_certificate, client_private_key)
-    return TlsFiles(verify, (client_certificate, client_private_key) if client_private_key else client_certificate)
+    certificate = str(client_certificate)
+    return TlsFiles(verify, (certificate, str(client_private_key)) if client_private_key else certificate)
 
 
-def _check_authorities(name: str, path: str) -> None:
+def _check_authorities(name: str, path: str | Path) -> None:
     _check_pem(name, path, _CERTIFICATE, "holds no certificate in PEM form")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
@@ -73,7 +74,7 @@ def _check_authorities(name: str, path: str) -> None:
         _refuse(name, "holds a certificate that is damaged or cut off: copy the file again")
 
 
-def _check_client(certificate: str, private_key: str | None) -> None:
+def _check_client(certificate: str | Path, private_key: str | Path | None) -> None:
     name = "'client_certificate'"
     key_name = "'client_private_key'" if private_key else name
     _check_authorities(name, certificate)
@@ -91,7 +92,7 @@ def _check_client(certificate: str, private_key: str | None) -> None:
         _refuse(key_name, "holds a private key or certificate that is damaged, cut off or of a kind not supported")
 
 
-def _check_pem(name: str, path: str, label: re.Pattern[bytes], missing: str) -> None:
+def _check_pem(name: str, path: str | Path, label: re.Pattern[bytes], missing: str) -> None:
     if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file fails on some paths
         _refuse(name, "names a file that does not exist, or something that is no file: check the path")
     try:

@@ -20,7 +20,7 @@ class Application:
     """`/healthz` for operators, and the services for Elimity Insights."""
 
     def __init__(self, settings: Settings) -> None:
-        tenants = Tenants(settings.allowed_hosts, settings.tap["requests_per_minute"])
+        tenants = Tenants(settings.hosts, settings.requests_per_minute)
         gateway = Gateway(settings, tenants)
         self._services: App = TokenMiddleware(gateway, settings.tokens, settings.tls) if settings.tokens else gateway
         self.stop = gateway.stop

@@ -26,7 +26,7 @@ def serve() -> int:
     """
     options = _parser(os.environ).parse_args()
     settings = read_settings(os.environ)
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level.upper())
     _warn_operator(settings)
     # uvicorn replaces these handlers while it runs, and raises the signal again when it has stopped.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -75,8 +75,8 @@ def _warn_operator(settings: Settings) -> None:
         )
     elif settings.tokens.optional:
         _logger.warning("Tokens are optional: requests without one are served.")
-    if settings.allowed_hosts:
-        hosts = [f"{host.name}:{host.port or '*'}" for host in settings.allowed_hosts]
+    if settings.hosts:
+        hosts = [f"{host.name}:{host.port or '*'}" for host in settings.hosts]
         _logger.warning("Hosts other than Lucca's own are allowed, at any address.", extra=logs.fields(hosts=hosts))
     if proxies := [name for name in PROXY_VARIABLES if os.environ.get(name)]:
         _logger.warning("%s is not used for Lucca: the gateway connects to it directly.", " and ".join(proxies))

@@ -12,7 +12,7 @@ from datetime import datetime
 from http import HTTPStatus
 from importlib.metadata import version
 from itertools import islice
-from typing import Literal, TypeAlias, cast
+from typing import ClassVar, Literal, TypeAlias, cast
 
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
@@ -20,7 +20,7 @@ from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from lucca_elimity_kit.foreign import failure
 from singer_sdk.exceptions import SingerSDKError
 from tap_lucca.client import LuccaClient, LuccaError
-from tap_lucca.settings import instance_url
+from tap_lucca.settings import TapSettings, instance_url
 from tap_lucca.stream import LuccaStream
 from tap_lucca.streams import UsersStream
 from tap_lucca.tap import TapLucca
@@ -75,8 +75,8 @@ def perform_import(
     with _as_import_error():
         # Values that are copied from an email or a table often end with a space.
         values = {name: value.strip() if isinstance(value, str) else value for name, value in configuration.items()}
-        tap = _Tap(config={**{name: values[name] for name in LUCCA if name in values}, **settings.tap})
-        url = instance_url(tap.config["host"])
+        tap = _Tap(config={**{name: values[name] for name in LUCCA if name in values}, **settings.for_tap})
+        url = instance_url(tap.settings.host)
         tenants.check(url)
         with (
             closing(Import(settings.limits, new_source(values, settings, source_id, stop))) as incoming,
@@ -85,7 +85,7 @@ def perform_import(
             if incoming.comparison:
                 for _ in incoming.comparison.read():
                     stop.check()
-            tap.client = LuccaClient(tap.config, session, budget, settings.tls, stop.pause)
+            tap.client = LuccaClient(tap.settings, session, budget, settings.tls, stop.pause)
             for stream in tap.streams.values():
                 incoming.schema_received(stream.name, stream.schema)
                 yield from _collect(cast("LuccaStream", stream), incoming, stop)
@@ -167,10 +167,16 @@ def _as_import_error() -> Iterator[None]:
         ) from None
 
 
+class _TapSettings(TapSettings, frozen=True, kw_only=True):
+    """The settings of the tap. Administrators set no environment variables, so messages don't name any."""
+
+    prefix: ClassVar[str] = ""
+
+
 class _Tap(TapLucca):
     """The tap in this process. The gateway reads its streams directly, and it writes no Singer messages."""
 
-    variables = ""  # administrators set no environment variables, so messages don't name any
+    form = _TapSettings
 
 
 def _code(status: int | None) -> Code:

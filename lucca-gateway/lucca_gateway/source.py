@@ -6,16 +6,20 @@ from the validated token.
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated
 
+from lucca_elimity_kit import settings as kit
 from lucca_elimity_kit.errors import SettingsError
 from lucca_elimity_kit.http import Http
 from lucca_elimity_kit.retries import Retries
-from lucca_elimity_kit.settings import SettingsSchema
+from lucca_elimity_kit.settings import Printable
 from lucca_elimity_kit.transport import new_session
 from lucca_elimity_kit.urls import parse_url
-from target_elimity.settings import SCHEMA as TARGET_SCHEMA
+from msgspec import Meta
+from target_elimity.settings import ApiTokenSecret
 from target_elimity.source import Source, advice
+from typing_extensions import override
 
 from lucca_gateway.settings import PREFIX, Settings
 from lucca_gateway.stopping import Stop
@@ -27,26 +31,31 @@ ANSWER_SECONDS = 30.0
 READING_SECONDS = 240.0
 MOST_RETRY_SECONDS = 30
 
-_SCHEMA = SettingsSchema(
-    {
-        "properties": {
-            "api_token_id": {
-                **TARGET_SCHEMA["properties"]["api_token_id"],
-                "description": (
-                    "Id of an API token of Elimity Insights, to compare an import with what the source holds; goes "
-                    "with `api_token_secret`"
-                ),
-            },
-            "api_token_secret": TARGET_SCHEMA["properties"]["api_token_secret"],
-        },
-        "dependentRequired": {name: list(API_TOKEN) for name in API_TOKEN},
-    }
-)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _BASE_URL = f"{PREFIX}JWT_VALIDATION_BASE_URL"
 _UNUSABLE = "The configuration values 'api_token_id' and 'api_token_secret' cannot be used:"
 
 _logger = logging.getLogger("lucca_gateway")
+
+
+class _ApiToken(kit.Settings, frozen=True, kw_only=True):
+    """The configuration values for the comparison: both or none."""
+
+    api_token_id: Annotated[
+        Printable,
+        Meta(
+            description=(
+                "Id of an API token of Elimity Insights, to compare an import with what the source holds; goes with "
+                "`api_token_secret`"
+            )
+        ),
+    ] = ""
+    api_token_secret: ApiTokenSecret = ""
+
+    @classmethod
+    @override
+    def required(cls, given: Collection[str]) -> Iterable[str]:
+        return API_TOKEN if given else ()
 
 
 def new_source(values: Mapping[str, object], settings: Settings, source_id: str | None, stop: Stop) -> Source | None:
@@ -57,8 +66,8 @@ def new_source(values: Mapping[str, object], settings: Settings, source_id: str 
     Raises:
         SettingsError: The import has an API token that cannot be used.
     """
-    token = _SCHEMA.parse({name: values[name] for name in API_TOKEN if name in values})
-    if not token:
+    token = _ApiToken.parse({name: values[name] for name in API_TOKEN if name in values})
+    if not token.api_token_id:
         return None
     if settings.tokens is None or source_id is None:
         raise SettingsError(
@@ -75,12 +84,11 @@ def new_source(values: Mapping[str, object], settings: Settings, source_id: str 
             f"{_UNUSABLE} the gateway must not call the URL in the setting {_BASE_URL}: {flaw}. Ask its operator to "
             "correct it, or remove both values."
         ) from None
-    user, password = (token[name] for name in API_TOKEN)
     session = new_session("lucca-gateway")
     # Plain HTTP is only allowed on loopback. A proxy would see the secret.
     session.trust_env = parts.scheme == "https"
-    session.auth = (user, password)
-    retry_seconds = min(settings.tap["max_retry_seconds"], MOST_RETRY_SECONDS)
+    session.auth = (token.api_token_id, token.api_token_secret)
+    retry_seconds = min(settings.max_retry_seconds, MOST_RETRY_SECONDS)
     http = Http(
         session,
         Retries("Elimity Insights", retry_seconds, _logger, sleep=stop.pause),

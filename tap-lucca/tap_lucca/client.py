@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from threading import Lock
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import msgspec
 import requests
@@ -18,7 +18,7 @@ from lucca_elimity_kit.retries import CallError, FailedTryError, Retries
 from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
-from tap_lucca.settings import instance_url
+from tap_lucca.settings import TapSettings, instance_url
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class LuccaClient:
 
     def __init__(
         self,
-        config: Mapping[str, Any],
+        settings: TapSettings,
         session: requests.Session,
         budget: Budget,
         tls: TlsFiles = DEFAULT_TLS,
@@ -84,25 +84,25 @@ class LuccaClient:
         """Create a client from the settings of the tap.
 
         Args:
-            config: The settings.
+            settings: The settings.
             session: The session. Afterwards it sends the API key, so it belongs to this client.
             budget: The request budget of the tenant.
             tls: The TLS files.
             sleep: Waits for the budget, or between two tries. An exception that it raises ends the call.
         """
-        api_key = config["api_key"]
-        retry_seconds = config["max_retry_seconds"]
 
         def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
-            request.headers["Authorization"] = f"lucca application={api_key}"
+            request.headers["Authorization"] = f"lucca application={settings.api_key}"
             return request
 
         session.auth = authorize  # a header of the session would give way to .netrc
-        self._url = instance_url(config["host"])
+        self._url = instance_url(settings.host)
         self._http = Http(
             session,
-            Retries("Lucca", retry_seconds, logging.getLogger("tap-lucca.client"), RATE_LIMIT_WINDOW, sleep),
-            config["request_timeout"],
+            Retries(
+                "Lucca", settings.max_retry_seconds, logging.getLogger("tap-lucca.client"), RATE_LIMIT_WINDOW, sleep
+            ),
+            settings.request_timeout,
             tls,
             transient=(HTTPStatus.TOO_MANY_REQUESTS,),
             before=lambda: budget.wait(sleep),

@@ -1,81 +1,102 @@
 """The settings of the tap."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, TypeAlias
 
-from lucca_elimity_kit.settings import PRINTABLE
+from lucca_elimity_kit.settings import SECRET, PluginSettings, Printable
 from lucca_elimity_kit.urls import parse_url
-from singer_sdk import typing as th
+from msgspec import Meta, field
+from typing_extensions import override
 
 from tap_lucca.pagination import MAXIMUM_PAGE_SIZE
-from tap_lucca.stream_maps import has_invalid_expression
+from tap_lucca.stream_maps import flaw_of
 
-SCHEMA: dict[str, Any] = th.PropertiesList(
-    th.Property(
-        "host",
-        th.StringType(min_length=1),
-        required=True,
-        title="Host",
-        description="URL of the Lucca instance; `acme.ilucca.net` means `https://acme.ilucca.net`",
-    ),
-    th.Property(
-        "api_key",
-        th.StringType(min_length=1, pattern=PRINTABLE),
-        required=True,
-        secret=True,
-        title="API key",
-        description="API key of the Lucca instance",
-    ),
-    th.Property(
-        "page_size",
-        th.IntegerType(minimum=1, maximum=MAXIMUM_PAGE_SIZE),
-        default=MAXIMUM_PAGE_SIZE,
-        title="Page size",
-        description=f"Rows per request, 1 to {MAXIMUM_PAGE_SIZE}",
-    ),
-    th.Property(
-        "requests_per_minute",
-        th.IntegerType(minimum=1),
-        default=40,
+PageSize: TypeAlias = Annotated[
+    int,
+    Meta(title="Page size", description=f"Rows per request, 1 to {MAXIMUM_PAGE_SIZE}", ge=1, le=MAXIMUM_PAGE_SIZE),
+]
+RequestsPerMinute: TypeAlias = Annotated[
+    int,
+    Meta(
         title="Requests per minute",
         description=(
             "Maximum number of requests per minute, 1 or more; Lucca allows 50 for all integrations of a tenant "
             "together, so raise it only if Lucca has raised the tenant's limit"
         ),
+        ge=1,
     ),
-    th.Property(
-        "former_employees",
-        th.BooleanType,
-        default=True,
-        title="Former employees",
-        description="Whether to read former employees too",
-    ),
-    th.Property(
-        "request_timeout",
-        th.IntegerType(minimum=1, maximum=3600),
-        default=30,
+]
+RequestTimeout: TypeAlias = Annotated[
+    int,
+    Meta(
         title="Request timeout",
         description="Seconds to wait for an answer, 1 to 3600; Lucca itself times out after 5",
+        ge=1,
+        le=3600,
     ),
-    th.Property(
-        "max_retry_seconds",
-        th.IntegerType(minimum=0),
-        default=300,
-        title="Maximum retry time",
-        description="Seconds during which to retry a temporary failure (429, 5xx, network)",
-    ),
-).to_dict()
+]
 
 
-def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence for each flaw that the schema can't express."""
-    if "host" in settings:
-        try:
-            instance_url(settings["host"])
-        except ValueError as error:
-            yield f"The setting 'host' is not the URL of a Lucca instance: {error}."
-    if has_invalid_expression(settings.get("stream_maps") or {}):
-        yield "The setting 'stream_maps' has an expression that is not valid Python."
+class TapSettings(PluginSettings, frozen=True, kw_only=True):
+    """The settings of the tap."""
+
+    prefix: ClassVar[str] = "TAP_LUCCA_"
+
+    host: Annotated[
+        str,
+        Meta(
+            title="Host",
+            description="URL of the Lucca instance; `acme.ilucca.net` means `https://acme.ilucca.net`",
+        ),
+    ]
+    api_key: Annotated[
+        Printable, Meta(title="API key", description="API key of the Lucca instance", extra_json_schema=SECRET)
+    ]
+    page_size: PageSize = MAXIMUM_PAGE_SIZE
+    requests_per_minute: RequestsPerMinute = 40
+    former_employees: Annotated[
+        bool, Meta(title="Former employees", description="Whether to read former employees too")
+    ] = True
+    request_timeout: RequestTimeout = 30
+    stream_maps: Annotated[
+        dict[str, dict[str, str | list[str] | None] | str | None],
+        Meta(
+            title="Stream maps",
+            description="Changes to streams and records: https://sdk.meltano.com/en/latest/stream_maps.html",
+            extra={"must_be": "a JSON object of streams, each with an object of properties and their expressions"},
+        ),
+    ] = field(default_factory=dict)
+    stream_map_config: Annotated[
+        dict[str, Any],
+        Meta(title="Stream map configuration", description="Values that the expressions in `stream_maps` may use"),
+    ] = field(default_factory=dict)
+    flattening_enabled: Annotated[
+        bool, Meta(title="Flattening", description="Whether to flatten nested objects into properties of their own")
+    ] = False
+    flattening_max_depth: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(title="Flattening depth", description="How many levels to flatten; required with `flattening_enabled`"),
+    ] = None
+    flattening_max_key_length: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(title="Flattening key length", description="The longest name of a flattened property; 255 by default"),
+    ] = None
+    flattening_separator: Annotated[
+        str,
+        Meta(title="Flattening separator", description="What joins the names of a flattened property; `__` by default"),
+    ] = ""
+
+    @override
+    def flaws(self) -> Iterator[tuple[str, str]]:
+        if self.flattening_enabled and self.flattening_max_depth is None:
+            yield "flattening_max_depth", "is missing: 'flattening_enabled' requires it"
+        if flaw := flaw_of(self.stream_maps):
+            yield "stream_maps", flaw
+        if self.host:
+            try:
+                instance_url(self.host)
+            except ValueError as error:
+                yield "host", f"is not the URL of a Lucca instance: {error}"
 
 
 def instance_url(host: str) -> str:

@@ -25,6 +25,7 @@ from typing_extensions import override
 from tap_lucca.client import Budget, LuccaClient, LuccaError, SlowPageError
 from tap_lucca.pagination import OverlappingWalk, Page, Row, Slice, UnstableCollectionError
 from tap_lucca.projection import Projection
+from tap_lucca.settings import TapSettings
 from tap_lucca.stream_maps import EXPRESSION_ERRORS, unusable
 
 # The key of the completion mark in the stream's bookmark: `{"completion": {"run_id": "…", "records": 2345}}`. `run_id`
@@ -35,14 +36,16 @@ COMPLETION = "completion"
 class LuccaTap(Tap, ABC):
     """The part of the tap that the streams share."""
 
+    settings: TapSettings
+
     progress: Progress | None = None
     """Logs the progress. Only the command line sets it."""
 
     @cached_property
     def client(self) -> LuccaClient:
         """The client of all streams. Set your own to replace the session or the `sleep` function."""
-        budget = Budget(self.config["requests_per_minute"])
-        return LuccaClient(self.config, new_session("tap-lucca"), budget, load_tls(environment=os.environ))
+        budget = Budget(self.settings.requests_per_minute)
+        return LuccaClient(self.settings, new_session("tap-lucca"), budget, load_tls(environment=os.environ))
 
     @cached_property
     def run_id(self) -> str:
@@ -96,7 +99,7 @@ class LuccaStream(Stream, ABC):
     @override
     def get_records(self, context: Context | None) -> Iterable[Row]:
         projection = self.projection
-        walk = self.walk = self.walk_class(self.config["page_size"])
+        walk = self.walk = self.walk_class(self._tap.settings.page_size)
         while not walk.is_complete:
             rows = self._next_rows(projection)
             if self._tap.progress:
@@ -156,7 +159,7 @@ class LuccaStream(Stream, ABC):
         try:
             mapped: Row | None = stream_map.transform(record)
         except EXPRESSION_ERRORS as error:
-            if not self.config.get("stream_maps"):
+            if not self._tap.settings.stream_maps:
                 raise
             raise self._map_error(record, error) from None
         except MappingError:

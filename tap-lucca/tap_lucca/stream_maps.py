@@ -8,13 +8,23 @@ from typing import Any
 from lucca_elimity_kit.errors import ConnectorError
 from singer_sdk.exceptions import MappingError
 
+DROPPED = "__NULL__"
+INVALID = "has an expression that is not valid Python"
+_OPERATORS = ("__alias__", "__source__", "__key_properties__", "__else__")
 # What an expression may raise when it is applied to a record.
 EXPRESSION_ERRORS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
-def has_invalid_expression(stream_maps: Mapping[str, Any]) -> bool:
-    """Whether an expression is not valid Python."""
-    return not all(map(_is_valid, _expressions(stream_maps)))
+def flaw_of(stream_maps: Mapping[str, object]) -> str | None:
+    """Return what is wrong with the maps, whatever the streams are: https://sdk.meltano.com/en/latest/stream_maps.html."""
+    for stream, stream_map in stream_maps.items():
+        if isinstance(stream_map, dict) and stream != "__else__":
+            for name, value in stream_map.items():
+                if not _fits(name, value):
+                    return f"has a wrong value for {name}" if name in _OPERATORS else INVALID
+        elif stream_map not in (None, DROPPED):
+            return f"has a stream that is neither an object nor {DROPPED}"
+    return None
 
 
 @contextmanager
@@ -39,15 +49,20 @@ def unusable() -> ConnectorError:
     )
 
 
-def _expressions(stream_maps: Mapping[str, Any]) -> Iterator[str]:
-    for stream_map in stream_maps.values():
-        if isinstance(stream_map, dict):
-            for name, value in stream_map.items():
-                if isinstance(value, str) and value != "__NULL__" and name not in {"__alias__", "__source__"}:
-                    yield value
+def _fits(name: str, value: object) -> bool:
+    match name:
+        case "__alias__" | "__source__":
+            return isinstance(value, str)
+        case "__key_properties__":
+            return value is None or isinstance(value, list)
+        case "__else__":
+            return value in (None, DROPPED)
+        case "__filter__":
+            return isinstance(value, str) and _is_expression(value)
+    return value in (None, DROPPED) or (isinstance(value, str) and _is_expression(value))
 
 
-def _is_valid(text: str) -> bool:
+def _is_expression(text: str) -> bool:
     try:
         return bool(ast.parse(text).body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

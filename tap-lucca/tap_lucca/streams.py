@@ -64,7 +64,7 @@ class UsersStream(LuccaStream):
             "orderBy": "id,asc",
             "paging": f"{page.offset},{page.limit}",
         }
-        if self.config["former_employees"]:
+        if self._tap.settings.former_employees:
             params["formerEmployees"] = "true"
         return params
 

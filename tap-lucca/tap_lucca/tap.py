@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from tap_lucca import stream_maps
 from tap_lucca.catalog import checked_catalog, checked_state
-from tap_lucca.settings import SCHEMA, flaws, instance_url
+from tap_lucca.settings import TapSettings, instance_url
 from tap_lucca.stream import COMPLETION, LuccaStream, LuccaTap
 from tap_lucca.streams import UsersStream, WorkContractsStream
 
@@ -39,8 +39,8 @@ class TapLucca(StrictPlugin, LuccaTap):
     """Singer tap for Lucca HR: users and work contracts."""
 
     name = "tap-lucca"
-    flaws = staticmethod(flaws)
-    variables = "TAP_LUCCA_"
+    form = TapSettings
+    settings: TapSettings
     message_writer_class = _Writer
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
@@ -51,7 +51,7 @@ class TapLucca(StrictPlugin, LuccaTap):
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
-    config_jsonschema: ClassVar[dict[str, Any]] = SCHEMA
+    config_jsonschema: ClassVar[dict[str, Any]] = TapSettings.schema()
 
     def __init__(self, *, catalog: Any = None, state: Any = None, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
         try:
@@ -102,7 +102,7 @@ class TapLucca(StrictPlugin, LuccaTap):
         _ = tap.client
         tap.run_connection_test()
         readable = " and ".join(name.replace("_", " ") for name in tap.streams)
-        host = urlsplit(instance_url(tap.config["host"])).netloc
+        host = urlsplit(instance_url(tap.settings.host)).netloc
         tap.logger.info("Lucca at %s accepts the API key: %s can be read.", host, readable)
         ctx.exit()
 
@@ -119,7 +119,7 @@ class TapLucca(StrictPlugin, LuccaTap):
         Raises:
             ConnectorError: The setting 'stream_maps' doesn't fit the streams.
         """
-        with stream_maps.building(self.config.get("stream_maps")):
+        with stream_maps.building(self.settings.stream_maps):
             super().setup_mapper()
             for name, stream in self.streams.items():
                 schema = cast("LuccaStream", stream).projection.schema

@@ -1,14 +1,12 @@
 """Runs an import: uploads it to a source of Elimity Insights, or writes the files of a dry run."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from datetime import datetime
 from importlib.metadata import version
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError
@@ -22,6 +20,7 @@ from target_elimity.imports import Import, ImportRefusedError, Verdict
 from target_elimity.insights import Insights, InsightsError, new_http
 from target_elimity.records import USERS
 from target_elimity.safeguard import Limits, Memory
+from target_elimity.settings import TargetSettings
 from target_elimity.snapshot import write_compressed, write_json
 from target_elimity.source import Source, advice
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 # The bookmark in the tap's STATE that stores the counts of the last import.
 BOOKMARK = "target-elimity"
-VARIABLES = "TARGET_ELIMITY_"
+VARIABLES = TargetSettings.prefix
 COMMAND = "meltano run tap-lucca target-elimity"
 # The time limit for reading back a source, as a multiple of the normal limit.
 READING_TIMEOUTS = 10
@@ -44,14 +43,14 @@ class Agent:
     Lines for administrators go to the source's Logs tab, too.
     """
 
-    def __init__(self, config: Mapping[str, Any], logger: logging.Logger) -> None:
-        limits = Limits(**{limit.name: config[limit.name] for limit in fields(Limits)})
-        self.incoming = Import(limits, _new_source(config) if "api_token_id" in config else None)
+    def __init__(self, settings: TargetSettings, logger: logging.Logger) -> None:
+        limits = Limits(settings.max_removed_percent, settings.max_deactivated_percent, settings.max_emptied_percent)
+        self.incoming = Import(limits, _new_source(settings) if settings.api_token_id else None)
         self.progress = Progress(logger)
-        self._config = config
+        self._settings = settings
         self._logger = logger
-        self._insights = None if "output_path" in config else Insights(config)
-        self._preview = _new_preview(config)
+        self._insights = None if settings.output_path else Insights(settings)
+        self._preview = _new_preview(settings)
         self._completion = Completion()
         self._state: dict[str, Any] = {}
         self._uploading = self._accepted = False
@@ -69,10 +68,10 @@ class Agent:
             InsightsError: URL, credentials or data model are wrong.
             SourceError: The API token is wrong or may not read the source.
         """
-        source_id = self._config.get("source_id")
+        source_id = self._settings.source_id
         if self._insights:
             self._check_data_model(self._insights)
-            yield f"Elimity Insights at {self._config['url']} accepts the credentials of source {source_id}."
+            yield f"Elimity Insights at {self._settings.url} accepts the credentials of source {source_id}."
             yield f"The data model of the source fits: Employee, with all {len(ATTRIBUTE_TYPES)} attributes."
         if comparison := self.incoming.comparison:
             comparison.source.check()
@@ -119,13 +118,13 @@ class Agent:
             InsightsError: Elimity Insights did not accept it.
             UnusableStreamError: A record can't be imported.
         """
-        collection, accept_filtered = self.incoming.collection, self._config["accept_filtered"]
+        collection, accept_filtered = self.incoming.collection, self._settings.accept_filtered
         if problems := self._completion.problems(collection.rows, collection.received, accept_filtered=accept_filtered):
             raise ImportRefusedError(" ".join(problems))
         self.incoming.check_records()
-        zone = ZoneInfo(self._config["timezone"])
+        zone = self._settings.timezone
         now = datetime.now(zone)
-        rules = Rules(now.date(), zone, self._config.get("contract_type_names") or {})
+        rules = Rules(now.date(), zone, self._settings.contract_type_names)
         with TemporaryFile() as snapshot:
             write = write_compressed if self._insights else write_json
             write(self._employees(rules), snapshot)
@@ -226,21 +225,21 @@ class Agent:
         found = differences(insights.data_model())
         if found:
             raise InsightsError(
-                f"The data model of source {self._config['source_id']} does not fit: {'; '.join(found)}. "
+                f"The data model of source {self._settings.source_id} does not fit: {'; '.join(found)}. "
                 "Correct it in Elimity Insights under Data model, or make a new custom source from the export file "
                 "that `target-elimity --data-model` prints."
             )
 
 
-def _new_source(config: Mapping[str, Any]) -> Source:
-    http = new_http(config, config["api_token_id"], config["api_token_secret"], advice)
-    seconds = READING_TIMEOUTS * config["request_timeout"]
-    return Source(http, config["url"].rstrip("/"), int(config["source_id"]), seconds)
+def _new_source(settings: TargetSettings) -> Source:
+    http = new_http(settings, settings.api_token_id, settings.api_token_secret, advice)
+    seconds = READING_TIMEOUTS * settings.request_timeout
+    return Source(http, settings.url.rstrip("/"), int(settings.source_id), seconds)
 
 
-def _new_preview(config: Mapping[str, Any]) -> "Preview | None":
-    if "output_path" not in config:
+def _new_preview(settings: TargetSettings) -> "Preview | None":
+    if not settings.output_path:
         return None
     from target_elimity.preview import Preview  # noqa: PLC0415 - only a dry run needs to load the template engine
 
-    return Preview(config)
+    return Preview(settings.output_path, compares_with_source=bool(settings.api_token_id))

@@ -5,7 +5,7 @@ Agent-based import: https://docs.elimity.com (custom sources).
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -20,6 +20,7 @@ from lucca_elimity_kit.tls import load_tls
 from lucca_elimity_kit.transport import new_session
 
 from target_elimity.data_model import DataModel
+from target_elimity.settings import TargetSettings
 
 T = TypeVar("T")
 
@@ -47,15 +48,14 @@ _DATA_MODEL = msgspec.json.Decoder(DataModel)
 class Insights:
     """One custom source of an Elimity Insights server."""
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, settings: TargetSettings) -> None:
         """Create a client from the settings of the target.
 
         Raises:
             SettingsError: A TLS file cannot be used.
         """
-        source_id = str(config["source_id"])
-        self._url = f"{config['url'].rstrip('/')}/api/sources/{quote(source_id, safe='')}"
-        self._http = new_http(config, source_id, config["source_token"], _advice)
+        self._url = f"{settings.url.rstrip('/')}/api/sources/{quote(settings.source_id, safe='')}"
+        self._http = new_http(settings, settings.source_id, settings.source_token, _advice)
         self._log_http = replace(self._http, retries=replace(self._http.retries, max_seconds=0), timeout=LOG_TIMEOUT)
 
     def data_model(self) -> DataModel:
@@ -92,7 +92,7 @@ class Insights:
         return self._http.call(method, f"{self._url}/{path}", what=what, read=read, **content)
 
 
-def new_http(config: Mapping[str, Any], user: str, password: str, advice: Callable[[int], str | None]) -> Http:
+def new_http(settings: TargetSettings, user: str, password: str, advice: Callable[[int], str | None]) -> Http:
     """Return an HTTP client for Elimity Insights with these credentials, and with advice about statuses.
 
     Raises:
@@ -102,12 +102,12 @@ def new_http(config: Mapping[str, Any], user: str, password: str, advice: Callab
     session.auth = (user, password)
     return Http(
         session,
-        Retries("Elimity Insights", config["max_retry_seconds"], logger),
-        config["request_timeout"],
+        Retries("Elimity Insights", settings.max_retry_seconds, logger),
+        settings.request_timeout,
         tls=load_tls(
-            ca_bundle=config.get("ca_bundle"),
-            client_certificate=config.get("client_certificate"),
-            client_private_key=config.get("client_private_key"),
+            ca_bundle=settings.ca_bundle,
+            client_certificate=settings.client_certificate,
+            client_private_key=settings.client_private_key,
             environment=os.environ,
         ),
         advice=advice,

@@ -1,152 +1,173 @@
 """The settings of the target."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import re
+from collections.abc import Collection, Iterator
+from typing import Annotated, ClassVar, TypeAlias
+from zoneinfo import ZoneInfo
 
-from lucca_elimity_kit.settings import PRINTABLE
+from lucca_elimity_kit.settings import SECRET, FilePath, PluginSettings, Printable, TimeZone
 from lucca_elimity_kit.urls import parse_url
-from singer_sdk import typing as th
+from msgspec import Meta, field
+from typing_extensions import override
 
 CREDENTIALS = ("url", "source_id", "source_token")
 
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_Percent: TypeAlias = Annotated[int, Meta(ge=0, le=100)]
 
-class _PathType(th.StringType):
-    string_format = "path"
-
-
-class _TimeZoneType(th.StringType):
-    string_format = "time-zone"
-
-
-def _limit(name: str, title: str, refused: str) -> th.Property[int]:
-    """Return a limit of the safeguard, in percent."""
-    description = f"Refuse an import {refused}, 0 to 100; 100 disables the check"
-    return th.Property(name, th.IntegerType(minimum=0, maximum=100), default=20, title=title, description=description)
-
-
-SCHEMA: dict[str, Any] = th.PropertiesList(
-    th.Property(
-        "url",
-        th.StringType(min_length=1),
-        title="URL",
-        description="URL of the Elimity Insights server; required unless `output_path` is set",
-    ),
-    th.Property(
-        "source_id",
-        th.CustomType({"type": ["string", "integer"], "pattern": r"^[0-9A-Za-z_][0-9A-Za-z._-]*$(?!\n)"}),
-        title="Source id",
-        description="Id of the custom source, a number if an API token is set; required unless `output_path` is set",
-    ),
-    th.Property(
-        "source_token",
-        th.StringType(min_length=1, pattern=PRINTABLE),
-        secret=True,
-        title="Source token",
-        description="Token of the custom source; required unless `output_path` is set",
-    ),
-    th.Property(
-        "output_path",
-        _PathType(min_length=1),
-        title="Output path",
-        description="Dry run: write the snapshot and a report into this folder, and upload nothing",
-    ),
-    th.Property(
-        "accept_filtered",
-        th.BooleanType,
-        default=False,
-        title="Accept filtered streams",
-        description="Whether to accept streams that a stream map or mapper filtered; people left out are removed",
-    ),
-    th.Property(
-        "timezone",
-        _TimeZoneType(min_length=1),
-        default="UTC",
-        title="Time zone",
-        description="IANA time zone of today's date, and of timestamps without a zone",
-    ),
-    _limit("max_removed_percent", "Maximum removed", "that removes more than this percentage of the employees"),
-    _limit(
-        "max_deactivated_percent",
-        "Maximum deactivated",
-        "that makes more than this percentage of the active employees inactive",
-    ),
-    _limit(
-        "max_emptied_percent",
-        "Maximum emptied",
-        "in which more than this percentage of the employees with an attribute lose it",
-    ),
-    th.Property(
-        "contract_type_names",
-        th.ObjectType(additional_properties=th.StringType),
+Zone: TypeAlias = Annotated[
+    TimeZone, Meta(title="Time zone", description="IANA time zone of today's date, and of timestamps without a zone")
+]
+ContractTypeNames: TypeAlias = Annotated[
+    dict[str, str],
+    Meta(
         title="Contract type names",
         description='Labels for contract types that Lucca sends as a bare id, such as `{"1": "CDI"}`',
+        extra={"must_be": "a JSON object of texts"},
     ),
-    th.Property(
-        "api_token_id",
-        th.StringType(min_length=1, pattern=PRINTABLE),
-        title="API token id",
+]
+MaxRemovedPercent: TypeAlias = Annotated[
+    _Percent,
+    Meta(
+        title="Maximum removed",
         description=(
-            "Id of an API token of Elimity Insights, to compare an import with what the source holds; requires "
-            "`api_token_secret`, `url` and `source_id`, in a dry run too"
+            "Refuse an import that removes more than this percentage of the employees, 0 to 100; 100 disables the check"
         ),
     ),
-    th.Property(
-        "api_token_secret",
-        th.StringType(min_length=1, pattern=PRINTABLE),
-        secret=True,
+]
+MaxDeactivatedPercent: TypeAlias = Annotated[
+    _Percent,
+    Meta(
+        title="Maximum deactivated",
+        description=(
+            "Refuse an import that makes more than this percentage of the active employees inactive, 0 to 100; 100 "
+            "disables the check"
+        ),
+    ),
+]
+MaxEmptiedPercent: TypeAlias = Annotated[
+    _Percent,
+    Meta(
+        title="Maximum emptied",
+        description=(
+            "Refuse an import in which more than this percentage of the employees with an attribute lose it, 0 to "
+            "100; 100 disables the check"
+        ),
+    ),
+]
+ApiTokenSecret: TypeAlias = Annotated[
+    Printable,
+    Meta(
         title="API token secret",
         description="Secret of the API token; requires `api_token_id`",
+        extra_json_schema=SECRET,
     ),
-    th.Property(
-        "client_certificate",
-        _PathType(min_length=1),
-        title="Client certificate",
-        description="File with the client certificate, for mutual TLS",
-    ),
-    th.Property(
-        "client_private_key",
-        _PathType(min_length=1),
-        title="Client private key",
-        description="File with the private key of the client certificate, unless the certificate file contains it",
-    ),
-    th.Property(
-        "ca_bundle",
-        _PathType(min_length=1),
-        title="CA bundle",
-        description="File with the certificates of private authorities",
-    ),
-    th.Property(
-        "request_timeout",
-        th.IntegerType(minimum=1, maximum=3600),
-        default=60,
-        title="Request timeout",
-        description="Seconds to wait for an answer, 1 to 3600; ten times as long when reading what the source holds",
-    ),
-    th.Property(
-        "max_retry_seconds",
-        th.IntegerType(minimum=0),
-        default=300,
-        title="Maximum retry time",
-        description="Seconds during which to retry a temporary failure (408, 429, 5xx, network)",
-    ),
-).to_dict()
-# The Singer SDK has no helpers for these.
-SCHEMA |= {
-    "if": {"required": ["output_path"]},
-    "else": {"required": list(CREDENTIALS)},
-    "dependentRequired": {
-        "api_token_id": ["api_token_secret", "url", "source_id"],
-        "api_token_secret": ["api_token_id"],
-        "client_private_key": ["client_certificate"],
-    },
-    "dependentSchemas": {"api_token_id": {"properties": {"source_id": {"pattern": "^[0-9]{1,18}$"}}}},
-}
+]
 
 
-def flaws(settings: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a sentence for each flaw that the schema can't express."""
-    if "url" in settings:
-        try:
-            parse_url(settings["url"], path_allowed=True)
-        except ValueError as error:
-            yield f"The setting 'url' is not the URL of an Elimity Insights server: {error}."
+class TargetSettings(PluginSettings, frozen=True, kw_only=True):
+    """The settings of the target."""
+
+    prefix: ClassVar[str] = "TARGET_ELIMITY_"
+
+    url: Annotated[
+        str,
+        Meta(title="URL", description="URL of the Elimity Insights server; required unless `output_path` is set"),
+    ] = ""
+    source_id: Annotated[
+        str,
+        Meta(
+            title="Source id",
+            description=(
+                "Id of the custom source, a number if an API token is set; required unless `output_path` is set"
+            ),
+            pattern=r"^[0-9A-Za-z_][0-9A-Za-z._-]*$(?!\n)",
+            extra={"must_be": "letters, digits, '.', '_' and '-'"},
+        ),
+    ] = ""
+    source_token: Annotated[
+        Printable,
+        Meta(
+            title="Source token",
+            description="Token of the custom source; required unless `output_path` is set",
+            extra_json_schema=SECRET,
+        ),
+    ] = ""
+    output_path: Annotated[
+        FilePath,
+        Meta(
+            title="Output path",
+            description="Dry run: write the snapshot and a report into this folder, and upload nothing",
+        ),
+    ] = None
+    accept_filtered: Annotated[
+        bool,
+        Meta(
+            title="Accept filtered streams",
+            description="Whether to accept streams that a stream map or mapper filtered; people left out are removed",
+        ),
+    ] = False
+    timezone: Zone = ZoneInfo("UTC")
+    max_removed_percent: MaxRemovedPercent = 20
+    max_deactivated_percent: MaxDeactivatedPercent = 20
+    max_emptied_percent: MaxEmptiedPercent = 20
+    contract_type_names: ContractTypeNames = field(default_factory=dict)
+    api_token_id: Annotated[
+        Printable,
+        Meta(
+            title="API token id",
+            description=(
+                "Id of an API token of Elimity Insights, to compare an import with what the source holds; requires "
+                "`api_token_secret`, `url` and `source_id`, in a dry run too"
+            ),
+        ),
+    ] = ""
+    api_token_secret: ApiTokenSecret = ""
+    client_certificate: Annotated[
+        FilePath, Meta(title="Client certificate", description="File with the client certificate, for mutual TLS")
+    ] = None
+    client_private_key: Annotated[
+        FilePath,
+        Meta(
+            title="Client private key",
+            description=(
+                "File with the private key of the client certificate, unless the certificate file contains it"
+            ),
+        ),
+    ] = None
+    ca_bundle: Annotated[
+        FilePath, Meta(title="CA bundle", description="File with the certificates of private authorities")
+    ] = None
+    request_timeout: Annotated[
+        int,
+        Meta(
+            title="Request timeout",
+            description=(
+                "Seconds to wait for an answer, 1 to 3600; ten times as long when reading what the source holds"
+            ),
+            ge=1,
+            le=3600,
+        ),
+    ] = 60
+
+    @classmethod
+    @override
+    def required(cls, given: Collection[str]) -> Iterator[str]:
+        if "output_path" not in given:
+            yield from CREDENTIALS
+        if "api_token_id" in given:
+            yield from ("api_token_secret", "url", "source_id")
+        if "api_token_secret" in given:
+            yield "api_token_id"
+        if "client_private_key" in given:
+            yield "client_certificate"
+
+    @override
+    def flaws(self) -> Iterator[tuple[str, str]]:
+        if self.url:
+            try:
+                parse_url(self.url, path_allowed=True)
+            except ValueError as error:
+                yield "url", f"is not the URL of an Elimity Insights server: {error}"
+        if self.api_token_id and self.source_id and not _NUMBER.fullmatch(self.source_id):
+            yield "source_id", "must be a number, because an API token is set"

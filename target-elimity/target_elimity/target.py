@@ -10,11 +10,11 @@ from singer_sdk import Target
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from typing_extensions import override
 
-from target_elimity.agent import PROGRESS_EVERY, VARIABLES, Agent
+from target_elimity.agent import PROGRESS_EVERY, Agent
 from target_elimity.data_model import export_file
 from target_elimity.messages import InvalidMessageError, MessageReader, RecordBeforeSchemaError, SchemaMessage
 from target_elimity.records import RECORD_TYPES, UnusableStreamError
-from target_elimity.settings import SCHEMA, flaws
+from target_elimity.settings import TargetSettings
 
 
 class TargetElimity(StrictPlugin, Target):
@@ -23,18 +23,18 @@ class TargetElimity(StrictPlugin, Target):
     # It has no sinks, because it uploads both streams together, at the end of the input.
 
     name = "target-elimity"
-    flaws = staticmethod(flaws)
-    variables = VARIABLES
+    form = TargetSettings
+    settings: TargetSettings
     message_reader_class = MessageReader
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
-    config_jsonschema: ClassVar[dict[str, Any]] = SCHEMA
+    config_jsonschema: ClassVar[dict[str, Any]] = TargetSettings.schema()
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
         super().__init__(**kwargs)
-        self.agent = Agent(self.config, self.logger)
+        self.agent = Agent(self.settings, self.logger)
         self._received = 0
         self._streams: set[str] = set()
 
@@ -120,12 +120,6 @@ class TargetElimity(StrictPlugin, Target):
         raise InvalidMessageError("BATCH messages are not supported: leave 'batch_config' of the tap unset.")
 
     # Settings and command line
-
-    @classmethod
-    @override
-    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        """Leave out the SDK's settings for targets that load tables."""
-        super(Target, cls).append_builtin_config(config_jsonschema)
 
     @classmethod
     @override

@@ -65,7 +65,7 @@ def test_settings_arrive_in_every_form(sandbox: Sandbox, project: Path) -> None:
     assert meltano(sandbox, "invoke", "target-elimity:check", **empty).exit_code == 0
     labels = {"TARGET_ELIMITY_CONTRACT_TYPE_NAMES": '{"1": "Permanent"}'}
     assert meltano(sandbox, "invoke", "target-elimity:check", **labels).exit_code == 0
-    configure(project, "tap-lucca", former_employees="no", page_size="100")
+    configure(project, "tap-lucca", former_employees="false", page_size="100")
     configure(project, "target-elimity", contract_type_names={"1": "Permanent"}, accept_filtered=False, source_id=1)
     run = meltano(sandbox, "run", "tap-lucca", "target-elimity", TAP_LUCCA_REQUEST_TIMEOUT="")
     assert run.exit_code == 0, run.log

@@ -283,7 +283,7 @@ def import_here(
         }
     )
     values = configuration(sandbox, **sandbox.api_token)
-    imported = perform_import(values, settings, Tenants(settings.allowed_hosts, 10_000), stop, source_id)
+    imported = perform_import(values, settings, Tenants(settings.hosts, 10_000), stop, source_id)
     return [item for several in imported for item in several]
 
 

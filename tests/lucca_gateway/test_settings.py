@@ -19,13 +19,13 @@ URLS = {
 def test_nothing_has_to_be_set() -> None:
     """All settings have defaults, which are those of the tap and of the vendor."""
     settings = read_settings({})
-    assert settings.tap == {
+    assert settings.for_tap == {
         "page_size": 1000,
         "requests_per_minute": 40,
         "request_timeout": 30,
         "max_retry_seconds": 300,
     }
-    assert (settings.allowed_hosts, settings.timezone, settings.tokens) == ((), ZoneInfo("UTC"), None)
+    assert (settings.hosts, settings.timezone, settings.tokens) == ((), ZoneInfo("UTC"), None)
     tokens = read_settings(URLS).tokens
     assert tokens
     assert (tokens.audiences, tokens.issuer, tokens.optional) == (("gateway",), "https://auth.elimity.com/", False)
@@ -41,7 +41,7 @@ def test_lists_and_blanks() -> None:
             "LUCCA_GATEWAY_JWT_VALIDATION_BASE_URL": " ",
         }
     )
-    assert settings.allowed_hosts == (
+    assert settings.hosts == (
         ListedHost("127.0.0.1", 8000),
         ListedHost("lucca.internal", None),
         ListedHost("::1", 80),
@@ -97,12 +97,13 @@ def test_urls_that_are_only_compared_may_be_http() -> None:
     assert tokens.gateway_url == "http://gateway.internal:8080/"
 
 
-def test_a_file_of_authorities_is_read_at_the_start(tmp_path: Path) -> None:
+def test_a_file_of_authorities_is_read_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unusable CA bundle is refused at the start, by the name of its variable."""
     path = tmp_path / "ca.pem"
     path.write_text("canary")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     with pytest.raises(SettingsError, match="REQUESTS_CA_BUNDLE ") as caught:
-        read_settings({"REQUESTS_CA_BUNDLE": str(path)})
+        read_settings({})
     assert "canary" not in str(caught.value)
 
 

@@ -226,7 +226,7 @@ def test_a_proxy_of_the_environment_is_not_used(sandbox: Sandbox, monkeypatch: p
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     settings = read_settings(ENVIRONMENT)
-    items = perform_import(configuration(sandbox), settings, Tenants(settings.allowed_hosts, 1000), Stop())
+    items = perform_import(configuration(sandbox), settings, Tenants(settings.hosts, 1000), Stop())
     assert sum(map(len, items)) > 250
 
 
@@ -235,7 +235,7 @@ def test_the_imports_of_a_tenant_share_its_budget(sandbox: Sandbox, monkeypatch:
     monkeypatch.setattr(tenants, "Budget", partial(Budget, window=1.0))
     sandbox.lucca.window_seconds, sandbox.lucca.requests_per_window = 0.5, 6  # a busy machine delays requests
     settings = read_settings({**ENVIRONMENT, "LUCCA_GATEWAY_PAGE_SIZE": "200"})
-    own = Tenants(settings.allowed_hosts, 6)
+    own = Tenants(settings.hosts, 6)
 
     def read() -> int:
         return sum(map(len, perform_import(configuration(sandbox), settings, own, Stop())))

@@ -23,7 +23,7 @@ from tests.lucca_elimity_kit.wire import answering
 def connected(sandbox: Sandbox, pauses: list[float]) -> TapLucca:
     """Return a tap with a client of our own, as an embedding program sets it; its pauses take no time."""
     tap = TapLucca(config=sandbox.tap_config)
-    tap.client = LuccaClient(tap.config, new_session("tap-lucca"), Budget(10_000), sleep=pauses.append)
+    tap.client = LuccaClient(tap.settings, new_session("tap-lucca"), Budget(10_000), sleep=pauses.append)
     return tap
 
 
@@ -36,7 +36,7 @@ def test_a_run_of_130_requests_never_meets_the_limit(
     sandbox.lucca.window_seconds = window
     sandbox.tap_settings = {"page_size": 3}
     tap = TapLucca(config=sandbox.tap_config)
-    tap.client = LuccaClient(tap.config, new_session("tap-lucca"), Budget(40, window))
+    tap.client = LuccaClient(tap.settings, new_session("tap-lucca"), Budget(40, window))
     with caplog.at_level(logging.WARNING):
         tap.sync_all()
     requests = sandbox.lucca.requests

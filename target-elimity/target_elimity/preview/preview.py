@@ -1,10 +1,9 @@
 """Collects the employees of a dry run, compares them with what the source holds, and writes the files."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from target_elimity.imports import Verdict
 from target_elimity.preview.changes import Changes, Counts
@@ -16,10 +15,10 @@ from target_elimity.preview.roster import Roster
 class Preview(Roster):
     """The preview of one import. It is compared with what the source holds, if there is an API token."""
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, *, compares_with_source: bool) -> None:
         super().__init__()
-        self._compares_with_source = "api_token_id" in config
-        self._folder = Path(config["output_path"])
+        self._compares_with_source = compares_with_source
+        self._folder = folder
 
     def start(self) -> None:
         """Check the folder.
