@@ -21,7 +21,6 @@ from target_elimity.settings import CREDENTIALS
 from target_elimity.target import TargetElimity
 
 ROOT = Path(__file__).parent.parent
-KIT = "lucca-elimity-kit"
 PLUGINS: tuple[type[StrictPlugin], ...] = (TapLucca, TargetElimity)
 # Groups of settings. One complete group is enough to run the plugin.
 GROUPS = {"tap-lucca": (("host", "api_key"),), "target-elimity": (CREDENTIALS, ("output_path",))}
@@ -37,7 +36,7 @@ WITH_BLOCKS = (
 REPOSITORY = "https://git.example/lucca-elimity.git"
 # These are the same for every plugin. The hub rates the quality.
 HUB_METADATA = {"variant": "original", "maintenance_status": "beta", "quality": "unknown"}
-FROM_PROJECT = ("name", "namespace", "label", "executable", "commands")
+FROM_PROJECT = ("name", "namespace", "label", "commands")
 HUB_HEADER = "# Generated: the definition of this plugin for the Meltano hub.\n"
 BLOCK = re.compile(r"(?P<begin>^.*generated: (?P<name>\S+).*\n)[\s\S]*?(?P<end>^.*end of generated.*\n)", re.MULTILINE)
 
@@ -129,9 +128,8 @@ def _hub_definition(plugin: type[StrictPlugin], entry: dict[str, Any]) -> dict[s
     definition |= {
         "description": package["Summary"],
         "keywords": [*package["Keywords"].split(","), "meltano_sdk"],
-        "pip_url": " ".join(
-            f"git+{REPOSITORY}@v{package['Version']}#subdirectory={folder}" for folder in (KIT, plugin.name)
-        ),
+        "executable": plugin.name,
+        "pip_url": f"git+{REPOSITORY}@v{package['Version']}#subdirectory={plugin.name}",
         "supported_python_versions": plugin.get_supported_python_versions(),
     }
     return {name: entry[name] for name in FROM_PROJECT} | HUB_METADATA | definition

@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,7 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell the harness how to start console scripts."""
+    """Tell the harness how to start console scripts, and give them the signals that they have outside of `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     harness.START_AFRESH = config.getoption("start_afresh")
 
 

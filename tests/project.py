@@ -16,17 +16,13 @@ _BLOCK = re.compile(r"^( *)```bash\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
 def new_project(folder: Path) -> Path:
-    """Make a Meltano project like the repository's, with its installed plugins but its own state."""
+    """Make a Meltano project like the repository's, with its environment but its own state."""
     for original in ROOT.iterdir():
         if original.name in {"meltano.yml", "deploy"}:  # users edit these
             copy = shutil.copytree if original.is_dir() else shutil.copy2  # copies file times too: make compares them
             copy(original, folder / original.name)
         elif original.name not in {".git", ".meltano", ".env", "output"}:
             (folder / original.name).symlink_to(original)
-    (folder / ".meltano").mkdir()
-    for installed in (ROOT / ".meltano").iterdir():
-        if installed.name in {"ready", "extractors", "loaders", "mappers"}:
-            (folder / ".meltano" / installed.name).symlink_to(installed)
     return folder
 
 
@@ -40,17 +36,6 @@ def install(environment: Path, *arguments: str | Path, python: str = sys.executa
         uv = run("uv", *command)
         assert uv.exit_code == 0, uv.log
     return environment / "bin"
-
-
-def install_locked(environments: Path, lock: str) -> Path:
-    """Install a lock file of the repository into an environment, once; return the folder of its commands.
-
-    Args:
-        environments: The folder that all tests and workers share.
-        lock: The lock file, as a path from the root of the repository.
-    """
-    environment = environments / lock.replace("/", "-")
-    return once(environment, lambda: install(environment, "--require-hashes", "--requirement", ROOT / lock))
 
 
 def once(made: Path, make: Callable[[], Path]) -> Path:

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.harness import PATIENCE, Sandbox, open_sandbox
+from tests.harness import PATIENCE, SCRIPTS, Sandbox, open_sandbox
 from tests.lucca_gateway.support import wait_until
-from tests.project import install_locked
 
 # The server requires a signature, but doesn't check it.
 SIGNATURE = "AWS4-HMAC-SHA256 Credential=key/20261125/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
@@ -46,13 +45,13 @@ class Bucket:
 
 
 @pytest.fixture
-def bucket(tmp_path: Path, shared: Path) -> Iterator[Bucket]:
+def bucket(tmp_path: Path) -> Iterator[Bucket]:
     """Run a server process that speaks the S3 protocol, with one bucket."""
-    server = install_locked(shared, "tests/locks/moto.lock") / "moto_server"
+    server = (SCRIPTS / "moto_server", "--host", "127.0.0.1", "--port", "0")
     log = tmp_path / "moto.log"
     with (
         log.open("w") as output,
-        subprocess.Popen([server, "--host", "127.0.0.1", "--port", "0"], stdout=output, stderr=output) as process,
+        subprocess.Popen(server, stdout=output, stderr=output) as process,
     ):
         try:
             wait_until(lambda: "Running on" in log.read_text() or process.poll() is not None)

@@ -14,7 +14,7 @@ from sandbox.lucca import WORK_CONTRACTS
 from tests.deploy.tenants import add_tenant
 from tests.harness import PATIENCE, ROOT, SCRIPTS, Run, Sandbox
 from tests.lucca_gateway.support import wait_until
-from tests.project import install_locked, new_project, settings, shell
+from tests.project import install, new_project, once, settings, shell
 
 pytestmark = pytest.mark.slow  # installs Dagster
 
@@ -44,7 +44,8 @@ with DagsterInstance.get() as instance:
 @pytest.fixture(scope="session")
 def dagster(shared: Path) -> Path:
     """Install Dagster into its own environment."""
-    return install_locked(shared, "deploy/dagster/requirements.lock")
+    environment = shared / "dagster"
+    return once(environment, lambda: install(environment, "--requirement", ROOT / "deploy/dagster/requirements.txt"))
 
 
 @pytest.fixture

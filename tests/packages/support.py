@@ -3,8 +3,8 @@
 from pathlib import Path
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
-# Keeps make from reinstalling the environment of the tests, even if it is older than the lock file.
-MAKE_DIST = "make --old-file=.venv/ready dist"
+# Keeps make from reinstalling the environment of the tests, even if it is older than the lock files.
+MAKE_DIST = "make --old-file=.venv/ready --old-file=.venv/dev dist"
 
 
 def module_of(package: str) -> str:

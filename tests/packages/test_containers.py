@@ -12,7 +12,7 @@ from tests.harness import ROOT, Run, Sandbox, run
 from tests.project import settings, shell
 
 AGENT, GATEWAY = "deploy/Containerfile", "lucca-gateway/Containerfile"
-LOCK = ROOT / "requirements.lock"
+LOCK = ROOT / "requirements.txt"
 
 
 @pytest.fixture(params=[AGENT, GATEWAY])
@@ -25,7 +25,7 @@ def test_all_that_is_copied_is_there(container_file: str) -> None:
     """Each source of a COPY is in the checkout, and `.dockerignore` lets a build see it."""
     lines = re.findall(r"^COPY ([^-].*) \S+$", container_file, re.MULTILINE)
     copied = {source for line in lines for source in line.split()}
-    assert {"requirements.lock", "tap-lucca", "target-elimity"} <= copied
+    assert {"requirements.txt", "release", "tap-lucca", "target-elimity"} <= copied
     allowed = re.findall(r"^!(.*)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
     seen = {path.relative_to(ROOT).parts[0] for pattern in allowed for path in ROOT.glob(pattern)}
     assert copied <= seen
@@ -33,7 +33,7 @@ def test_all_that_is_copied_is_there(container_file: str) -> None:
 
 def test_uv_comes_with_its_hashes(container_file: str, tmp_path: Path) -> None:
     """The container file extracts exactly uv and its hashes from the lock file, in a form that can be installed."""
-    (command,) = re.findall(r"(sed .* requirements\.lock) >", container_file)
+    (command,) = re.findall(r"(sed .* requirements\.txt) >", container_file)
     cut = shell(command, ROOT, {}).stdout
     assert re.findall(r"^\S+==\S+", cut, re.MULTILINE) == re.findall(r"^uv==\S+", LOCK.read_text(), re.MULTILINE)
     (tmp_path / "uv.txt").write_text(cut)
@@ -68,9 +68,9 @@ def test_the_image_has_what_its_job_needs() -> None:
     """The container file installs exactly the plugins of the job that it runs."""
     text = (ROOT / AGENT).read_text(encoding="utf-8")
     (job,) = re.findall(r'^CMD \["run", "(.*)"\]$', text, re.MULTILINE)
-    (installed,) = re.findall(r"meltano install (.*)$", text, re.MULTILINE)
+    (installed,) = re.findall(r"pip install --python .venv (\./.*)$", text, re.MULTILINE)
     jobs = {entry["name"]: entry["tasks"] for entry in yaml.safe_load((ROOT / "meltano.yml").read_text())["jobs"]}
-    assert jobs[job] == [installed]
+    assert jobs[job] == [installed.replace("./", "")]
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ import json
 import os
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 import requests
@@ -16,7 +18,7 @@ from tests.packages.support import MAKE_DIST, PYTHONS, wheel_of
 from tests.project import install, new_project, run_page, settings, shell
 
 # Dependencies have the versions and hashes of the lock file.
-LOCKED = ("--constraint", ROOT / "requirements.lock")
+LOCKED = ("--constraint", ROOT / "requirements.txt")
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 OTHERS = [pytest.param(version, marks=pytest.mark.slow) for version in PYTHONS if version != CURRENT]
 
@@ -33,11 +35,6 @@ def interpreter(python: str) -> str | None:
 def python(request: pytest.FixtureRequest) -> str:
     """Return each Python that the packages support, if this machine has it."""
     return interpreter(request.param) or pytest.skip(f"Python {request.param} is not on this machine")
-
-
-def test_some_python_is_there() -> None:
-    """At least one supported Python is on this machine, so not all of these tests are skipped."""
-    assert any(map(interpreter, PYTHONS))
 
 
 def test_the_plugins_work_from_their_wheels(dist: Path, sandbox: Sandbox, python: str) -> None:
@@ -74,6 +71,30 @@ def test_the_gateway_works_from_its_wheel(dist: Path, sandbox: Sandbox, python: 
     assert gateway.process.returncode == 0
     company = sandbox.lucca.company
     assert employees_of(sandbox.elimity) == expected_entities(company.users, sandbox.contracts, company.today)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+@pytest.mark.parametrize("place", ["git+{}#subdirectory=", "{}/", "--editable={}/"])
+def test_a_package_brings_the_others_of_its_checkout(repository: str, tmp_path: Path, tool: str, place: str) -> None:
+    """From Git or a folder, editable or not, pip and uv install what a package requires from beside it, not by name."""
+    seed = ("--seed",) if tool == "pip" else ()
+    run("uv", "venv", *seed, "--python", sys.executable, tmp_path / "environment")
+    pip = "uv pip install --python environment" if tool == "uv" else "environment/bin/python -m pip install"
+    installed = shell(f"{pip} '{place.format(repository)}lucca-gateway'", tmp_path, {})
+    assert installed.exit_code == 0, installed.log
+    assert shell("environment/bin/lucca-gateway --version", tmp_path, {}).stdout.startswith("lucca-gateway ")
+    assert shell("environment/bin/tap-lucca --version", tmp_path, {}).stdout.startswith("tap-lucca ")
+
+
+@pytest.mark.slow
+def test_an_upgrade_of_a_checkout_upgrades_the_kit(repository: str, tmp_path: Path) -> None:
+    """After a change of the kit's code alone, uv installs it again with a package that requires it."""
+    checkout = Path(url2pathname(urlsplit(repository).path))
+    install(tmp_path / "environment", checkout / "tap-lucca")
+    (checkout / "lucca-elimity-kit/lucca_elimity_kit/cli.py").write_text("raise SystemExit('This is the new code.')")
+    command = "uv pip install --python environment repository/tap-lucca; environment/bin/tap-lucca --version"
+    assert "This is the new code." in shell(command, tmp_path, {}).log
 
 
 @pytest.mark.slow
