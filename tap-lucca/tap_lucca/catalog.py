@@ -62,14 +62,14 @@ class _Catalog(msgspec.Struct):
 
 
 class _Bookmark(msgspec.Struct):
-    """The part of a bookmark that the SDK reads. Other keys stay as they are."""
+    """The part of a bookmark that the SDK reads. Other keys stay."""
 
     partitions: Annotated[list[Any], msgspec.Meta(max_length=0)] = []  # the streams have none
     progress_markers: dict[str, Any] = {}
 
 
 class _State(msgspec.Struct):
-    bookmarks: dict[str, _Bookmark] = {}
+    bookmarks: dict[str, _Bookmark]
 
 
 def checked_catalog(catalog: Any) -> Any:  # noqa: ANN401 - a Catalog of the SDK, or JSON
@@ -94,12 +94,17 @@ def checked_catalog(catalog: Any) -> Any:  # noqa: ANN401 - a Catalog of the SDK
 
 
 def checked_state(state: Any) -> Any:  # noqa: ANN401 - JSON, or None
-    """Validate a state and return it.
+    """Validate a state and return it. An empty one is valid.
 
     Raises:
         ConnectorError: The JSON isn't a Singer state.
     """
-    if isinstance(state, dict):
+    if isinstance(state, dict) and state:
+        if "bookmarks" not in state:
+            raise ConnectorError(
+                "The state has no 'bookmarks', so it would count as empty. If `meltano state get` printed it, pass "
+                "only what is inside 'singer_state'."
+            )
         _checked(state, _State, "state")
     return state
 

@@ -264,14 +264,42 @@ def test_a_configuration_file_that_is_none(sandbox: Sandbox, content: str) -> No
         {"bookmarks": None, "streams": None},
         {"bookmarks": {"users": []}, "streams": [{}]},
         {"bookmarks": {"users": {"partitions": [{}]}}},
+        {"bookmarks": {"users": {"progress_markers": None}}, "streams": {}},
+        {"bookmarks": [], "streams": [{"tap_stream_id": "users", "metadata": {}}]},
+        {"bookmarks": [], "streams": [{"tap_stream_id": "users", "metadata": [{"breadcrumb": [], "metadata": []}]}]},
+        {
+            "bookmarks": [],
+            "streams": [{"tap_stream_id": "users", "metadata": [
+                {"breadcrumb": ["properties", "mail"], "metadata": {"selected": "false"}}
+            ]}],
+        },
     ],
-)
+)  # fmt: skip
 def test_a_file_of_another_form(sandbox: Sandbox, option: str, content: dict[str, Any]) -> None:
     """The tap refuses JSON that isn't a state or a catalog with one message."""
     tap = sandbox.tap(option, sandbox.file("odd.json", content))
     assert tap.exit_code == 1
     assert "not of the form that Singer gives it" in tap.log
     assert "Traceback" not in tap.log
+    assert sandbox.lucca.requests == []
+
+
+@pytest.mark.parametrize(
+    "state", [{"singer_state": {"bookmarks": {}}}, {"type": "STATE", "value": {"bookmarks": {}}}, {"completed": {}}]
+)
+def test_a_state_in_another_wrapping_is_refused(sandbox: Sandbox, state: dict[str, Any]) -> None:
+    """A state that is neither empty nor has bookmarks would count as no state. The tap says what it must be."""
+    tap = sandbox.tap("--state", sandbox.file("state.json", state))
+    assert (tap.exit_code, tap.stdout) == (1, "")
+    assert "The state has no 'bookmarks'" in tap.log
+    assert "'singer_state'" in tap.log
+    assert sandbox.lucca.requests == []
+
+
+@pytest.mark.parametrize("state", [{}, {"bookmarks": {}}, {"bookmarks": {}, "currently_syncing": "users"}])
+def test_a_state_that_remembers_nothing_is_accepted(sandbox: Sandbox, state: dict[str, Any]) -> None:
+    """An empty state is a state, and so is one with other keys beside its bookmarks."""
+    assert sandbox.tap("--state", sandbox.file("state.json", state)).exit_code == 0
 
 
 @pytest.mark.parametrize("flaw", ["another name", "depth", "no id", "id deselected"])
