@@ -71,7 +71,8 @@ def test_readme(project: Path) -> None:
     (sample,) = re.findall(r"^```text\n(… .*?)^```$", text_of("README.md", "Try it"), re.DOTALL | re.MULTILINE)
     printed = demo.stdout + demo.log
     assert [line for line in sample.splitlines() if line.removeprefix("… ").strip(" …") not in printed] == []
-    quick_start = re.findall(r"^```text\n(.*?)^```$", text_of("README.md", "Quick start"), re.DOTALL | re.MULTILINE)
+    section = text_of("README.md", "Import your company")
+    quick_start = re.findall(r"^```text\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
     explained = "".join(commands(SETUP)).splitlines()
     assert [line for block in quick_start for line in block.splitlines() if line and line not in explained] == []
 
