@@ -1,16 +1,29 @@
 """Calls other systems: with size and time limits, one retry policy, and errors in our own words."""
 
+import json
+import os
+import re
+import ssl
+import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import Any, TypeVar
+from importlib.metadata import version
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
+import msgspec
 import requests
+from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
-from urllib3.exceptions import HTTPError
+from typing_extensions import override
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from lucca_elimity_kit.foreign import (
     chain_of,
@@ -21,9 +34,9 @@ from lucca_elimity_kit.foreign import (
     status_phrase,
     was_sent,
 )
-from lucca_elimity_kit.proxies import is_proxy, proxy_variable
 from lucca_elimity_kit.retries import FailedTryError, Retries, retry_after_of
 from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
+from lucca_elimity_kit.urls import is_proxy
 
 T = TypeVar("T")
 
@@ -33,16 +46,87 @@ CHUNK = 64 * 1024
 # A proxy or load balancer answers with these, and can't know whether the server processed the request.
 _ANSWER_LOST = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT, *range(520, 528)}
 _ENCODINGS = {"", "identity", "gzip", "x-gzip", "deflate"}
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # requests doesn't wrap all errors of urllib3, and urllib3 doesn't wrap all of Python's.
 _FAILURES = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 
 
+class OutcomeAdapter(HTTPAdapter):
+    """An adapter whose errors tell a request that wasn't sent from an answer that was lost."""
+
+    @override
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        pool = cast("HTTPConnectionPool", super().get_connection_with_tls_context(*args, **kwargs))
+        # Set on the pool, because proxies and other adapters have their own pool classes.
+        pool.ConnectionCls = _with_outcome(pool.ConnectionCls)
+        return pool
+
+
+@cache
+def _with_outcome(connection_class: type[HTTPConnection]) -> type[HTTPConnection]:
+    if issubclass(connection_class, _OutcomeConnection):
+        return connection_class
+    return type(connection_class.__name__, (_OutcomeConnection, connection_class), {})
+
+
+class _OutcomeConnection(HTTPConnection):
+    @override
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except ConnectTimeoutError:
+            raise
+        except (HTTPError, HTTPException, OSError) as error:  # such as a TLS handshake that fails
+            raise NewConnectionError(self, "no connection") from error
+
+    @override
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().request(*args, **kwargs)
+        except ssl.SSLEOFError as error:
+            # urllib3 then reads what the server sent before it closed the connection, such as an early 413.
+            raise BrokenPipeError from error
+
+
+def new_session(program: str, adapter: OutcomeAdapter | None = None) -> requests.Session:
+    """Return a session that sends all requests through one adapter, and names the program's distribution to servers."""
+    session = requests.Session()
+    session.headers["User-Agent"] = f"{program}/{version(program)}"
+    # By default, requests asks for every compression that the installed packages can decompress.
+    session.headers["Accept-Encoding"] = "gzip, deflate"
+    adapter = adapter or OutcomeAdapter()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, adapter)
+    return session
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer with a success status."""
+    """A complete answer with a success status. The body has no byte order mark."""
 
     headers: Mapping[str, str]
     body: bytes
+
+    def decode(self, decoder: msgspec.json.Decoder[T]) -> T:
+        """Decode the body. Half a surrogate pair becomes U+FFFD.
+
+        Raises:
+            msgspec.ValidationError: The body is JSON, but doesn't have the expected form.
+            msgspec.DecodeError: The body is not JSON, or it is nested too deeply.
+        """
+        try:
+            return decoder.decode(self.body)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # msgspec refuses half a surrogate pair, the json module accepts it
+        try:
+            text = json.dumps(json.loads(self.body.decode()), ensure_ascii=False)
+            return decoder.decode(_LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text))
+        except msgspec.DecodeError:
+            raise
+        except (ValueError, RecursionError):
+            raise msgspec.DecodeError("The text is not JSON, or it is nested too deeply.") from None
 
 
 @dataclass(frozen=True)
@@ -50,9 +134,9 @@ class Http:
     """Calls another system.
 
     Attributes:
-        session: Its adapters, authentication and headers are used. Mount `BoundedAdapter`: it enforces the time limit.
+        session: Its adapters, authentication and headers are used. It comes from `new_session`.
         retries: The retry policy. It also has the name of the other system for messages.
-        timeout: Seconds to connect, and as many again for the whole answer once the request was sent.
+        timeout: Seconds to connect, as many for the answer to begin, and as many again for its body.
         tls: The TLS files.
         advice: What to do about a status, or None.
         transient: The statuses to retry, besides all from 500 on.
@@ -93,8 +177,8 @@ class Http:
 
         def attempt() -> T:
             with self._open(method, url, self.timeout, content) as response:
-                body = b"".join(self._chunks(response, url))
-            return read(Answer(response.headers, body))
+                body = b"".join(self._limited(self._chunks(response, url, self.timeout)))
+            return read(Answer(response.headers, body.removeprefix(BOM_UTF8)))
 
         return self.retries.run(attempt, what)
 
@@ -107,17 +191,17 @@ class Http:
         what: str,
         seconds: float,
         **content: Any,  # noqa: ANN401 - requests' own
-    ) -> Iterator[Callable[[int], bytes]]:
-        """Open the body of an answer. Yield a function that takes a size and returns the next bytes.
+    ) -> Iterator[Iterator[bytes]]:
+        """Open the body of an answer, and yield it in chunks. Only opening is retried.
 
-        At the end of the body, it returns none. Only opening is retried; `seconds` limits the whole answer.
+        The answer must begin within these seconds, and its body must arrive within as many again.
 
         Raises:
             CallError: The last try failed, or the body breaks off while it is read.
         """
         with self.retries.run(lambda: self._open(method, url, seconds, content), what) as response:
             try:
-                yield partial(self._read, response, url)
+                yield self._chunks(response, url, seconds)
             except FailedTryError as error:
                 raise self.retries.as_call_error(error, what) from None
 
@@ -159,7 +243,7 @@ class Http:
         proxy = select_proxy(url, proxies)
         if proxy and not is_proxy(proxy):
             raise FailedTryError(
-                f"cannot be called: {proxy_variable(url)} is not the URL of a proxy. "
+                f"cannot be called: {_proxy_variable(url)} is not the URL of a proxy. "
                 "Percent-encode special characters in its user name and password"
             )
         return proxies
@@ -179,32 +263,45 @@ class Http:
             transient=status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in self.transient,
             status=status,
             retry_after=retry_after_of(received.get("Retry-After", "")),
-            answer_lost=status in _ANSWER_LOST,
+            # After a status below 200, the server's final answer should follow.
+            answer_lost=status < HTTPStatus.OK or status in _ANSWER_LOST,
         )
 
-    def _chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
+    def _chunks(self, response: requests.Response, url: str, seconds: float) -> Iterator[bytes]:
+        """Yield the body, decompressed."""
+        if response.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
+            raise FailedTryError("answers in a compression that is not supported", answer_lost=True)
+        end = time.monotonic() + seconds
+        try:
+            # Not `read`: it waits until it has all the bytes, however slowly they come.
+            while chunk := response.raw.read1(CHUNK, decode_content=True):
+                if time.monotonic() > end:
+                    raise requests.ReadTimeout
+                yield chunk
+        except _FAILURES as error:
+            raise self._failed(error, url, sent=True) from None
+
+    def _limited(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         size = 0
-        while chunk := self._read(response, url, CHUNK):
+        for chunk in chunks:
             size += len(chunk)
             if size > self.max_bytes:
                 raise FailedTryError(f"answers with more than {self.max_bytes // 1024 // 1024} MiB", answer_lost=True)
             yield chunk
 
-    def _read(self, response: requests.Response, url: str, size: int) -> bytes:
-        if response.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
-            raise FailedTryError("answers in a compression that is not supported", answer_lost=True)
-        try:
-            chunk: bytes = response.raw.read(size, decode_content=True)
-        except _FAILURES as error:
-            raise self._failed(error, url, sent=True) from None
-        return chunk
-
     def _failed(self, error: Exception, url: str, *, sent: bool) -> FailedTryError:
         through = ""
         if select_proxy(url, self._proxies(url)):
-            through = f" through the proxy of {proxy_variable(url)}"
+            through = f" through the proxy of {_proxy_variable(url)}"
         status = next(filter(None, map(proxy_status, chain_of(error))), None)
         permanent = is_untrusted(error) or isinstance(error, ValueError) or (status or 500) < 500  # noqa: PLR2004
         return FailedTryError(
             f"cannot be used{through} ({failure(error)})", transient=not permanent, answer_lost=sent and not status
         )
+
+
+def _proxy_variable(url: str) -> str:
+    """Return the variable that names the proxy for a URL. Never show its value, which may hold a password."""
+    scheme = urlsplit(url).scheme
+    names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
+    return next(filter(os.environ.get, names), names[1])

@@ -5,6 +5,7 @@ Messages name a setting, its variable and what it must be, never its value.
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePath
@@ -17,7 +18,6 @@ from msgspec import Meta
 from msgspec.inspect import type_info
 from msgspec.structs import FieldInfo
 
-from lucca_elimity_kit.decoding import BYTE_ORDER_MARK
 from lucca_elimity_kit.errors import SettingsError
 
 # Types of settings. `must_be` completes the sentence "The setting … must be …".
@@ -91,7 +91,7 @@ def read_file(path: str | PurePath, what: str = "file of settings") -> dict[str,
         reason = "was not found" if isinstance(error, FileNotFoundError) else "can't be read"
         raise SettingsError(f"The {what} {reason}. Check its path and permissions.") from None
     try:
-        values = _decode_json(content.removeprefix(BYTE_ORDER_MARK))
+        values = _decode_json(content.removeprefix(BOM_UTF8))
     except _RepeatedNameError:
         raise SettingsError(f"The {what} holds a name twice. Remove one of the two.") from None
     except (msgspec.DecodeError, ValueError, RecursionError):

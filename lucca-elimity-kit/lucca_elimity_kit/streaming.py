@@ -6,10 +6,9 @@ Not ijson: its memory grows with the square of the nesting depth, and the other 
 import json
 import re
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NoReturn
 
-CHUNK = 64 * 1024
 # The most characters that one value may have.
 LONGEST_VALUE = 16 * 1024 * 1024
 
@@ -25,11 +24,11 @@ class MalformedJsonError(ValueError):
 class JsonStream:
     """A JSON text. Callers step through its arrays and objects, and take everything else as whole values.
 
-    `read` takes a size and returns the next bytes, at most that many, or none at the end.
+    It comes in chunks of bytes.
     """
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        self._read_bytes = read
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
         self._decode = getincrementaldecoder("utf-8-sig")().decode
         self._text = ""
         self._position = 0
@@ -122,7 +121,7 @@ class JsonStream:
             raise MalformedJsonError
         size = 0
         while not self._ended and size <= len(text[0]):
-            chunk = self._read_bytes(CHUNK)
+            chunk = next(self._chunks, b"")
             self._ended = not chunk
             try:
                 text.append(self._decode(chunk, self._ended))

@@ -8,7 +8,7 @@ import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
-from lucca_elimity_kit.transport import BoundedAdapter
+from lucca_elimity_kit.http import OutcomeAdapter
 from typing_extensions import override
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
@@ -60,7 +60,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
-class PublicAdapter(BoundedAdapter):
+class PublicAdapter(OutcomeAdapter):
     """An adapter that connects over HTTPS only, and only to public addresses."""
 
     @override

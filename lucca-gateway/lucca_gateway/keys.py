@@ -9,12 +9,10 @@ from typing import Any
 
 import msgspec
 from jwt import PyJWK
-from lucca_elimity_kit.decoding import decode
 from lucca_elimity_kit.errors import ConnectorError
-from lucca_elimity_kit.http import Http
+from lucca_elimity_kit.http import Http, new_session
 from lucca_elimity_kit.retries import Retries
 from lucca_elimity_kit.tls import TlsFiles
-from lucca_elimity_kit.transport import new_session
 
 ALGORITHM = "RS256"
 FETCH_SECONDS = 5.0  # to connect, and as many again for the answer
@@ -72,7 +70,7 @@ class IssuerKeys:
     def _read_keys(self) -> Mapping[str | None, PyJWK]:
         try:
             what = "Reading the keys of the issuer"
-            found = self._http.call("GET", self._url, what=what, read=lambda answer: decode(_decoder, answer.body)).keys
+            found = self._http.call("GET", self._url, what=what, read=lambda answer: answer.decode(_decoder)).keys
         except msgspec.DecodeError:
             found = []
         keys: dict[str | None, PyJWK] = {}

@@ -11,10 +11,9 @@ from typing import Annotated
 
 from lucca_elimity_kit import settings as kit
 from lucca_elimity_kit.errors import SettingsError
-from lucca_elimity_kit.http import Http
+from lucca_elimity_kit.http import Http, new_session
 from lucca_elimity_kit.retries import Retries
 from lucca_elimity_kit.settings import Printable
-from lucca_elimity_kit.transport import new_session
 from lucca_elimity_kit.urls import parse_url
 from msgspec import Meta
 from target_elimity.settings import ApiTokenSecret

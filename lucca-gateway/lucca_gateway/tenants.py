@@ -9,7 +9,7 @@ from threading import Lock
 from urllib.parse import urlsplit
 
 import requests
-from lucca_elimity_kit.transport import BoundedAdapter, new_session
+from lucca_elimity_kit.http import OutcomeAdapter, new_session
 from tap_lucca.client import Budget
 
 from lucca_gateway.addresses import HostError, PublicAdapter, public_addresses
@@ -69,7 +69,7 @@ class Tenants:
         with self._lock:
             tenant = self._tenants.get(key)
             if tenant is None:
-                adapter = BoundedAdapter() if self._is_listed(*key) else PublicAdapter()
+                adapter = OutcomeAdapter() if self._is_listed(*key) else PublicAdapter()
                 tenant = self._tenants[key] = _Tenant(adapter, Budget(self._requests_per_minute))
             tenant.imports += 1
         try:
@@ -102,6 +102,6 @@ def _host_of(url: str) -> tuple[str, int]:
 class _Tenant:
     """One instance of Lucca, with its request budget and the connections to it."""
 
-    adapter: BoundedAdapter
+    adapter: OutcomeAdapter
     budget: Budget
     imports: int = 0

@@ -10,11 +10,10 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 import msgspec
-from lucca_elimity_kit.decoding import decode
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
+from lucca_elimity_kit.http import new_session
 from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.tls import load_tls
-from lucca_elimity_kit.transport import new_session
 from singer_sdk import Stream, Tap
 from singer_sdk.exceptions import MappingError
 from singer_sdk.helpers.types import Context
@@ -124,7 +123,7 @@ class LuccaStream(Stream, ABC):
             self.url_params(page, projection),
             what=f"Reading '{self.name}' from row {page.offset}",
             right=self.right,
-            read=lambda answer: self.page_of(decode(self.decoder, answer.body)),
+            read=lambda answer: self.page_of(answer.decode(self.decoder)),
         )
         self._extracted = datetime.now(UTC)
         return Page([*map(projection.apply, read.rows)], read.total)

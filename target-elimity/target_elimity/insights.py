@@ -13,11 +13,9 @@ from typing import Any, BinaryIO, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from lucca_elimity_kit.decoding import BYTE_ORDER_MARK, decode
-from lucca_elimity_kit.http import Answer, Http
+from lucca_elimity_kit.http import Answer, Http, new_session
 from lucca_elimity_kit.retries import CallError, FailedTryError, Retries
 from lucca_elimity_kit.tls import load_tls
-from lucca_elimity_kit.transport import new_session
 
 from target_elimity.data_model import DataModel
 from target_elimity.settings import TargetSettings
@@ -125,7 +123,7 @@ def _advice(status: int) -> str | None:
 
 def _refuse_page(answer: Answer) -> None:
     # Checks the body, not the type: an empty answer is fine, whatever its type.
-    if answer.body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"<"):
+    if answer.body.lstrip().startswith(b"<"):
         raise FailedTryError(
             "cannot be used: a proxy seems to answer with a page of its own", transient=True, answer_lost=True
         )
@@ -133,6 +131,6 @@ def _refuse_page(answer: Answer) -> None:
 
 def _read_data_model(answer: Answer) -> DataModel:
     try:
-        return decode(_DATA_MODEL, answer.body)
+        return answer.decode(_DATA_MODEL)
     except msgspec.DecodeError:
         raise FailedTryError("answers with something that is no data model; check the setting 'url'") from None

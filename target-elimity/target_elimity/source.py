@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
-from lucca_elimity_kit.decoding import decode
 from lucca_elimity_kit.errors import ConnectorError
 from lucca_elimity_kit.http import Http
 from lucca_elimity_kit.retries import CallError
@@ -81,7 +80,7 @@ class Source:
                 "GET",
                 f"{self.url}/api/agent/sources",
                 what="Asking which sources the API token may read",
-                read=lambda answer: decode(_SOURCES, answer.body),
+                read=lambda answer: answer.decode(_SOURCES),
             )
         if not any(source.id == self.id and not source.archived for source in listed):
             raise SourceError(
@@ -117,9 +116,9 @@ class Source:
                 what="Reading what the source holds",
                 seconds=self.seconds,
                 json=[{**_QUERY, "include": include, "sourceId": self.id}],
-            ) as read,
+            ) as chunks,
         ):
-            yield from (_held(result, requested) for result in _results(JsonStream(read)))
+            yield from (_held(result, requested) for result in _results(JsonStream(chunks)))
 
 
 def malformed() -> SourceError:

@@ -17,13 +17,11 @@ from time import monotonic
 from typing import Any
 
 import pytest
-import requests
 import trustme
 from lucca_elimity_kit.foreign import quiet_libraries
-from lucca_elimity_kit.http import Answer, Http
+from lucca_elimity_kit.http import Answer, Http, new_session
 from lucca_elimity_kit.retries import CallError, FailedTryError, Retries, retry_after_of
 from lucca_elimity_kit.tls import TlsFiles
-from lucca_elimity_kit.transport import BoundedAdapter
 
 from tests.lucca_elimity_kit.wire import Wire, answering, drip, ok, reset, silence
 
@@ -42,9 +40,7 @@ class Caller:
 
     def __init__(self, max_seconds: float = 0, **settings: Any) -> None:
         self.pauses: list[float] = []
-        session = requests.Session()
-        session.mount("http://", BoundedAdapter())
-        session.mount("https://", BoundedAdapter())
+        session = new_session("lucca-elimity-kit")
         session.auth = ("id", SECRET)
         pause = settings.pop("rate_limit_pause", None)
         retries = Retries("Lucca", max_seconds, logging.getLogger("test"), pause, self.pauses.append)
@@ -76,8 +72,8 @@ def _only_our_words(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 def test_an_answer_is_returned() -> None:
-    """The answer has status, headers and body. The request has credentials and parameters."""
-    with answering(ok(b'{"a": 1}', "X-Page: 2")) as wire:
+    """The answer has headers, and a body without a byte order mark. The request has credentials and parameters."""
+    with answering(ok(b'\xef\xbb\xbf{"a": 1}', "X-Page: 2")) as wire:
         answer = Caller().get(wire, params={"page": "1"})
     assert (answer.body, answer.headers["x-page"]) == (b'{"a": 1}', "2")
     assert wire.requests[0].startswith(b"GET /?page=1 ")
@@ -90,15 +86,11 @@ def test_an_answer_is_returned() -> None:
         pytest.param(b"canary canary\r\ncanary", id="HTTP/0.9"),
         pytest.param(b"HTTP/1.1 2OO canary\r\n\r\n", id="no status"),
         pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\ncanary", id="chunk of -5"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\ncanary", id="chunk of -1"),
         pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ncanary\r\n", id="bad chunk"),
         pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 70000, id="long chunk line"),
-        pytest.param(b"HTTP/1.1 200 OK\r\n canary: folded\r\n\r\n", id="folded first header"),
-        pytest.param(b"HTTP/1.1 200 OK\r\ncanary without colon\r\nContent-Length: 2\r\n\r\n{}", id="malformed header"),
         pytest.param(b"HTTP/1.1 200 OK\r\n" + b"A: canary\r\n" * 5000 + b"\r\n", id="header bomb"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA: " + b"canary" * 20000 + b"\r\n\r\n", id="long header"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\ncanary", id="cut body"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 5, 9\r\n\r\ncanary", id="two lengths"),
         pytest.param(ok(b"canary", GZIP), id="no gzip"),
         pytest.param(ok(b"canary", "Content-Encoding: br"), id="other compression"),
         pytest.param(b"", id="closed"),
@@ -115,30 +107,36 @@ def test_an_answer_that_is_none_is_an_error_in_our_words(reply: Any) -> None:
     assert len(wire.requests) == 1
 
 
-@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
-def test_interim_answers_are_skipped(interim: str) -> None:
-    """The final answer is returned; endless interim answers are an error."""
-    hint = f"HTTP/1.1 {interim}\r\nLink: </canary>\r\n\r\n".encode()
-    with answering(hint * 3 + ok(b"[]")) as wire:
-        assert Caller().get(wire).body == b"[]"
-    with answering(drip(hint * 40, hint)) as wire:
-        Caller(timeout=0.5).error(wire)
+@pytest.mark.parametrize("status", ["101 Switching Protocols", "102 Processing", "103 Early Hints"])
+def test_a_status_before_the_final_one_is_a_lost_answer(status: str) -> None:
+    """The call fails, because the server may still process the request. The next call uses another connection."""
+    with answering(f"HTTP/1.1 {status}\r\n\r\n".encode() + ok(b"1"), ok(b"2")) as wire:
+        caller = Caller(100)
+        error = caller.error(wire)
+        assert caller.get(wire).body == b"2"
+    assert error.answer_lost
+    assert status[:3] in str(error)
+    assert not caller.pauses
+
+
+def test_only_the_compressions_that_we_support_are_requested() -> None:
+    """The header names them, whatever else the installed packages could decompress."""
+    with answering(ok()) as wire:
+        Caller().get(wire)
+    assert b"\r\nAccept-Encoding: gzip, deflate\r\n" in wire.requests[0]
 
 
 @pytest.mark.parametrize(
     "reply",
     [
-        pytest.param(drip(b"HTTP/1.1 200 OK\r\n", b"A: canary\r\n"), id="head"),
-        pytest.param(drip(b"HTTP/1.1 200 ", b"O"), id="status line"),
         pytest.param(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n", b"canary"), id="body"),
         pytest.param(drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"), id="chunks"),
-        pytest.param(drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"), id="chunk length"),
         pytest.param(silence, id="nothing"),
     ],
 )
 @pytest.mark.parametrize("secured", [False, True])
-def test_the_whole_answer_has_a_time_limit(reply: Any, authority: "Authority", secured: bool) -> None:
-    """Head and body together must arrive in time, even if they drip."""
+def test_an_answer_has_a_time_limit(reply: Any, authority: "Authority", secured: bool) -> None:
+    """The answer must begin in time, and its body must arrive in time, even if it drips."""
     with answering(reply, context=authority.server if secured else None) as wire:
         start = monotonic()
         error = Caller(timeout=0.4, tls=authority.files).error(wire)
@@ -333,7 +331,7 @@ def test_a_pause_can_be_interrupted() -> None:
 
     retries = Retries("Lucca", 100, logging.getLogger("test"), sleep=stop)
     with answering(ok(status="503 x")) as wire, pytest.raises(StoppedError):
-        Http(requests.Session(), retries, 5).call("GET", wire.url, what=WHAT, read=whole)
+        Http(new_session("lucca-elimity-kit"), retries, 5).call("GET", wire.url, what=WHAT, read=whole)
 
 
 # TLS
@@ -450,7 +448,7 @@ def test_a_large_answer_is_read_in_pieces() -> None:
     with answering(ok(status="503 x"), ok(gzip.compress(data), GZIP)) as wire:
         caller = Caller(10, max_bytes=10)
         with _stream(caller, wire) as body:
-            assert b"".join(iter(lambda: body(1000), b"")) == data
+            assert b"".join(body) == data
     assert len(caller.pauses) == 1
 
 
@@ -468,7 +466,7 @@ def test_a_stream_that_breaks_off(reply: Any) -> None:
         caller = Caller(10)
         start = monotonic()
         with pytest.raises(CallError) as caught, _stream(caller, wire, 0.4) as body:
-            list(iter(lambda: body(1000), b""))
+            list(body)
     assert monotonic() - start < 2
     assert "canary" not in str(caught.value)
     assert len(wire.requests) == 1

@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from lucca_elimity_kit.transport import new_session
+from lucca_elimity_kit.http import new_session
 from tap_lucca.client import Budget, LuccaClient, LuccaError, SlowPageError
 from tap_lucca.pagination import Page
 from tap_lucca.settings import instance_url
