@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
@@ -25,8 +26,8 @@ def check_folder(folder: Path) -> None:
     """
     try:
         nearest = next(path for path in (folder, *folder.parents) if _exists(path))
-        is_usable = nearest.is_dir() and os.access(nearest, os.R_OK | os.W_OK | os.X_OK)
-        is_usable &= not any((folder / name).is_dir() for name in (SNAPSHOT, REPORT, CSV, CHANGES))
+        with TemporaryFile(dir=nearest):
+            is_usable = not any((folder / name).is_dir() for name in (SNAPSHOT, REPORT, CSV, CHANGES))
     except (OSError, ValueError):
         is_usable = False
     if not is_usable:
@@ -37,7 +38,7 @@ def check_folder(folder: Path) -> None:
 
 def _exists(path: Path) -> bool:
     try:
-        path.stat()  # `exists` tells a path that can't exist from one that doesn't only before Python 3.14
+        path.lstat()  # `exists` tells a path that can't exist from one that doesn't only before Python 3.14
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True
