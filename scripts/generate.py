@@ -28,7 +28,6 @@ WITH_BLOCKS = (
     "tap-lucca/README.md",
     "target-elimity/README.md",
     "lucca-gateway/README.md",
-    "docs/configuration.md",
     "docs/data.md",
     "meltano.yml",
 )
