@@ -9,11 +9,10 @@ import logging
 import re
 import socket
 import ssl
-import zlib
 from base64 import b64decode
 from collections.abc import Iterator
 from http import HTTPStatus
-from http.client import HTTPException, RemoteDisconnected
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from urllib.parse import urlsplit
 
 import requests
@@ -21,8 +20,6 @@ from urllib3.exceptions import (
     ConnectTimeoutError,
     DecodeError,
     HTTPError,
-    IncompleteRead,
-    InvalidChunkLength,
     LocationParseError,
     NameResolutionError,
     NewConnectionError,
@@ -33,12 +30,22 @@ from urllib3.exceptions import (
 from lucca_elimity_kit.urls import is_host
 
 _PROXY_STATUS = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")
-# https://docs.openssl.org/master/man1/openssl-verification-options/: X509_V_ERR_…
+# Python is strict about RFC 5280 since 3.13: https://docs.python.org/3/whatsnew/3.13.html#ssl
+_RFC_5280 = (
+    "a certificate in its chain does not meet RFC 5280, on which Python insists since 3.13: ask the owner of its "
+    "certificate authority to issue that certificate again with {}"
+)
+# By X509_V_ERR_…: https://github.com/openssl/openssl/blob/master/include/openssl/x509_vfy.h.in
 _CERTIFICATE_FLAWS = {
     9: "its certificate is not valid yet",
     10: "its certificate has expired",
     62: "its certificate is for another host",
     64: "its certificate is for another host",
+    **dict.fromkeys(range(79, 95), _RFC_5280.format("extensions and names as the RFC requires them")),
+    85: _RFC_5280.format("an authority key identifier"),
+    86: _RFC_5280.format("a subject key identifier"),
+    89: _RFC_5280.format("basic constraints that are marked critical"),
+    92: _RFC_5280.format("a key usage extension"),
 }
 _CLIENT_CERTIFICATE_ALERTS = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "UNKNOWN_CA", "CERTIFICATE_UNKNOWN")
 _NO_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"}
@@ -48,12 +55,8 @@ _KINDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((ConnectionRefusedError,), "it refuses the connection"),
     ((requests.ConnectTimeout,), "no connection in time"),
     ((requests.ReadTimeout, ReadTimeoutError), "no complete answer in time"),
-    ((DecodeError, requests.exceptions.ContentDecodingError, zlib.error), "its answer cannot be decompressed"),
-    ((InvalidChunkLength,), "its answer is no valid HTTP"),
-    (
-        (RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError, IncompleteRead),
-        "the connection was broken off",
-    ),
+    ((DecodeError,), "its answer cannot be decompressed"),
+    ((RemoteDisconnected, ConnectionError, IncompleteRead), "the connection was broken off"),
     ((TimeoutError,), "no answer in time"),
     ((HTTPException, requests.exceptions.InvalidHeader), "its answer is no valid HTTP"),
     ((requests.exceptions.InvalidSchema,), "this kind of address or proxy is not supported"),
@@ -95,7 +98,7 @@ def chain_of(error: BaseException) -> Iterator[BaseException]:
     waiting: list[object] = [error]
     while waiting:
         below = waiting.pop(0)
-        network = isinstance(below, (OSError, HTTPError, HTTPException, zlib.error)) or below is error
+        network = isinstance(below, (OSError, HTTPError, HTTPException)) or below is error
         if isinstance(below, BaseException) and network and below not in seen:
             seen.append(below)
             yield below

@@ -1,5 +1,6 @@
 """Private certificate authorities, mutual TLS and proxies, with both real processes against real servers."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,7 @@ from typing_extensions import override
 
 from sandbox.server import serve
 from tests.harness import Sandbox, open_sandbox
+from tests.lucca_elimity_kit.authority import write_authority
 
 
 @pytest.fixture
@@ -57,6 +59,23 @@ def test_an_unknown_authority_is_told_plainly_and_at_once(secured: Sandbox) -> N
         assert "certificate verify failed" in run.log
         assert "waiting" not in run.log
         assert "Traceback" not in run.log
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="Python is strict about RFC 5280 since 3.13")
+def test_an_authority_that_does_not_meet_rfc_5280(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both programs say at once what the authority's owner must add. `ca_bundle` isn't wrong."""
+    write_authority(tmp_path, lacks="key usage")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    with ExitStack() as stack:
+        sandbox = open_sandbox(stack, tmp_path)
+        certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
+        sandbox.lucca_url = stack.enter_context(serve(sandbox.lucca.app, certfile=certificate, keyfile=key))
+        sandbox.elimity_url = stack.enter_context(serve(sandbox.elimity.app, certfile=certificate, keyfile=key))
+        for run in (sandbox.tap(), sandbox.target("")):
+            assert run.exit_code == 1
+            assert "RFC 5280" in run.log
+            assert "key usage" in run.log
+            assert "waiting" not in run.log
 
 
 def test_a_missing_client_certificate_is_told(secured: Sandbox) -> None:

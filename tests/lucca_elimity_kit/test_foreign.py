@@ -5,10 +5,14 @@ import logging
 import socket
 import ssl
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
 import requests
 from lucca_elimity_kit.foreign import failure, quiet_libraries, redirect_host, status_phrase
+
+from tests.lucca_elimity_kit.authority import write_authority
+from tests.lucca_elimity_kit.wire import answering, ok
 
 
 @pytest.mark.parametrize(
@@ -54,6 +58,24 @@ def test_what_was_being_handled_is_not_the_failure() -> None:
     error = OSError(errno.ENETUNREACH, "canary")
     error.__context__ = KeyError("canary")
     assert "ENETUNREACH" in failure(error)
+
+
+@pytest.mark.parametrize("lacks", ["subject key identifier", "authority key identifier", "key usage", "critical"])
+def test_an_authority_that_does_not_meet_rfc_5280(tmp_path: Path, lacks: str) -> None:
+    """The description says what the authority's owner must add, and doesn't sound as if `ca_bundle` were wrong."""
+    write_authority(tmp_path, lacks=lacks)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    client = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    client.verify_flags |= ssl.VERIFY_X509_STRICT  # by default only since Python 3.13
+    with (
+        answering(ok(), context=server) as wire,
+        socket.create_connection(("127.0.0.1", wire.port)) as connection,
+        pytest.raises(ssl.SSLCertVerificationError) as caught,
+    ):
+        client.wrap_socket(connection, server_hostname="127.0.0.1")
+    assert "RFC 5280" in failure(caught.value)
+    assert lacks in failure(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from sandbox.elimity import Elimity
 from sandbox.faults import Fault
 from tests.harness import Run, Sandbox, run
-from tests.lucca_elimity_kit.wire import Wire, answering, drip, ok
+from tests.lucca_elimity_kit.wire import Wire, answering, drip, ok, silence
 from tests.target_elimity.test_target import WHOLE, lines
 
 TOKEN = "Hunter2-and-more"
@@ -20,7 +20,7 @@ BASIC = b64encode(f"1:{TOKEN}".encode()).decode()
 PERSON = "jane@acme.example"
 UNKNOWN = "unknown whether the import was accepted"
 CLOSE = "Connection: close"
-DRIP = drip(b"HTTP/1.1 200 OK\r\n", b"A: canary\r\n")
+DRIP = drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n", b"canary")
 
 
 def upload(folder: Path, url: str, **settings: Any) -> Run:
@@ -76,18 +76,20 @@ def test_a_bad_proxy_variable_is_named(tmp_path: Path, value: str, monkeypatch: 
     assert "waiting" not in target.log
 
 
-def test_an_upload_whose_answer_drips(tmp_path: Path) -> None:
-    """The upload times out, and the target reports that the outcome is unknown."""
-    with answering(paths=paths(snapshots=DRIP)) as wire:
+@pytest.mark.parametrize("reply", [DRIP, b"HTTP/1.1 103 Early Hints\r\nLink: </canary>\r\n\r\n" + ok()])
+def test_an_upload_without_a_final_answer(tmp_path: Path, reply: Any) -> None:
+    """The answer's body drips, or its status isn't final. The target reports that the outcome is unknown."""
+    with answering(paths=paths(snapshots=reply)) as wire:
         target = upload(tmp_path, wire.url, request_timeout=1)
         assert UNKNOWN in logged(wire)
     assert (target.exit_code, target.stdout) == (1, "")
     assert UNKNOWN in target.log
 
 
-def test_a_line_for_the_logs_tab_that_drips(tmp_path: Path) -> None:
-    """A slow answer to a log line doesn't delay the import."""
-    with answering(paths=paths(logs=DRIP)) as wire:
+@pytest.mark.parametrize("reply", [DRIP, silence])
+def test_a_line_for_the_logs_tab_that_is_answered_slowly(tmp_path: Path, reply: Any) -> None:
+    """A slow answer to a log line, or none, doesn't delay the import."""
+    with answering(paths=paths(logs=reply)) as wire:
         start = monotonic()
         target = upload(tmp_path, wire.url)
     assert target.exit_code == 0
