@@ -258,7 +258,7 @@ def test_every_message_of_the_troubleshooting_is_one_of_ours() -> None:
     """The first column of the message tables quotes the code, with an ellipsis for each variable part."""
     page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     messages = re.findall(r"^\| `(.+?)` \|", page, re.MULTILINE)
-    assert len(messages) > 20
+    assert len(messages) > 10
     code = "\n".join(
         text
         for package in PACKAGES
