@@ -55,6 +55,12 @@ def _run(program: str, function: str, wrong_settings: int) -> int | str | None:
             program,
             f"{_reason(error)}. Check the disk, the temporary folder, the network and the destination of the output.",
         )
+    except ImportError as error:
+        _report(
+            program,
+            f"The module {error.name!r} can't be imported. Install {program} again with its dependencies. If the "
+            "module belongs to Python, as '_sqlite3' does, use a Python that was built with it.",
+        )
     except Exception as error:  # noqa: BLE001 - a bug; the report leaves out the error's text
         _report_bug(program, error)
     else:

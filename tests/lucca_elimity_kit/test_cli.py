@@ -33,6 +33,7 @@ def run_program(body: str, redirect: str = "") -> subprocess.CompletedProcess[st
         ("from lucca_elimity_kit.errors import SettingsError as E\nraise E('what went wrong')", 2),
         (f"open('/nowhere/{SECRET}')", 1),
         ("import errno\nraise OSError(errno.ENOSPC, 'no space')", 1),
+        ("import sys\nsys.modules['_sqlite3'] = None\nimport sqlite3", 1),
         (f"import requests\nraise requests.ConnectionError('{SECRET}')", 1),
     ],
 )
