@@ -19,11 +19,11 @@ Zone: TypeAlias = Annotated[
     TimeZone, Meta(title="Time zone", description="IANA time zone of today's date, and of timestamps without a zone")
 ]
 ContractTypeNames: TypeAlias = Annotated[
-    dict[str, str],
+    dict[Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]*)$(?!\n)")], str],
     Meta(
         title="Contract type names",
         description='Labels for contract types that Lucca sends as a bare id, such as `{"1": "CDI"}`',
-        extra={"must_be": "a JSON object of texts"},
+        extra={"must_be": "a JSON object from ids to texts"},
     ),
 ]
 MaxRemovedPercent: TypeAlias = Annotated[

@@ -38,6 +38,7 @@ WRONG: list[tuple[str, str, Any]] = [
     ("target-elimity", "max_emptied_percent", "101"),
     ("target-elimity", "contract_type_names", "{'1': 'CDI'}"),
     ("target-elimity", "contract_type_names", '{"1": "CDI", "1": "CDD"}'),
+    *(("target-elimity", "contract_type_names", f'{{"{name}": "CDI"}}') for name in ("CDI", "", " 1", "01")),
     ("target-elimity", "output_path", "~nobody-of-that-name/x"),
     ("target-elimity", "api_token_id", "1"),
     ("target-elimity", "flattening_enabled", "true"),
