@@ -100,33 +100,26 @@ def new_session(program: str, adapter: OutcomeAdapter | None = None) -> requests
     return session
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A complete answer with a success status. The body has no byte order mark."""
+def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Decode the body of an answer. Half a surrogate pair becomes U+FFFD.
 
-    headers: Mapping[str, str]
-    body: bytes
-
-    def decode(self, decoder: msgspec.json.Decoder[T]) -> T:
-        """Decode the body. Half a surrogate pair becomes U+FFFD.
-
-        Raises:
-            msgspec.ValidationError: The body is JSON, but doesn't have the expected form.
-            msgspec.DecodeError: The body is not JSON, or it is nested too deeply.
-        """
-        try:
-            return decoder.decode(self.body)
-        except msgspec.ValidationError:
-            raise
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            pass  # msgspec refuses half a surrogate pair, the json module accepts it
-        try:
-            text = json.dumps(json.loads(self.body.decode()), ensure_ascii=False)
-            return decoder.decode(_LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text))
-        except msgspec.DecodeError:
-            raise
-        except (ValueError, RecursionError):
-            raise msgspec.DecodeError("The text is not JSON, or it is nested too deeply.") from None
+    Raises:
+        msgspec.ValidationError: The body is JSON, but doesn't have the expected form.
+        msgspec.DecodeError: The body is not JSON, or it is nested too deeply.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # msgspec refuses half a surrogate pair, the json module accepts it
+    try:
+        text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
+        return decoder.decode(_LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text))
+    except msgspec.DecodeError:
+        raise
+    except (ValueError, RecursionError):
+        raise msgspec.DecodeError("The text is not JSON, or it is nested too deeply.") from None
 
 
 @dataclass(frozen=True)
@@ -159,16 +152,16 @@ class Http:
         url: str,
         *,
         what: str,
-        read: Callable[[Answer], T],
+        read: Callable[[bytes], T],
         **content: Any,  # noqa: ANN401 - requests' own
     ) -> T:
-        """Send a request, retry temporary failures, and return the content of the answer.
+        """Send a request, retry temporary failures, and return the content of a complete answer with a success status.
 
         Args:
             method: The HTTP method.
             url: The URL.
             what: What is being done, to begin a message with: "Reading the users".
-            read: Returns the content of an answer; raises FailedTryError to refuse it.
+            read: Takes a body, without a byte order mark, and returns its content; raises FailedTryError to refuse it.
             content: Other arguments of `requests.Request`: params, headers, json, data (a file is read from its start).
 
         Raises:
@@ -178,7 +171,7 @@ class Http:
         def attempt() -> T:
             with self._open(method, url, self.timeout, content) as response:
                 body = b"".join(self._limited(self._chunks(response, url, self.timeout)))
-            return read(Answer(response.headers, body.removeprefix(BOM_UTF8)))
+            return read(body.removeprefix(BOM_UTF8))
 
         return self.retries.run(attempt, what)
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from jwt import PyJWK
 from lucca_elimity_kit.errors import ConnectorError
-from lucca_elimity_kit.http import Http, new_session
+from lucca_elimity_kit.http import Http, decode, new_session
 from lucca_elimity_kit.retries import Retries
 from lucca_elimity_kit.tls import TlsFiles
 
@@ -70,7 +70,7 @@ class IssuerKeys:
     def _read_keys(self) -> Mapping[str | None, PyJWK]:
         try:
             what = "Reading the keys of the issuer"
-            found = self._http.call("GET", self._url, what=what, read=lambda answer: answer.decode(_decoder)).keys
+            found = self._http.call("GET", self._url, what=what, read=lambda body: decode(body, _decoder)).keys
         except msgspec.DecodeError:
             found = []
         keys: dict[str | None, PyJWK] = {}

@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 
 import msgspec
 import requests
-from lucca_elimity_kit.http import Answer, Http
+from lucca_elimity_kit.http import Http
 from lucca_elimity_kit.retries import CallError, FailedTryError, Retries
 from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
@@ -108,7 +108,7 @@ class LuccaClient:
             before=lambda: budget.wait(sleep),
         )
 
-    def get(self, path: str, params: Mapping[str, str], *, what: str, right: str, read: Callable[[Answer], T]) -> T:
+    def get(self, path: str, params: Mapping[str, str], *, what: str, right: str, read: Callable[[bytes], T]) -> T:
         """Send a GET request and return the decoded answer.
 
         Args:
@@ -116,16 +116,16 @@ class LuccaClient:
             params: The query.
             what: What is being done, to begin a message with: "Reading 'users'".
             right: The right that the role of the API key needs for this.
-            read: Decodes the answer. Raises an error of msgspec if the answer doesn't have the documented form.
+            read: Decodes the body of the answer. Raises an error of msgspec if it doesn't have the documented form.
 
         Raises:
             SlowPageError: Lucca timed out (408).
             LuccaError: The last try failed.
         """
 
-        def read_or_refuse(answer: Answer) -> T:
+        def read_or_refuse(body: bytes) -> T:
             try:
-                return read(answer)
+                return read(body)
             except msgspec.ValidationError as error:  # its text has our types and fields, but no values
                 raise FailedTryError(f"answers in a form that is not documented: {error}") from None
             except msgspec.DecodeError:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
-from lucca_elimity_kit.http import new_session
+from lucca_elimity_kit.http import decode, new_session
 from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.tls import load_tls
 from singer_sdk import Stream, Tap
@@ -123,7 +123,7 @@ class LuccaStream(Stream, ABC):
             self.url_params(page, projection),
             what=f"Reading '{self.name}' from row {page.offset}",
             right=self.right,
-            read=lambda answer: self.page_of(answer.decode(self.decoder)),
+            read=lambda body: self.page_of(decode(body, self.decoder)),
         )
         self._extracted = datetime.now(UTC)
         return Page([*map(projection.apply, read.rows)], read.total)

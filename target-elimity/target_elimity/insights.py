@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from lucca_elimity_kit.http import Answer, Http, new_session
+from lucca_elimity_kit.http import Http, decode, new_session
 from lucca_elimity_kit.retries import CallError, FailedTryError, Retries
 from lucca_elimity_kit.tls import load_tls
 
@@ -86,7 +86,7 @@ class Insights:
         except CallError as error:
             logger.warning("%s", error)
 
-    def _call(self, method: str, path: str, what: str, read: Callable[[Answer], T], **content: Any) -> T:  # noqa: ANN401 - requests' own
+    def _call(self, method: str, path: str, what: str, read: Callable[[bytes], T], **content: Any) -> T:  # noqa: ANN401 - requests' own
         return self._http.call(method, f"{self._url}/{path}", what=what, read=read, **content)
 
 
@@ -121,16 +121,16 @@ def _advice(status: int) -> str | None:
     return _ADVICE.get(status, "check the setting 'url'")
 
 
-def _refuse_page(answer: Answer) -> None:
+def _refuse_page(body: bytes) -> None:
     # Checks the body, not the type: an empty answer is fine, whatever its type.
-    if answer.body.lstrip().startswith(b"<"):
+    if body.lstrip().startswith(b"<"):
         raise FailedTryError(
             "cannot be used: a proxy seems to answer with a page of its own", transient=True, answer_lost=True
         )
 
 
-def _read_data_model(answer: Answer) -> DataModel:
+def _read_data_model(body: bytes) -> DataModel:
     try:
-        return answer.decode(_DATA_MODEL)
+        return decode(body, _DATA_MODEL)
     except msgspec.DecodeError:
         raise FailedTryError("answers with something that is no data model; check the setting 'url'") from None

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError
-from lucca_elimity_kit.http import Http
+from lucca_elimity_kit.http import Http, decode
 from lucca_elimity_kit.retries import CallError
 from lucca_elimity_kit.streaming import JsonStream, MalformedJsonError
 
@@ -80,7 +80,7 @@ class Source:
                 "GET",
                 f"{self.url}/api/agent/sources",
                 what="Asking which sources the API token may read",
-                read=lambda answer: answer.decode(_SOURCES),
+                read=lambda body: decode(body, _SOURCES),
             )
         if not any(source.id == self.id and not source.archived for source in listed):
             raise SourceError(
