@@ -375,11 +375,12 @@ def json_lines(sandbox: Sandbox, stream: str) -> list[dict[str, Any]]:
 
 
 def documented_columns() -> dict[tuple[str, str], str]:
-    """Return the column types that the page documents, by table and column."""
-    columns, table = {}, ""
-    for cells in re.findall(
-        r"^\| (`lucca\.\w+`)? ?\| (`.*`) \| `([\w ]+)`.* \|$", text_of(PAGE, "PostgreSQL"), re.MULTILINE
-    ):
-        table = cells[0].strip("`").removeprefix("lucca.") or table
-        columns.update({(table, column): cells[2] for column in re.findall(r"`(\w+)`", cells[1])})
-    return columns
+    """Return the column types that the page documents, by table and column; the columns are those of the CSV files."""
+    headers = re.findall(r"^(id,.*)$", text_of(PAGE, "CSV"), re.MULTILINE)
+    rows = re.findall(r"^\| (.*`\w+`.*) \| `([\w ]+)` \|$", text_of(PAGE, "PostgreSQL"), re.MULTILINE)
+    types = {name: kind for names, kind in rows for name in re.findall(r"`(\w+)`", names) if name != "habilitedRoles"}
+    return {
+        (table, column): types.get(column) or ("bigint" if column.endswith("__id") else "text")
+        for table, header in zip(("users", "work_contracts"), headers, strict=True)
+        for column in header.split(",")
+    }
