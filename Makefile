@@ -26,6 +26,13 @@ export UV_SYSTEM_CERTS ?= true
 export PIP_CERT ?= $(or $(SSL_CERT_FILE),$(STORE))
 endif
 
+# The account of a service may have no home for caches and for the logs of Meltano.
+ifneq ($(shell [ -w "$$HOME" ] || echo homeless),)
+export UV_NO_CACHE := true
+export PIP_NO_CACHE_DIR := true
+export XDG_STATE_HOME := $(CURDIR)/.meltano
+endif
+
 # The commands in a copied .venv start the Python, and so the code, of the place where it was made.
 MOVED := $(shell [ ! -s .venv/ready ] || [ "$$(cat .venv/ready)" = "$$(cd .venv && pwd -P)" ] || echo moved)
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 
 from sandbox.faults import Fault
+from sandbox.lucca import WORK_CONTRACTS
 from tests.harness import CANARY, PACKAGES, PATIENCE, ROOT, SCRIPTS, Run, Sandbox
+from tests.lucca_gateway.support import wait_until
 from tests.project import commands, new_project, run_page, settings, shell, text_of
 
 PAGES = sorted(
@@ -100,6 +103,30 @@ def test_cron_mails_why_an_import_failed(sandbox: Sandbox, project: Path, wrong:
     mail = shell(line.replace("/srv/lucca-elimity", str(project)), project, {})
     assert wrong.partition("_")[2].partition("_")[2].lower() in mail.stdout  # the name of the setting
     assert "Traceback" not in mail.stdout
+
+
+@pytest.mark.slow
+def test_cron_keeps_secrets_from_others(sandbox: Sandbox, project: Path) -> None:
+    """While the line for cron runs, nobody else can read the files that it writes; its account needs no home."""
+    (project / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings(sandbox).items()))
+    sandbox.lucca.faults.add(Fault(WORK_CONTRACTS, "hang", seconds=10))
+    variable, line = re.findall(r"^(?:[0-9]+ [0-9]+ \* \* \*  )?((?:XDG|cd).*)$", cron_lines(), re.MULTILINE)
+    command = f"export HOME=/dev/null {variable}; {line}".replace("/srv/lucca-elimity", str(project))
+    before = {*project.rglob("*")}
+    with ThreadPoolExecutor() as pool:
+        done = pool.submit(shell, command, project, {})
+        wait_until(lambda: any(request.path == WORK_CONTRACTS for request in sandbox.lucca.requests))
+        written = [path for path in {*project.rglob("*")} - before if path.is_file() and not path.is_symlink()]
+        assert any(sandbox.lucca.api_key in path.read_text(errors="ignore") for path in written)
+        assert [path for path in written if path.stat().st_mode & 0o077] == []
+        assert done.result().exit_code == 0, done.result()
+    assert len(sandbox.elimity.snapshots) == 1
+
+
+def cron_lines() -> str:
+    """Return the lines for cron in the setup guide."""
+    (lines,) = re.findall(r"^```text\n(MAILTO=.*?)^```$", text_of(SETUP), re.MULTILINE | re.DOTALL)
+    return str(lines)
 
 
 @pytest.mark.slow
