@@ -70,6 +70,8 @@ def _with_outcome(connection_class: type[HTTPConnection]) -> type[HTTPConnection
 
 
 class _OutcomeConnection(HTTPConnection):
+    """A connection that raises NewConnectionError only, and always, if the request wasn't sent."""
+
     @override
     def connect(self) -> None:
         try:

@@ -377,6 +377,16 @@ def test_a_certificate_that_is_not_accepted_ends_at_once(authority: Authority, c
     assert not error.answer_lost
 
 
+@pytest.mark.parametrize("secured", [False, True])
+def test_an_upload_that_is_refused_before_its_end(authority: Authority, secured: bool) -> None:
+    """The server answers 413 and closes the connection while the client still sends. The client reads the answer."""
+    context = authority.server if secured else None
+    with answering(ok(status="413 x"), context=context, reads_bodies=False) as wire:
+        error = Caller(tls=authority.files).error(wire, data=BytesIO(bytes(20_000_000)))
+    assert error.status == 413
+    assert not error.answer_lost
+
+
 def test_a_server_without_tls(authority: Authority) -> None:
     """If a server doesn't speak TLS or breaks off the handshake, no answer counts as lost."""
     for reply in (ok(), b""):

@@ -30,7 +30,10 @@ class Wire:
 
 @contextmanager
 def answering(
-    *replies: Reply, context: ssl.SSLContext | None = None, paths: Mapping[str, Reply] | None = None
+    *replies: Reply,
+    context: ssl.SSLContext | None = None,
+    paths: Mapping[str, Reply] | None = None,
+    reads_bodies: bool = True,
 ) -> Iterator[Wire]:
     """Answer the first request with the first reply and so on, each on its own connection; repeat the last reply.
 
@@ -38,6 +41,7 @@ def answering(
         replies: Bytes to send, or functions that send them.
         context: With it, the server speaks TLS.
         paths: Replies to requests by the end of their path.
+        reads_bodies: Whether to read the body of a request before the answer.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.05)
@@ -50,7 +54,7 @@ def answering(
                     connection = listener.accept()[0]
                     connection.settimeout(5)
                     with connection:
-                        _answer(wire, connection, replies, context, paths or {})
+                        _answer(wire, connection, replies, context, paths or {}, reads_bodies)
 
         thread = Thread(target=serve, daemon=True)
         thread.start()
@@ -67,10 +71,11 @@ def _answer(
     replies: tuple[Reply, ...],
     context: ssl.SSLContext | None,
     paths: Mapping[str, Reply],
+    reads_bodies: bool,
 ) -> None:
     stream = context.wrap_socket(connection, server_side=True) if context else connection
     with stream:
-        wire.requests.append(_read_request(stream))
+        wire.requests.append(_read_request(stream, reads_bodies))
         target = wire.requests[-1].partition(b" HTTP/")[0]
         found = [reply for end, reply in paths.items() if target.endswith(end.encode())]
         reply = found[0] if found else replies[min(len(wire.requests), len(replies)) - 1]
@@ -80,13 +85,13 @@ def _answer(
             reply(stream)
 
 
-def _read_request(stream: socket.socket) -> bytes:
+def _read_request(stream: socket.socket, reads_body: bool) -> bytes:
     request = b""
     while b"\r\n\r\n" not in request and (some := stream.recv(65536)):
         request += some
     head, _, body = request.partition(b"\r\n\r\n")
     length = int(found[1]) if (found := _LENGTH.search(head)) else 0
-    while len(body) < length and (some := stream.recv(65536)):
+    while reads_body and len(body) < length and (some := stream.recv(65536)):
         body += some
     return head + b"\r\n\r\n" + body
 
