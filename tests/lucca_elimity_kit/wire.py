@@ -21,6 +21,7 @@ class Wire:
     port: int = 0
     requests: list[bytes] = field(default_factory=list)
     scheme: str = "http"
+    reads_bodies: bool = True
 
     @property
     def url(self) -> str:
@@ -45,7 +46,7 @@ def answering(
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.05)
-        wire = Wire(listener.getsockname()[1], scheme="https" if context else "http")
+        wire = Wire(listener.getsockname()[1], scheme="https" if context else "http", reads_bodies=reads_bodies)
         over = Event()
 
         def serve() -> None:
@@ -54,7 +55,7 @@ def answering(
                     connection = listener.accept()[0]
                     connection.settimeout(5)
                     with connection:
-                        _answer(wire, connection, replies, context, paths or {}, reads_bodies)
+                        _answer(wire, connection, replies, context, paths or {})
 
         thread = Thread(target=serve, daemon=True)
         thread.start()
@@ -71,11 +72,10 @@ def _answer(
     replies: tuple[Reply, ...],
     context: ssl.SSLContext | None,
     paths: Mapping[str, Reply],
-    reads_bodies: bool,
 ) -> None:
     stream = context.wrap_socket(connection, server_side=True) if context else connection
     with stream:
-        wire.requests.append(_read_request(stream, reads_bodies))
+        wire.requests.append(_read_request(stream, reads_body=wire.reads_bodies))
         target = wire.requests[-1].partition(b" HTTP/")[0]
         found = [reply for end, reply in paths.items() if target.endswith(end.encode())]
         reply = found[0] if found else replies[min(len(wire.requests), len(replies)) - 1]
@@ -85,7 +85,7 @@ def _answer(
             reply(stream)
 
 
-def _read_request(stream: socket.socket, reads_body: bool) -> bytes:
+def _read_request(stream: socket.socket, *, reads_body: bool) -> bytes:
     request = b""
     while b"\r\n\r\n" not in request and (some := stream.recv(65536)):
         request += some
