@@ -3,60 +3,71 @@
 import logging
 import time
 
-from lucca_gateway import logs
-from lucca_gateway.asgi import App, Message, Receive, Scope, Send, respond
-from lucca_gateway.protocol import Gateway
-from lucca_gateway.settings import Settings
-from lucca_gateway.tenants import Tenants
-from lucca_gateway.tokens import TokenMiddleware
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
-SERVICES = "/elimity.insights.customgateway."
+from lucca_gateway import logs
+from lucca_gateway.protocol import CallError, refuse
+from lucca_gateway.service import Service
+from lucca_gateway.settings import Settings
+
+HEALTH = "/healthz"
 LONGEST_PATH = 200  # characters; the log cuts longer paths
 
 _logger = logging.getLogger("lucca_gateway.access")
 
 
 class Application:
-    """`/healthz` for operators, and the services for Elimity Insights."""
+    """`/healthz` for operators, and the service for Elimity Insights."""
 
     def __init__(self, settings: Settings) -> None:
-        tenants = Tenants(settings.hosts, settings.requests_per_minute)
-        gateway = Gateway(settings, tenants)
-        self._services: App = TokenMiddleware(gateway, settings.tokens, settings.tls) if settings.tokens else gateway
-        self.stop = gateway.stop
+        service = Service(settings)
+        self._app = Starlette(
+            routes=[Route(HEALTH, _health), *service.routes],
+            exception_handlers={CallError: refuse, ClientDisconnect: _answer_nothing},
+        )
+        self._app.router.redirect_slashes = False
+        self.stop = service.stop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request and log it, without query, headers and body."""
         status = 0
         # With both headers, a proxy may have read another length, so the connection is closed after the response:
         # https://www.rfc-editor.org/rfc/rfc9112#section-6.3.
-        ambiguous = {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}
+        ambiguous = {"content-length", "transfer-encoding"} <= set(Headers(scope=scope))
 
         async def watched(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             if ambiguous and message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+                MutableHeaders(scope=message)["connection"] = "close"
             await send(message)
 
         path = scope["path"]
-        if path == "/healthz":
-            await respond(watched, 200, b'{"status":"ok"}\n')
-            return
         start = time.monotonic()
         try:
-            if path.startswith(SERVICES):
-                await self._services(scope, receive, watched)
-            else:
-                await respond(watched, 404, b'{"status":"not found"}\n')
+            await self._app(scope, receive, watched)
         finally:
-            _logger.info(
-                "%s %s",
-                scope["method"][:LONGEST_PATH],
-                path[:LONGEST_PATH],
-                extra=logs.fields(
-                    client=(scope.get("client") or [None])[0],
-                    status=status,
-                    seconds=round(time.monotonic() - start, 3),
-                ),
-            )
+            if path != HEALTH:
+                _logger.info(
+                    "%s %s",
+                    scope["method"][:LONGEST_PATH],
+                    path[:LONGEST_PATH],
+                    extra=logs.fields(
+                        client=(scope.get("client") or [None])[0],
+                        status=status,
+                        seconds=round(time.monotonic() - start, 3),
+                    ),
+                )
+
+
+async def _health(_: Request) -> Response:
+    return Response('{"status":"ok"}\n', media_type="application/json")
+
+
+async def _answer_nothing(_: object, __: Exception) -> None:
+    """The client went away before it had sent its request."""

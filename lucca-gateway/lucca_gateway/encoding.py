@@ -1,12 +1,10 @@
-"""Encodes employees, log lines and errors as messages of either generation of the protocol."""
+"""Encodes employees and log lines as messages of either generation of the protocol."""
 
-import struct
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from datetime import date, datetime
 from typing import Any, TypeAlias
 
-import msgspec
-from connectrpc.errors import ConnectError
 from elimity.insights.common.v1alpha1.common_pb2 import Entity, Value
 from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha1
 from elimity.insights.customgateway.v1alpha2 import customgateway_pb2 as v1alpha2
@@ -16,27 +14,21 @@ from target_elimity.employees import Employee
 
 from lucca_gateway.imports import Item, Log
 
-END_OF_STREAM = 0b10  # flag of an envelope: https://connectrpc.com/docs/protocol/#streaming-response
-
-Response: TypeAlias = v1alpha1.PerformImportResponse | v1alpha2.PerformImportResponse
+ImportResponse: TypeAlias = v1alpha1.PerformImportResponse | v1alpha2.PerformImportResponse
 
 
-def encode(item: Item, response: type[Response]) -> Response:
-    """Encode an item as a response of one generation."""
-    if isinstance(item, Log):
-        return response(log={"level": {item.level: {}}, "message": item.message})
-    return response(entity=_entity(item))
-
-
-def end_with_error(error: ConnectError) -> bytes:
-    """Encode an error as the last message of a stream."""
-    end = msgspec.json.encode({"error": msgspec.Raw(error_as_json(error))})
-    return struct.pack(">BI", END_OF_STREAM, len(end)) + end
-
-
-def error_as_json(error: ConnectError) -> bytes:
-    """Encode an error as the answer of a unary call."""
-    return msgspec.json.encode({"code": error.code.value, "message": error.message})
+def encode_all(
+    items: Generator[Sequence[Item], None, None], response: type[ImportResponse]
+) -> Generator[list[ImportResponse], None, None]:
+    """Encode the items of an import as responses of one generation."""
+    with closing(items):
+        for several in items:
+            yield [
+                response(log={"level": {item.level: {}}, "message": item.message})
+                if isinstance(item, Log)
+                else response(entity=_entity(item))
+                for item in several
+            ]
 
 
 def _entity(employee: Employee) -> Entity:

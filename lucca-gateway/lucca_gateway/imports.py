@@ -14,8 +14,6 @@ from importlib.metadata import version
 from itertools import islice
 from typing import ClassVar, Literal, TypeAlias, cast
 
-from connectrpc.code import Code
-from connectrpc.errors import ConnectError
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from lucca_elimity_kit.foreign import failure
 from singer_sdk.exceptions import SingerSDKError
@@ -30,6 +28,7 @@ from target_elimity.imports import Import, ImportRefusedError, Verdict
 from target_elimity.source import SourceError
 
 from lucca_gateway.addresses import HostError
+from lucca_gateway.protocol import CallError, Code
 from lucca_gateway.settings import PREFIX, Settings
 from lucca_gateway.source import API_TOKEN, new_source
 from lucca_gateway.stopping import Stop
@@ -53,7 +52,7 @@ class Log:
 Item: TypeAlias = Employee | Log
 
 
-class ImportFailedError(ConnectError):
+class ImportFailedError(CallError):
     """The import failed, and nothing is imported. The message says why, and quotes no record."""
 
 
@@ -147,24 +146,22 @@ def _as_import_error() -> Iterator[None]:
         yield
     except HostError as error:
         raise ImportFailedError(
-            Code.INVALID_ARGUMENT, f"The configuration value 'host' cannot be used: {error}."
+            "invalid_argument", f"The configuration value 'host' cannot be used: {error}."
         ) from None
     except SettingsError as error:
-        raise ImportFailedError(Code.INVALID_ARGUMENT, str(error)) from None
+        raise ImportFailedError("invalid_argument", str(error)) from None
     except (LuccaError, SourceError) as error:
         raise ImportFailedError(_code(error.status), str(error)) from None
     except DiskError:
         raise ImportFailedError(
-            Code.UNAVAILABLE,
+            "unavailable",
             "The gateway cannot use its temporary folder. Ask its operator to check the space and permissions there, "
             "and run it again.",
         ) from None
     except (ConnectorError, SingerSDKError) as error:
-        raise ImportFailedError(Code.FAILED_PRECONDITION, str(error)) from None
+        raise ImportFailedError("failed_precondition", str(error)) from None
     except OSError as error:
-        raise ImportFailedError(
-            Code.UNAVAILABLE, f"Lucca cannot be reached ({failure(error)}). Run it again."
-        ) from None
+        raise ImportFailedError("unavailable", f"Lucca cannot be reached ({failure(error)}). Run it again.") from None
 
 
 class _TapSettings(TapSettings, frozen=True, kw_only=True):
@@ -181,9 +178,9 @@ class _Tap(TapLucca):
 
 def _code(status: int | None) -> Code:
     if status == HTTPStatus.UNAUTHORIZED:
-        return Code.UNAUTHENTICATED
+        return "unauthenticated"
     if status == HTTPStatus.FORBIDDEN:
-        return Code.PERMISSION_DENIED
+        return "permission_denied"
     if status == HTTPStatus.NOT_FOUND or status in range(300, 400):
-        return Code.INVALID_ARGUMENT
-    return Code.UNAVAILABLE
+        return "invalid_argument"
+    return "unavailable"

@@ -3,17 +3,13 @@
 import logging
 
 import jwt
-from connectrpc.code import Code
-from connectrpc.errors import ConnectError
 from lucca_elimity_kit.tls import TlsFiles
+from starlette.datastructures import Headers
 
-from lucca_gateway.asgi import App, Receive, Scope, Send, respond
-from lucca_gateway.encoding import end_with_error, error_as_json
 from lucca_gateway.keys import ALGORITHM, IssuerKeys, KeysUnavailableError
+from lucca_gateway.protocol import CallError
 from lucca_gateway.settings import TokenRules
 
-# The key of the ASGI scope that holds the source id of an accepted token, as text.
-SOURCE_ID = "lucca_gateway.source_id"
 REQUIRED_CLAIMS = ["aud", "base_url", "exp", "gateway_url", "iss", "source_id"]
 LEEWAY = 30  # seconds by which clocks may differ
 
@@ -24,25 +20,27 @@ class TokenError(Exception):
     """The token is not accepted. The message says why, and quotes nothing of the token."""
 
 
-class TokenMiddleware:
-    """Serves requests with an accepted token. If tokens are optional, it serves requests without one, too."""
+class Tokens:
+    """Validates the token of a request. If tokens are optional, a request may have none."""
 
-    def __init__(self, app: App, rules: TokenRules, tls: TlsFiles) -> None:
-        self._app = app
+    def __init__(self, rules: TokenRules, tls: TlsFiles) -> None:
         self._rules = rules
         self._keys = IssuerKeys(rules.jwks_url, tls)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with the source id of its token, or answer with 401."""
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
+    async def source_id(self, headers: Headers) -> str | None:
+        """Return the source id of the token, or None if tokens are optional and there is none.
+
+        Raises:
+            CallError: The token is not accepted.
+        """
+        given = headers.getlist("authorization")
+        if not given and self._rules.optional:
+            return None
         try:
-            if given or not self._rules.optional:
-                scope = {**scope, SOURCE_ID: await self._validate(_bearer_token(given))}
+            return await self._validate(_bearer_token(given))
         except TokenError as error:
             _logger.warning("Token refused: %s.", error)
-            await _refuse(scope, send, f"The token is not accepted: {error}.")
-        else:
-            await self._app(scope, receive, send)
+            raise CallError("unauthenticated", f"The token is not accepted: {error}.") from None
 
     async def _validate(self, token: str) -> str:
         """Return the source id of a valid token. Fetches the keys of the issuer if needed."""
@@ -77,22 +75,13 @@ class TokenMiddleware:
         return str(source_id).strip()
 
 
-def _bearer_token(given: list[bytes]) -> str:
+def _bearer_token(given: list[str]) -> str:
     if not given:
         raise TokenError("there is none")
-    scheme, _, token = given[0].decode("latin-1").partition(" ")
+    scheme, _, token = given[0].partition(" ")
     if len(given) > 1 or scheme.lower() != "bearer" or not token.strip():
         raise TokenError("the Authorization header does not hold exactly one bearer token")
     return token.strip()
-
-
-async def _refuse(scope: Scope, send: Send, message: str) -> None:
-    """Answer with 401. Clients of unary calls see the message, clients of streams only the code."""
-    content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
-    is_stream = content_type in {"application/connect+proto", "application/connect+json"}
-    error = ConnectError(Code.UNAUTHENTICATED, message)
-    body, kind = (end_with_error(error), content_type) if is_stream else (error_as_json(error), "application/json")
-    await respond(send, 401, body, kind, www_authenticate='Bearer error="invalid_token"')
 
 
 def _is_same_url(claim: object, expected: str) -> bool:

@@ -10,7 +10,6 @@ from threading import Timer
 from typing import Any, cast
 
 import pytest
-from connectrpc.code import Code
 from lucca_gateway import source
 from lucca_gateway.imports import ImportFailedError, Log, perform_import
 from lucca_gateway.settings import read_settings
@@ -291,7 +290,7 @@ def test_the_secret_is_not_sent_unencrypted(sandbox: Sandbox) -> None:
     """The gateway calls the URL only if it is https or loopback, although any URL can be compared with a claim."""
     with pytest.raises(ImportFailedError) as caught:
         import_here(sandbox, Stop(), sandbox.elimity_url.replace("127.0.0.1", "insights.internal"))
-    assert caught.value.code is Code.INVALID_ARGUMENT
+    assert caught.value.code == "invalid_argument"
     assert f"{PREFIX}JWT_VALIDATION_BASE_URL" in str(caught.value)
     assert "insights.internal" not in str(caught.value)
     assert sandbox.lucca.requests == []
@@ -306,7 +305,7 @@ def test_a_proxy_does_not_see_the_secret(sandbox: Sandbox, monkeypatch: pytest.M
     assert len(import_here(sandbox, Stop(), f"{sandbox.elimity_url}/")) > 250
     with pytest.raises(ImportFailedError, match="through the proxy of https_proxy") as caught:
         import_here(sandbox, Stop(), "https://insights.internal")
-    assert caught.value.code is Code.UNAVAILABLE
+    assert caught.value.code == "unavailable"
 
 
 def test_the_server_is_not_waited_for_as_long_as_lucca(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +320,7 @@ def test_the_server_is_not_waited_for_as_long_as_lucca(sandbox: Sandbox, monkeyp
         sandbox.elimity.faults.add(Fault(path, cast("Any", kind), count=None, seconds=3))
         with pytest.raises(ImportFailedError) as caught:
             import_here(sandbox, Stop())
-        assert caught.value.code is Code.UNAVAILABLE
+        assert caught.value.code == "unavailable"
     assert time.monotonic() - start < PATIENCE
     assert sandbox.lucca.requests == []
 

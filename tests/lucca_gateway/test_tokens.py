@@ -16,7 +16,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lucca_gateway.settings import read_settings
-from lucca_gateway.tokens import SOURCE_ID, TokenMiddleware
+from lucca_gateway.tokens import Tokens
+from starlette.datastructures import Headers
 
 from sandbox.pulling import GENERATIONS, GatewayProcess, Generation, pull, running_gateway
 from tests.harness import Sandbox
@@ -191,20 +192,13 @@ def test_the_keys_are_fetched_anew_when_they_rotate_and_refused_when_they_cannot
 
 @pytest.mark.parametrize("source_id", ["7", 7, " 7 "])
 def test_the_source_of_the_token_is_handed_on(issuer: Issuer, source_id: Any) -> None:
-    """The middleware passes on the token's source id as text; without a token, it passes on none."""
-    served: list[str | None] = []
+    """The source id of a token is text; without a token, there is none."""
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        del receive, send
-        served.append(scope.get(SOURCE_ID))
-
-    async def call() -> None:
+    async def source_ids() -> list[str | None]:
         settings = read_settings(settings_of(issuer, LUCCA_GATEWAY_JWT_VALIDATION_OPTIONAL="true"))
         assert settings.tokens
-        middleware = TokenMiddleware(app, settings.tokens, settings.tls)
-        token = f"Bearer {issuer.token(source_id=source_id)}".encode()
-        for headers in ([(b"authorization", token)], []):
-            await middleware({"headers": headers}, None, None)  # type: ignore[arg-type]
+        tokens = Tokens(settings.tokens, settings.tls)
+        token = {"Authorization": f"Bearer {issuer.token(source_id=source_id)}"}
+        return [await tokens.source_id(Headers(headers)) for headers in (token, {})]
 
-    asyncio.run(call())
-    assert served == ["7", None]
+    assert asyncio.run(source_ids()) == ["7", None]

@@ -1,0 +1,102 @@
+"""Serves both generations of the custom gateway protocol with the same import.
+
+Services: `elimity.insights.customgateway.v1alpha1` (server 3.42 or later) and `v1alpha2` (3.46 or later).
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
+
+from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha1
+from elimity.insights.customgateway.v1alpha2 import customgateway_pb2 as v1alpha2
+from google.protobuf.struct_pb2 import NULL_VALUE
+from google.protobuf.struct_pb2 import Value as StructValue
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from lucca_gateway.encoding import ImportResponse, encode_all
+from lucca_gateway.imports import CONFIGURATION_VALUES, perform_import
+from lucca_gateway.protocol import STREAMING, UNARY, CallError, end_of_stream, format_of
+from lucca_gateway.settings import Settings
+from lucca_gateway.stopping import Stop
+from lucca_gateway.streaming import ImportStream
+from lucca_gateway.tenants import Tenants
+from lucca_gateway.tokens import Tokens
+
+PACKAGE = "/elimity.insights.customgateway"
+# The version says how to interpret a cursor. Elimity Insights reads it with Meta and sends it back with each import.
+# Every import is a full one and uses no cursor, so there is only this version.
+VERSION = "1"
+# Configuration values are short. The gateway stops reading a request that is longer.
+MOST_BYTES_OF_A_REQUEST = 1 << 16
+
+ImportRequest: TypeAlias = v1alpha1.PerformImportRequest | v1alpha2.PerformImportRequest
+
+
+class Service:
+    """The methods that Elimity Insights calls. At most `max_imports` imports run at once; further ones wait."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tenants = Tenants(settings.hosts, settings.requests_per_minute)
+        self._tokens = Tokens(settings.tokens, settings.tls) if settings.tokens else None
+        self._threads = ThreadPoolExecutor(settings.max_imports, "import")
+        self._shutdown = asyncio.Event()
+        self.routes = [
+            Route(f"{PACKAGE}.{method}", endpoint, methods=["POST"], max_body_size=MOST_BYTES_OF_A_REQUEST)
+            for method, endpoint in (
+                ("v1alpha1.Service/PerformImport", self._import_v1alpha1),
+                ("v1alpha2.Service/Meta", self._meta),
+                ("v1alpha2.Service/PerformImport", self._import_v1alpha2),
+            )
+        ]
+
+    def stop(self) -> None:
+        """End all imports with an error because the gateway is shutting down."""
+        self._shutdown.set()
+
+    async def _meta(self, request: Request) -> Response:
+        """Return the version of this gateway."""
+        await self._source_id(request)
+        call_format = format_of(request.headers, UNARY)
+        call_format.decode(await request.body(), v1alpha2.MetaRequest())
+        answer = v1alpha2.MetaResponse(initial_cursor=StructValue(null_value=NULL_VALUE), version=VERSION)
+        return Response(call_format.encode(answer), media_type=call_format.content_type)
+
+    async def _import_v1alpha1(self, request: Request) -> ASGIApp:
+        return await self._import(request, v1alpha1.PerformImportRequest(), v1alpha1.PerformImportResponse)
+
+    async def _import_v1alpha2(self, request: Request) -> ASGIApp:
+        return await self._import(request, v1alpha2.PerformImportRequest(), v1alpha2.PerformImportResponse)
+
+    async def _import(self, request: Request, message: ImportRequest, response: type[ImportResponse]) -> ASGIApp:
+        """Stream an import, in responses of the same generation as the request."""
+        source_id = await self._source_id(request)
+        call_format = format_of(request.headers, STREAMING)
+        try:
+            call_format.decode(await request.body(), message)
+            _check_version(message)
+        except CallError as error:
+            return Response(end_of_stream(error), media_type=call_format.content_type)
+        configuration = {
+            # A value that isn't text becomes False. The check of the settings refuses it and names the setting.
+            name: value.string_value if value.HasField("string_value") else False
+            for name, value in message.fields.items()
+            if name in CONFIGURATION_VALUES
+        }
+        stop = Stop()
+        items = perform_import(configuration, self._settings, self._tenants, stop, source_id)
+        return ImportStream(encode_all(items, response), call_format, stop, self._threads, self._shutdown)
+
+    async def _source_id(self, request: Request) -> str | None:
+        return await self._tokens.source_id(request.headers) if self._tokens else None
+
+
+def _check_version(message: ImportRequest) -> None:
+    if isinstance(message, v1alpha2.PerformImportRequest) and message.version != VERSION:
+        raise CallError(
+            "failed_precondition",
+            f"The import is requested in another version, but this gateway has version {VERSION!r}. Run it again.",
+        )
