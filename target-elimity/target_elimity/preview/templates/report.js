@@ -39,8 +39,12 @@ function show() {
   });
   blocks.forEach((block, number) => {
     const rows = found.slice(number * rowsOfABlock, (number + 1) * rowsOfABlock);
+    const before = [...bodies[number].rows];
     block.hidden = rows.length === 0;
-    bodies[number].replaceChildren(...rows);
+    // A block that stays as it is need not be laid out again.
+    if (rows.length !== before.length || rows.some((row, position) => row !== before[position])) {
+      bodies[number].replaceChildren(...rows);
+    }
   });
   const counts = [found, employees].map((rows) => rows.length.toLocaleString("en"));
   outcome.textContent = `${counts[0]} of ${counts[1]} employees`;
@@ -62,8 +66,8 @@ function sort(column) {
 
 function markSorted() {
   for (const header of region.querySelectorAll("thead th")) {
-    if (header.cellIndex === sorted.column) header.ariaSort = sorted.descending ? "descending" : "ascending";
-    else header.removeAttribute("aria-sort");
+    if (header.cellIndex !== sorted.column) header.removeAttribute("aria-sort");
+    else header.setAttribute("aria-sort", sorted.descending ? "descending" : "ascending");
   }
 }
 
