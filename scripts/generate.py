@@ -74,7 +74,7 @@ def _catalog() -> dict[str, Any]:
 
 
 def _settings_table(plugin: type[StrictPlugin]) -> str:
-    schema = plugin.form.schema()
+    schema = plugin.settings_class.schema()
     rows = ["| setting | default | |", "| --- | --- | --- |"]
     for name, setting in schema["properties"].items():
         default = "required" if name in schema["required"] else _default(setting)
@@ -95,7 +95,7 @@ def _definition(plugin: type[StrictPlugin]) -> dict[str, Any]:
     return {
         "capabilities": [capability.value for capability in plugin.capabilities],
         "settings_group_validation": [list(group) for group in GROUPS[plugin.name]],
-        "settings": [_setting(name, schema) for name, schema in plugin.form.schema()["properties"].items()],
+        "settings": [_setting(name, schema) for name, schema in plugin.settings_class.schema()["properties"].items()],
     }
 
 

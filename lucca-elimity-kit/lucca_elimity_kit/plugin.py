@@ -26,9 +26,7 @@ CHECK_RETRY_SECONDS = 10
 class StrictPlugin(PluginBase):
     """Checks the settings itself. The SDK would coerce them, quote them in messages and read a `.env` file."""
 
-    form: ClassVar[type[PluginSettings]]
-    """The struct of the settings."""
-
+    settings_class: ClassVar[type[PluginSettings]]
     settings: PluginSettings
 
     def __init__(
@@ -43,7 +41,7 @@ class StrictPlugin(PluginBase):
             config = self.read_settings([config] if isinstance(config, (str, PurePath)) else config or [])
         if parse_env_config:
             config = _merged(config, self.read_settings([ENVIRONMENT]))
-        self.settings = self.form.parse(config, complete=validate_config)
+        self.settings = self.settings_class.parse(config, complete=validate_config)
         # Only what is set: the SDK (0.54) fails on a `stream_maps` that is null.
         values = msgspec.to_builtins(self.settings, enc_hook=str)
         super().__init__(config=values, parse_env_config=False, validate_config=False, **kwargs)
@@ -55,7 +53,7 @@ class StrictPlugin(PluginBase):
         Raises:
             SettingsError: A setting is wrong.
         """
-        seconds = cls.form.parse(config, complete=False).max_retry_seconds
+        seconds = cls.settings_class.parse(config, complete=False).max_retry_seconds
         return cls(config={**config, "max_retry_seconds": min(seconds, CHECK_RETRY_SECONDS)})
 
     @classmethod
@@ -77,7 +75,7 @@ class StrictPlugin(PluginBase):
             if source != ENVIRONMENT:
                 settings = _merged(settings, read_file(source))
         # Meltano passes the settings in a file, but not a misspelled variable. So the names are checked in any case.
-        variables = cls.form.read_environment(os.environ)
+        variables = cls.settings_class.read_environment(os.environ)
         return _merged(settings, variables) if ENVIRONMENT in sources else settings
 
     @classmethod
@@ -94,7 +92,7 @@ class StrictPlugin(PluginBase):
         Raises:
             ConnectorError: An expected error ended the run.
         """
-        for variable in (f"{cls.form.prefix}LOGLEVEL", "LOGLEVEL"):
+        for variable in (f"{cls.settings_class.prefix}LOGLEVEL", "LOGLEVEL"):
             if (level := os.environ.get(variable)) and not isinstance(logging.getLevelName(level.upper()), int):
                 raise SettingsError(f"The variable {variable} is not a log level: use DEBUG, INFO, WARNING or ERROR.")
         quiet_libraries()

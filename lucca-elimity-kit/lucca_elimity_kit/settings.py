@@ -117,7 +117,7 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
     def required(cls, given: Collection[str]) -> Iterable[str]:
         """Return the settings that must be set if these are given: by default, those without a default."""
         del given
-        return [field.name for field in msgspec.structs.fields(cls) if field.required]
+        return [name for name, field in cls.fields().items() if field.required]
 
     def flaws(self) -> Iterator[tuple[str, str]]:
         """Yield name and flaw of each setting that its type admits, but that can't be used."""
@@ -158,36 +158,41 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
         """
         _raise(cls._unknown(name) for name in values if name not in cls.__struct_fields__)
         given = {name: value for name, value in values.items() if value not in (None, "")}
-        missing = {name for name in cls.required(given) if name not in given}
-        flaws = {name: "is missing: it is empty" if name in values else "is missing" for name in missing if complete}
-        settings: dict[str, Any] = dict.fromkeys(missing, "")
-        for field in msgspec.structs.fields(cls):
-            if field.name in given:
-                try:
-                    settings[field.name] = _convert(given[field.name], field.type)
-                except _UNFIT:
-                    flaws[field.name] = f"must be {_must_be(field)}"
+        settings: dict[str, Any] = {name: "" for name, field in cls.fields().items() if field.required}
+        flaws = {}
+        for name in {*cls.required(given)} - {*given} if complete else ():
+            flaws[name] = "is missing: it is empty" if name in values else "is missing"
+        for name, value in given.items():
+            field = cls.fields()[name]
+            try:
+                settings[name] = _convert(value, field.type)
+            except ValueError:
+                flaws[name] = f"must be {_must_be(field)}"
         _raise(cls.sentence(name, flaw) for name, flaw in sorted(flaws.items()))
         parsed = cls(**settings)
         _raise(cls.sentence(name, flaw) for name, flaw in parsed.flaws())
         return parsed
 
     @classmethod
-    def schema(cls) -> dict[str, Any]:
-        """Return the JSON schema, with this class's settings before the inherited ones."""
-        fields = msgspec.structs.fields(cls)
+    def fields(cls) -> dict[str, FieldInfo]:
+        """Return the settings by name, those of this class before the inherited ones."""
         inherited = getattr(cls.__base__, "__struct_fields__", ())
+        fields = sorted(msgspec.structs.fields(cls), key=lambda field: field.name in inherited)
+        return {field.name: field for field in fields}
+
+    @classmethod
+    def schema(cls) -> dict[str, Any]:
+        """Return the JSON schema."""
         return {
             "type": "object",
-            "properties": {f.name: _schema(f) for f in sorted(fields, key=lambda field: field.name in inherited)},
-            "required": [field.name for field in fields if field.required],
+            "properties": {name: _schema(field) for name, field in cls.fields().items()},
+            "required": [name for name, field in cls.fields().items() if field.required],
         }
 
     @classmethod
     def sentence(cls, name: str, flaw: str) -> str:
         """Return a sentence about a setting's flaw, and one that describes the setting."""
-        schema = next(_schema(field) for field in msgspec.structs.fields(cls) if field.name == name)
-        description = schema.get("description", name).rstrip(".")
+        description = _schema(cls.fields()[name])["description"]
         if not cls.has_files:
             return f"The setting {cls._variable(name)} {flaw}. Description: {description}."
         variable = f" (variable {cls._variable(name)})" if cls.prefix else ""
@@ -210,9 +215,9 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
         if _KUBERNETES.fullmatch(name):
             return True
         return any(
-            name.endswith(f"_{field.name}")  # an inherited Meltano plugin: `tap-lucca-b` has TAP_LUCCA_B_HOST
-            or (name.startswith(f"{field.name}_") and _schema(field).get("type") == "object")  # an entry of the object
-            for field in msgspec.structs.fields(cls)
+            name.endswith(f"_{known}")  # an inherited Meltano plugin: `tap-lucca-b` has TAP_LUCCA_B_HOST
+            or (name.startswith(f"{known}_") and _schema(field)["type"] == "object")  # an entry of the object
+            for known, field in cls.fields().items()
         )
 
     @classmethod
@@ -235,13 +240,12 @@ def _convert(value: object, kind: Any) -> object:  # noqa: ANN401 - an annotatio
     """Return a value with the type of its setting.
 
     Raises:
-        Exception: One of `_UNFIT`: it has another type.
+        ValueError: It has another type.
     """
-    *readings, last = _readings(value)
-    for reading in readings:
+    for reading in _readings(value):
         with suppress(*_UNFIT):
             return msgspec.convert(reading, kind, dec_hook=_from_text)
-    return msgspec.convert(last, kind, dec_hook=_from_text)
+    raise ValueError
 
 
 def _readings(value: object) -> Iterator[object]:
@@ -253,7 +257,7 @@ def _readings(value: object) -> Iterator[object]:
             yield int(value)
         if value.lower() in _BOOLEANS:
             yield _BOOLEANS[value.lower()]
-        if value.startswith("{"):
+        if value.lstrip().startswith("{"):
             with suppress(_RepeatedNameError, msgspec.DecodeError, ValueError, RecursionError):
                 yield _decode_json(value)
     elif type(value) is int:
@@ -302,7 +306,7 @@ def _must_be(field: FieldInfo) -> str:
         case {"type": "integer", "minimum": least}:
             return f"a whole number, {least} or more"
         case {"type": "object"}:
-            return "a JSON object"
+            return "a JSON object that holds each name once"
     return "text"
 
 

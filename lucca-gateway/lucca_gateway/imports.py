@@ -173,7 +173,7 @@ class _TapSettings(TapSettings, frozen=True, kw_only=True):
 class _Tap(TapLucca):
     """The tap in this process. The gateway reads its streams directly, and it writes no Singer messages."""
 
-    form = _TapSettings
+    settings_class = _TapSettings
 
 
 def _code(status: int | None) -> Code:

@@ -58,12 +58,13 @@ class TapSettings(PluginSettings, frozen=True, kw_only=True):
         bool, Meta(title="Former employees", description="Whether to read former employees too")
     ] = True
     request_timeout: RequestTimeout = 30
+    # stream_maps.py checks the details: msgspec (0.22) crashes on a union of an object and a text with a pattern.
     stream_maps: Annotated[
         dict[str, dict[str, str | list[str] | None] | str | None],
         Meta(
             title="Stream maps",
             description="Changes to streams and records: https://sdk.meltano.com/en/latest/stream_maps.html",
-            extra={"must_be": "a JSON object of streams, each with an object of properties and their expressions"},
+            extra={"must_be": "a JSON object of streams, each an object of properties, that holds each name once"},
         ),
     ] = field(default_factory=dict)
     stream_map_config: Annotated[

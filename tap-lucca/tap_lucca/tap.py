@@ -39,7 +39,7 @@ class TapLucca(StrictPlugin, LuccaTap):
     """Singer tap for Lucca HR: users and work contracts."""
 
     name = "tap-lucca"
-    form = TapSettings
+    settings_class = TapSettings
     settings: TapSettings
     message_writer_class = _Writer
     capabilities: ClassVar[list[CapabilitiesEnum]] = [

@@ -23,7 +23,7 @@ ContractTypeNames: TypeAlias = Annotated[
     Meta(
         title="Contract type names",
         description='Labels for contract types that Lucca sends as a bare id, such as `{"1": "CDI"}`',
-        extra={"must_be": "a JSON object from ids to texts"},
+        extra={"must_be": "a JSON object from ids to texts, each id once"},
     ),
 ]
 MaxRemovedPercent: TypeAlias = Annotated[

@@ -23,7 +23,7 @@ class TargetElimity(StrictPlugin, Target):
     # It has no sinks, because it uploads both streams together, at the end of the input.
 
     name = "target-elimity"
-    form = TargetSettings
+    settings_class = TargetSettings
     settings: TargetSettings
     message_reader_class = MessageReader
     capabilities: ClassVar[list[CapabilitiesEnum]] = [

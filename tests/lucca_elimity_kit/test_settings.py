@@ -22,7 +22,7 @@ class Kinds(Settings, frozen=True, kw_only=True):
 
     flag: Annotated[bool, Meta(description="A choice")] = True
     number: Annotated[Annotated[int, Meta(ge=0, le=1000)] | None, Meta(description="A number")] = None
-    least: Annotated[int, Meta(ge=1)] = 40
+    least: Annotated[int, Meta(ge=1, description="Another number")] = 40
     text: Annotated[str, Meta(description="A text")] = ""
     id: Annotated[str, Meta(description="An id", pattern=r"^[0-9A-Za-z][0-9A-Za-z-]*$(?!\n)")] = ""
     labels: Annotated[dict[str, str], Meta(description="Labels")] = field(default_factory=dict)
@@ -93,6 +93,7 @@ REFUSED: dict[str, list[Any]] = {
         ("labels", {"1": "CDI"}, {"1": "CDI"}),
         ("labels", '{"1": "CDI"}', {"1": "CDI"}),
         ("labels", "{}", {}),
+        ("labels", '\n {"1": "CDI"}', {"1": "CDI"}),
         ("timezone", "Europe/Paris", ZoneInfo("Europe/Paris")),
     ],
 )
