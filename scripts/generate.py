@@ -36,7 +36,10 @@ REPOSITORY = "https://git.example/lucca-elimity.git"
 # These are the same for every plugin. The hub rates the quality.
 HUB_METADATA = {"variant": "original", "maintenance_status": "beta", "quality": "unknown"}
 FROM_PROJECT = ("name", "namespace", "label", "commands")
-HUB_HEADER = "# Generated: the definition of this plugin for the Meltano hub.\n"
+HUB_HEADER = """\
+# Generated: the definition of this plugin for the Meltano hub.
+# All settings are text: with another kind, Meltano changes values before the plugin checks them (`oui`: false).
+"""
 BLOCK = re.compile(r"(?P<begin>^.*generated: (?P<name>\S+).*\n)[\s\S]*?(?P<end>^.*end of generated.*\n)", re.MULTILINE)
 
 
@@ -100,7 +103,7 @@ def _definition(plugin: type[StrictPlugin]) -> dict[str, Any]:
 
 
 def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    # With any other kind, Meltano would coerce a value before the plugin can check it: `oui` would become false.
+    # With any other kind, Meltano (4.4.1) changes values before the plugin can check them.
     setting: dict[str, Any] = {"name": name, "kind": "string"}
     setting |= {"sensitive": True} if schema.get("secret") else {}
     setting |= {"value": schema["default"]} if "default" in schema else {}
@@ -120,9 +123,6 @@ def _entry(project: dict[str, Any], plugin: type[StrictPlugin]) -> tuple[str, di
 def _hub_definition(plugin: type[StrictPlugin], entry: dict[str, Any]) -> dict[str, Any]:
     """Return the definition for the hub, from meltano.yml, the settings and the package's metadata."""
     definition = _definition(plugin)
-    for setting in definition["settings"]:
-        if "sensitive" in setting:
-            setting["kind"] = "password"  # the hub marks secrets both ways
     package = metadata(plugin.name)
     definition |= {
         "description": package["Summary"],

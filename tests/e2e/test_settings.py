@@ -55,6 +55,97 @@ def test_a_wrong_setting_stops_the_run(sandbox: Sandbox, project: Path, plugin: 
     assert sandbox.elimity.snapshots == []
 
 
+# A setting of each kind: a boolean, a number, a text and an object.
+OF_EACH_KIND = {
+    "flattening_enabled": "true",
+    "flattening_max_depth": "1",
+    "flattening_separator": "-",
+    "stream_maps": json.dumps({"users": {"mail": "__NULL__"}}),
+}
+
+
+def variables(prefix: str) -> dict[str, str]:
+    """Return the variables for a setting of each kind."""
+    return {f"{prefix}_{name.upper()}": value for name, value in OF_EACH_KIND.items()}
+
+
+def write_settings(project: Path, place: str) -> dict[str, str]:
+    """Put a setting of each kind into a place. Return the variables of the process."""
+    path = project / "meltano.yml"
+    content = yaml.safe_load(path.read_text())
+    tap = next(entry for entry in content["plugins"]["extractors"] if entry["name"] == "tap-lucca")
+    environment = next(entry for entry in content["environments"] if entry["name"] == "sandbox")
+    if place == "process":
+        return variables("TAP_LUCCA")
+    if place == ".env":
+        lines = [f"{name}={shlex.quote(value)}\n" for name, value in variables("TAP_LUCCA").items()]
+        (project / ".env").write_text("".join(lines))
+    elif place == "env of the environment":
+        environment["env"] = variables("TAP_LUCCA")
+    elif place == "env of the plugin":
+        tap["env"] = variables("TAP_LUCCA")
+    elif place == "config, as text":
+        tap["config"] = OF_EACH_KIND
+    elif place == "config, as YAML":
+        tap["config"] = {name: yaml.safe_load(value) for name, value in OF_EACH_KIND.items() if value != "-"}
+        tap["config"]["flattening_separator"] = "-"
+    elif place == "config of the environment":
+        of_tap = environment["config"]["plugins"]["extractors"][0]
+        assert of_tap["name"] == "tap-lucca"
+        of_tap["config"] |= OF_EACH_KIND
+    elif place == "inherited":
+        tap["config"] = OF_EACH_KIND
+    path.write_text(yaml.safe_dump(content))
+    return variables("TAP_LUCCA_B") if place == "process, inherited" else {}
+
+
+def inherit(project: Path, name: str) -> None:
+    """Add a plugin that inherits from the tap."""
+    path = project / "meltano.yml"
+    content = yaml.safe_load(path.read_text())
+    content["plugins"]["extractors"].append({"name": name, "inherit_from": "tap-lucca"})
+    path.write_text(yaml.safe_dump(content))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ".env",
+        *(
+            pytest.param(place, marks=pytest.mark.slow)
+            for place in (
+                "process",
+                "env of the environment",
+                "env of the plugin",
+                "config, as text",
+                "config, as YAML",
+                "config of the environment",
+                "inherited",
+                "process, inherited",
+            )
+        ),
+    ],
+)
+def test_a_setting_of_each_kind_from_each_place(sandbox: Sandbox, project: Path, place: str) -> None:
+    """Wherever it is set, a stream map drops the mail addresses, and objects are flattened as the settings say."""
+    environment = write_settings(project, place)
+    plugin = "tap-lucca"
+    if "inherited" in place:
+        plugin = "tap-lucca-b"
+        inherit(project, plugin)
+        environment |= {
+            name.replace("TAP_LUCCA", "TAP_LUCCA_B"): value
+            for name, value in settings(sandbox).items()
+            if name.startswith("TAP_LUCCA")
+        }
+    tap = meltano(sandbox, "invoke", plugin, **environment)
+    assert tap.exit_code == 0, tap.log
+    users = tap.records("users")
+    assert len(users) == 250
+    assert not any("mail" in user for user in users)
+    assert any("department-code" in user for user in users)
+
+
 def test_settings_arrive_in_every_form(sandbox: Sandbox, project: Path) -> None:
     """The plugins accept empty variables, an object as text, and YAML values, text or an object in meltano.yml."""
     empty = {

@@ -32,7 +32,10 @@ WRONG: list[tuple[str, str, Any]] = [
             '{"users": {"__else__": 5}}',
         )
     ),
+    ("tap-lucca", "former_employees", "yes"),
     ("tap-lucca", "batch_config", "{}"),
+    ("tap-lucca", "faker_config", "{}"),
+    ("tap-lucca", "start_date", "2026-01-01"),
     ("tap-lucca", "user_agent", "x"),
     ("target-elimity", "accept_filtered", "oui"),
     ("target-elimity", "max_emptied_percent", "101"),
@@ -67,6 +70,51 @@ def test_a_wrong_setting(tmp_path: Path, program: str, name: str, value: Any) ->
     file.write_text(json.dumps(PROGRAMS[program]))
     variable = f"{program.upper().replace('-', '_')}_{name.upper()}"
     refused(run(program, "--config", file, "--config=ENV", env={variable: str(value)}), name)
+
+
+@pytest.mark.parametrize(
+    ("program", "name", "value", "must_be"),
+    [
+        ("tap-lucca", "former_employees", "maybe", "true or false"),
+        ("tap-lucca", "page_size", "1001", "a whole number from 1 to 1000"),
+        ("tap-lucca", "requests_per_minute", "0", "a whole number, 1 or more"),
+        ("tap-lucca", "api_key", f"{SECRET} ", "printable ASCII without spaces"),
+        ("tap-lucca", "stream_maps", "abc", "a JSON object"),
+        ("target-elimity", "timezone", "Paris", "an IANA time zone such as Europe/Paris"),
+        ("target-elimity", "contract_type_names", "[]", "a JSON object"),
+    ],
+)
+def test_what_a_setting_must_be(program: str, name: str, value: str, must_be: str) -> None:
+    """The message says what the value must be, and names the variable."""
+    prefix = f"{program.upper().replace('-', '_')}_"
+    values = {f"{prefix}{key.upper()}": str(text) for key, text in {**PROGRAMS[program], name: value}.items()}
+    found = run(program, "--config=ENV", env=values)
+    refused(found, name)
+    assert f"The setting '{name}' must be {must_be}" in found.log
+    assert f"(variable {prefix}{name.upper()})" in found.log
+
+
+def test_flattening_needs_its_depth(sandbox: Sandbox) -> None:
+    """Without a depth, the SDK would refuse to flatten with a traceback."""
+    sandbox.tap_settings = {"flattening_enabled": True}
+    refused(sandbox.tap(), "flattening_max_depth")
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        {"__alias__": None},
+        {"__source__": None},
+        {"__filter__": None},
+        {"__key_properties__": "id"},
+        {"__else__": "x"},
+        {"mail": ["x"]},
+    ],
+)
+def test_a_stream_map_of_another_form(sandbox: Sandbox, users: dict[str, Any]) -> None:
+    """The tap names the setting. The SDK would end with a traceback, or ignore a filter that is null."""
+    sandbox.tap_settings = {"stream_maps": {"users": users}}
+    refused(sandbox.tap(), "stream_maps")
 
 
 def test_a_misspelt_setting(tmp_path: Path) -> None:

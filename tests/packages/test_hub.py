@@ -43,8 +43,8 @@ def test_a_definition_is_as_meltano_and_its_hub_want_it(kind: str) -> None:
     schema = json.loads((resources.files("meltano.schemas") / "meltano.schema.json").read_text(encoding="utf-8"))
     Draft202012Validator(schema).validate({"plugins": {kind: [definition]}})
     secrets = {"extractors": ["api_key"], "loaders": ["source_token", "api_token_secret"]}
-    sensitive = [row["name"] for row in definition["settings"] if row.get("sensitive") and row["kind"] == "password"]
-    assert sensitive == secrets[kind]
+    assert [row["name"] for row in definition["settings"] if row.get("sensitive")] == secrets[kind]
+    assert {row["kind"] for row in definition["settings"]} == {"string"}
 
 
 @pytest.mark.slow
