@@ -263,7 +263,7 @@ class Http:
         )
 
     def _chunks(self, response: requests.Response, url: str, seconds: float) -> Iterator[bytes]:
-        """Yield the body, decompressed."""
+        """Yield the body, decompressed. Its time is checked when bytes arrive: a silence may last as long again."""
         if response.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
             raise FailedTryError("answers in a compression that is not supported", answer_lost=True)
         end = time.monotonic() + seconds

@@ -24,10 +24,11 @@ from lucca_gateway.settings import PREFIX, Settings
 from lucca_gateway.stopping import Stop
 
 API_TOKEN = ("api_token_id", "api_token_secret")
-# Elimity Insights may not answer while it waits for its gateway, so it gets less time than Lucca. The sum stays below
-# the six minutes for which the platform must keep idle connections (see README.md).
+# Elimity Insights may not answer while it waits for its gateway, so it gets less time than Lucca. Connecting, the wait
+# for an answer and twice the time of its body (it may stop just before its end) stay together below the six minutes
+# for which the platform must keep idle connections (see README.md).
 ANSWER_SECONDS = 30.0
-READING_SECONDS = 240.0
+READING_SECONDS = 100.0
 MOST_RETRY_SECONDS = 30
 
 _NUMBER = re.compile(r"[0-9]{1,18}")

@@ -168,6 +168,13 @@ SCENARIOS = {
                 {"seconds": 20},
                 {"request_timeout": 1},
             ),
+            (
+                "drip",
+                USERS,
+                "no complete answer in time); waiting",
+                {"seconds": 0.2},
+                {"request_timeout": 1},
+            ),
         )
     },
     "Lucca down": Scenario(
