@@ -28,7 +28,7 @@ import elimity_insights_client as vendor
 import requests
 from elimity_insights_client._elimity_insights_client import _compress_domain_graph, _encode_domain_graph
 from msgspec import convert
-from target_elimity.employees import Rules, new_employee
+from target_elimity.attributes import Rules, new_employee
 from target_elimity.records import Reference, User, WorkContract
 from target_elimity.snapshot import write_compressed
 from typing_extensions import override

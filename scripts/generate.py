@@ -16,7 +16,8 @@ import yaml
 from lucca_elimity_kit.plugin import StrictPlugin
 from lucca_gateway.settings import Settings as GatewaySettings
 from tap_lucca.tap import TapLucca
-from target_elimity.data_model import ATTRIBUTE_TYPES, export_file
+from target_elimity.attributes import ATTRIBUTES
+from target_elimity.data_model import export_file
 from target_elimity.settings import CREDENTIALS
 from target_elimity.target import TargetElimity
 
@@ -141,8 +142,8 @@ def _yaml(content: dict[str, Any], *, sort_keys: bool = False) -> str:
 
 def _attributes_table() -> str:
     rows = ["| attribute | id | type | from | |", "| --- | --- | --- | --- | --- |"]
-    for row in ATTRIBUTE_TYPES:
-        sources = " or ".join(f"`{source}`" for source in row.sources)
+    for row in ATTRIBUTES:
+        sources = " or ".join(f"`{source}`" for source in row.fields)
         rows.append(f"| {row.name} | `{row.id}` | {row.type} | {sources} | {row.description} |")
     return "\n".join(rows) + "\n"
 

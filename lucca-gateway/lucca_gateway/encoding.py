@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from datetime import date, datetime
-from typing import Any, TypeAlias
+from datetime import datetime
+from typing import TypeAlias
 
 from elimity.insights.common.v1alpha1.common_pb2 import Entity, Value
 from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha1
 from elimity.insights.customgateway.v1alpha2 import customgateway_pb2 as v1alpha2
 from google.protobuf.timestamp_pb2 import Timestamp
-from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE, Type, values_of
-from target_elimity.employees import Employee
+from target_elimity.attributes import ATTRIBUTES, ENTITY_TYPE, Employee, Type
 
 from lucca_gateway.imports import Item, Log
 
@@ -35,7 +34,7 @@ def _entity(employee: Employee) -> Entity:
     return Entity(
         attribute_assignments={
             name: encode_value(value)
-            for (name, encode_value), value in zip(_ATTRIBUTES, values_of(employee), strict=True)
+            for (name, encode_value), value in zip(_ATTRIBUTES, employee.values, strict=True)
             if value is not None
         },
         id=employee.id,
@@ -44,21 +43,26 @@ def _entity(employee: Employee) -> Entity:
     )
 
 
-def _date(value: date) -> Value:
+def _date(value: str) -> Value:
     """Encode a day as midnight UTC."""
-    return Value(date=Timestamp(seconds=(value.toordinal() - _EPOCH) * 86_400))
+    return Value(date=_timestamp(value))
 
 
-def _date_time(value: datetime) -> Value:
+def _date_time(value: str) -> Value:
     """Encode a timestamp in UTC."""
-    seconds = (value.hour * 60 + value.minute) * 60 + value.second
-    return Value(date_time=Timestamp(seconds=(value.toordinal() - _EPOCH) * 86_400 + seconds))
+    return Value(date_time=_timestamp(value))
+
+
+def _timestamp(value: str) -> Timestamp:
+    moment = datetime.fromisoformat(value)
+    seconds = (moment.hour * 60 + moment.minute) * 60 + moment.second
+    return Timestamp(seconds=(moment.toordinal() - _EPOCH) * 86_400 + seconds)
 
 
 _EPOCH = 719_163  # 1 January 1970, as an ordinal
-_ENCODE: dict[Type, Callable[[Any], Value]] = {
+_ENCODE: dict[Type, Callable[[str], Value]] = {
     "date": _date,
     "dateTime": _date_time,
     "string": lambda value: Value(string=value),
 }
-_ATTRIBUTES = [(attribute.id, _ENCODE[attribute.type]) for attribute in ATTRIBUTE_TYPES]
+_ATTRIBUTES = [(attribute.id, _ENCODE[attribute.type]) for attribute in ATTRIBUTES]

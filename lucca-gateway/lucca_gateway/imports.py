@@ -22,9 +22,10 @@ from tap_lucca.settings import TapSettings, instance_url
 from tap_lucca.stream import LuccaStream
 from tap_lucca.streams import UsersStream
 from tap_lucca.tap import TapLucca
+from target_elimity.attributes import Employee, Rules
+from target_elimity.collection import Collection, ImportRefusedError
 from target_elimity.database import DiskError
-from target_elimity.employees import Employee, Rules
-from target_elimity.imports import Import, ImportRefusedError, Verdict
+from target_elimity.imports import Assessment, Import
 from target_elimity.source import SourceError
 
 from lucca_gateway.addresses import HostError
@@ -81,55 +82,50 @@ def perform_import(
             closing(Import(settings.limits, new_source(values, settings, source_id, stop))) as incoming,
             tenants.session(url) as (session, budget),
         ):
-            if incoming.comparison:
-                for _ in incoming.comparison.read():
-                    stop.check()
+            collection = incoming.start(stop.check)
             tap.client = LuccaClient(tap.settings, session, budget, settings.tls, stop.pause)
             for stream in tap.streams.values():
-                incoming.schema_received(stream.name, stream.schema)
-                yield from _collect(cast("LuccaStream", stream), incoming, stop)
-            yield from _deliver(incoming, settings, stop)
+                collection.schema_received(stream.name, stream.schema)
+                yield from _collect(cast("LuccaStream", stream), collection, stop)
+            yield from _deliver(incoming, collection, settings, stop)
 
 
-def _deliver(incoming: Import, settings: Settings, stop: Stop) -> Iterator[Sequence[Item]]:
-    incoming.check_records()
+def _deliver(incoming: Import, collection: Collection, settings: Settings, stop: Stop) -> Iterator[Sequence[Item]]:
     rules = Rules(datetime.now(settings.timezone).date(), settings.timezone, settings.contract_type_names)
-    # The first pass yields nothing, so no employee has been sent yet if one turns out to be invalid.
-    for _ in incoming.employees(rules):
-        stop.check()
-    verdict = incoming.judge(None)
-    yield [Log("info", _what_was_compared(incoming, verdict))]
-    if verdict.objections:
+    employees = incoming.make_employees(collection, rules, lambda *_: stop.check())
+    assessment = incoming.assess(employees)
+    yield [Log("info", _what_was_compared(incoming, assessment))]
+    if assessment.objections:
         raise ImportRefusedError(
-            f"{verdict.reasons} If that is right, ask the operator of the gateway to let it through once: with "
-            f"{verdict.variables(PREFIX)}, until it is imported."
+            f"{assessment.reasons} If that is right, ask the operator of the gateway to let it through once: with "
+            f"{assessment.variables(PREFIX)}, until it is imported."
         )
-    yield [Log("info", f"Importing {incoming.summary}.")]
-    yield [Log("info", f"Warning: {warning}") for warning in verdict.warnings]
-    employees = (employee for employee, _ in incoming.employees(rules, compare=False))
-    while several := list(islice(employees, EMPLOYEES_AT_ONCE)):
+    yield [Log("info", f"Importing {employees}.")]
+    yield [Log("info", f"Warning: {warning}") for warning in assessment.warnings]
+    remaining = iter(employees)
+    while several := list(islice(remaining, EMPLOYEES_AT_ONCE)):
         stop.check()
         yield several
-    yield [Log("info", f"Import complete. {incoming.summary}.")]
+    yield [Log("info", f"Import complete. {employees}.")]
 
 
-def _what_was_compared(incoming: Import, verdict: Verdict) -> str:
-    if not incoming.comparison:
+def _what_was_compared(incoming: Import, assessment: Assessment) -> str:
+    if not incoming.source:
         return (
             "Nothing was compared with what the source holds: there are no configuration values 'api_token_id' and "
             "'api_token_secret'."
         )
-    return verdict.nothing_compared or f"Compared with what the source holds: {incoming.comparison}."
+    return assessment.nothing_compared or f"Compared with what the source holds: {assessment.changes}."
 
 
-def _collect(stream: LuccaStream, incoming: Import, stop: Stop) -> Iterator[list[Log]]:
-    """Read all records of a stream into the import, and yield log lines."""
+def _collect(stream: LuccaStream, collection: Collection, stop: Stop) -> Iterator[list[Log]]:
+    """Read all records of a stream into the collection, and yield log lines."""
     what = stream.name.replace("_", " ")
     told = time.monotonic()
     count = 0
     for count, record in enumerate(stream.get_records(None), 1):
         stop.check()
-        incoming.collection.add(stream.name, record)
+        collection.add(stream.name, record)
         if count == 1 and stream.name == UsersStream.name:
             yield [Log("info", f"Import from Lucca started (lucca-gateway {version('lucca-gateway')}).")]
         if time.monotonic() - told > PROGRESS_SECONDS:

@@ -28,7 +28,8 @@ from tap_lucca.settings import TapSettings
 from tap_lucca.stream_maps import EXPRESSION_ERRORS, unusable
 
 # The key of the completion mark in the stream's bookmark: `{"completion": {"run_id": "…", "records": 2345}}`. `run_id`
-# is new in every run, and `records` counts the records read from Lucca. A stream that broke off has no mark.
+# is new in every run, and `records` counts the records read from Lucca. A stream that broke off has no mark. What the
+# settings leave out of the stream is in the mark, too: `"former_employees": false`.
 COMPLETION = "completion"
 
 
@@ -81,6 +82,11 @@ class LuccaStream(Stream, ABC):
         page: Page = answer
         return page
 
+    @property
+    def left_out(self) -> dict[str, bool]:
+        """What the settings leave out of the stream, for its completion mark."""
+        return {}
+
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
         """Apply a catalog. Refuse one without the stream's key."""
@@ -105,7 +111,7 @@ class LuccaStream(Stream, ABC):
                 self._tap.progress.report(self.name.replace("_", " "), walk.emitted, walk.total)
             yield from rows
         # Execution gets here only after the SDK has written the last record.
-        self.stream_state[COMPLETION] = {"run_id": self._tap.run_id, "records": walk.emitted}
+        self.stream_state[COMPLETION] = {"run_id": self._tap.run_id, "records": walk.emitted, **self.left_out}
 
     def _next_rows(self, projection: Projection) -> Sequence[Row]:
         """Read the next page and return its new rows. If Lucca times out, halve the page size and return none."""

@@ -68,6 +68,11 @@ class UsersStream(LuccaStream):
             params["formerEmployees"] = "true"
         return params
 
+    @property
+    @override
+    def left_out(self) -> dict[str, bool]:
+        return {} if self._tap.settings.former_employees else {"former_employees": False}
+
     @override
     def page_of(self, answer: _V3Body) -> Page:
         return answer.data

@@ -2,7 +2,8 @@
 
 The end of the input doesn't mean the tap finished: it may have crashed. So the tap marks each stream that it read to
 its end, in STATE, under the bookmark of the stream: `{"completion": {"run_id": "…", "records": 2345}}`. `records` is
-the number of records it read from Lucca. The target compares it with the distinct records it received.
+the number of records it read from Lucca. The target compares it with the distinct records it received. If the tap's
+setting leaves out former employees, the mark of users also says `"former_employees": false`.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,12 +12,13 @@ from typing import Annotated
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError
 
-from target_elimity.records import RECORD_TYPES
+from target_elimity.records import RECORD_TYPES, USERS
 
 
 class _Mark(msgspec.Struct, frozen=True):
     run_id: str
     records: Annotated[int, msgspec.Meta(ge=0)]
+    former_employees: bool = True
 
 
 class _Bookmark(msgspec.Struct):
@@ -57,6 +59,12 @@ class Completion:
                 )
             if mark and mark != known:
                 self._marks[stream] = mark, received[stream]
+
+    @property
+    def former_employees(self) -> bool:
+        """Whether the tap asked Lucca for former employees, too."""
+        mark, _ = self._marks.get(USERS, (None, 0))
+        return mark is None or mark.former_employees
 
     def problems(self, rows: Callable[[str], int], received: Mapping[str, int], *, accept_filtered: bool) -> list[str]:
         """Return a sentence for each reason why the import is incomplete.

@@ -1,10 +1,10 @@
-"""A temporary database on disk for the data of a run."""
+"""The temporary database of a run: users, work contracts, employees and baseline are its tables."""
 
 import sqlite3
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeAlias
 
 from lucca_elimity_kit.errors import ConnectorError
 
@@ -12,11 +12,15 @@ from lucca_elimity_kit.errors import ConnectorError
 OLDEST_SQLITE = (3, 26)
 
 
+# A row of a query, by position and by name.
+Row: TypeAlias = sqlite3.Row
+
+
 class DiskError(ConnectorError):
     """The temporary file can't be read or written."""
 
 
-class TemporaryDatabase:
+class Database:
     """An SQLite database for one run.
 
     Data beyond a few megabytes goes to an unnamed temporary file. The system deletes the file when the process ends,
@@ -39,19 +43,32 @@ class TemporaryDatabase:
         # Any thread may drop the last reference. When the process ends, the system deletes the file anyway.
         self._finalizer = weakref.finalize(self, self._database.close)
         self._finalizer.atexit = False
+        self._database.row_factory = Row
+        self._database.create_function("casefold", 1, _casefold, deterministic=True)
         with _as_disk_error():
             self._database.executescript(f"PRAGMA journal_mode = OFF; BEGIN; {tables}")
 
-    def execute(self, statement: str, parameters: Sequence[object] = ()) -> None:
+    def execute(self, statement: str) -> None:
         """Execute a statement.
 
         Raises:
             DiskError: The temporary file can't be written.
         """
         with _as_disk_error():
-            self._database.execute(statement, parameters)
+            self._database.execute(statement)
 
-    def select(self, query: str, parameters: Sequence[object] = ()) -> Iterator[Any]:
+    def insert(self, table: str, columns: int, rows: Iterable[Sequence[object]], *, replace: bool = False) -> None:
+        """Insert rows, which are taken one by one. With `replace`, they replace those with the same primary key.
+
+        Raises:
+            DiskError: The temporary file can't be written.
+            IntegrityError: There is a row with the same primary key.
+        """
+        statement = f"INSERT {'OR REPLACE ' * replace}INTO {table} VALUES ({', '.join('?' * columns)})"
+        with _as_disk_error():
+            self._database.executemany(statement, rows)
+
+    def select(self, query: str, parameters: Sequence[object] = ()) -> Iterator[Row]:
         """Yield the rows of a query.
 
         Raises:
@@ -62,9 +79,22 @@ class TemporaryDatabase:
             for row in self._database.execute(query, parameters):  # noqa: UP028
                 yield row
 
+    def only(self, query: str, parameters: Sequence[object] = ()) -> Row:
+        """Return the only row of a query, such as a count.
+
+        Raises:
+            DiskError: The temporary file can't be read or written.
+        """
+        (row,) = self.select(query, parameters)
+        return row
+
     def close(self) -> None:
         """Delete the file and everything in it."""
         self._finalizer()
+
+
+def _casefold(text: str | None) -> str | None:
+    return None if text is None else text.casefold()
 
 
 @contextmanager

@@ -27,9 +27,6 @@ LOG_TIMEOUT = 2.5
 
 logger = logging.getLogger("target-elimity.insights")
 
-# Elimity Insights could not be reached, or refused the request. The message says what to do.
-InsightsError = CallError
-
 _ADVICE: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "it does not accept what was sent",
     HTTPStatus.UNAUTHORIZED: "'source_id' or 'source_token' is wrong, or the credentials were revoked",
@@ -60,7 +57,7 @@ class Insights:
         """Return the data model of the source.
 
         Raises:
-            InsightsError: It can't be read.
+            CallError: It can't be read.
         """
         return self._call("GET", "domain-graph-schema", "Reading the data model of the source", _read_data_model)
 
@@ -68,7 +65,7 @@ class Insights:
         """Replace everything the source holds by a compressed snapshot, which is streamed from the file.
 
         Raises:
-            InsightsError: It was not accepted, or it is unknown whether it was (`answer_lost`).
+            CallError: It was not accepted, or it is unknown whether it was (`answer_lost`).
         """
         headers = {"Content-Type": "application/octet-stream"}
         self._call("POST", "snapshots", "Uploading the snapshot", _refuse_page, data=snapshot, headers=headers)

@@ -1,27 +1,37 @@
-"""The record types that the target expects.
+"""The record types: the streams of tap-lucca, with Lucca's names. Dates stay text here.
 
-Field names are Lucca's, as in the stream schemas of tap-lucca. Dates stay text here. Unknown fields are ignored.
+They list every field that the tap emits, also those that an import doesn't use.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError
 from msgspec import UNSET, UnsetType
-from msgspec.inspect import BoolType, IntType, ListType, NoneType, StrType, StructType, UnionType, type_info
+from msgspec.inspect import ListType, StructType, UnionType, type_info
 
 # Ids are the keys of the temporary database, which holds 64 bits.
 Id: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Reference(msgspec.Struct, gc=False):
-    """An object embedded in a record: a department, a legal entity, a manager, a role, a contract type."""
+    """An object embedded in a record: a legal entity, a role, a contract type."""
 
     id: Id | None = None
     name: str | None = None
+
+
+class Department(Reference, gc=False):
+    """The department of a user."""
+
     code: str | None = None
+
+
+class Manager(Reference, gc=False):
+    """The manager of a user."""
+
     mail: str | None = None
 
 
@@ -36,9 +46,9 @@ class User(msgspec.Struct, gc=False):
     mail: str | None = None
     jobTitle: str | None = None  # noqa: N815
     employeeNumber: str | None = None  # noqa: N815
-    department: Reference | None = None
+    department: Department | None = None
     legalEntity: Reference | None = None  # noqa: N815
-    manager: Reference | None = None
+    manager: Manager | None = None
     rolePrincipal: Reference | None = None  # noqa: N815
     habilitedRoles: list[Reference] | None = None  # noqa: N815
     seniorityDate: str | None = None  # noqa: N815
@@ -47,7 +57,7 @@ class User(msgspec.Struct, gc=False):
     modifiedAt: str | None = None  # noqa: N815
 
 
-class WorkContract(msgspec.Struct, gc=False):
+class WorkContract(msgspec.Struct, gc=False, omit_defaults=True):
     """A record of the stream `work_contracts`."""
 
     id: Id
@@ -57,9 +67,11 @@ class WorkContract(msgspec.Struct, gc=False):
     isApplicable: bool | UnsetType | None = UNSET  # noqa: N815
     typeId: Id | None = None  # noqa: N815
     type: Reference | None = None
+    externalId: str | None = None  # noqa: N815
+    establishmentId: Id | None = None  # noqa: N815
+    createdAt: str | None = None  # noqa: N815
+    lastModifiedAt: str | None = None  # noqa: N815
 
-
-_PATH = re.compile(r" - at `\$\.([\w.\[\]]+)`$", re.ASCII)
 
 USERS, WORK_CONTRACTS = "users", "work_contracts"
 RECORD_TYPES: dict[str, type[User | WorkContract]] = {USERS: User, WORK_CONTRACTS: WorkContract}
@@ -68,6 +80,24 @@ REQUIRED_FIELDS = {
     stream: tuple(field.name for field in msgspec.structs.fields(record_type) if field.default is UNSET)
     for stream, record_type in RECORD_TYPES.items()
 }
+
+Fields: TypeAlias = Mapping[str, "Fields"]
+
+
+def _fields_in(kind: msgspec.inspect.Type) -> Fields:
+    """Return the fields of the struct in a type, and the fields in those; none if there is no struct."""
+    if isinstance(kind, UnionType):
+        return next(filter(None, map(_fields_in, kind.types)), {})
+    if isinstance(kind, ListType):
+        return _fields_in(kind.item_type)
+    return {field.name: _fields_in(field.type) for field in kind.fields} if isinstance(kind, StructType) else {}
+
+
+FIELDS = {stream: _fields_in(type_info(record_type)) for stream, record_type in RECORD_TYPES.items()}
+_PATH = re.compile(r" - at `\$\.([\w.\[\]]+)`$", re.ASCII)
+# A property whose name begins with this is metadata that a tap or mapper may add: https://sdk.meltano.com (_sdc).
+_METADATA = "_sdc_"
+_MOST_NAMES = 5
 
 
 class UnusableStreamError(ConnectorError):
@@ -91,80 +121,40 @@ def read_record(stream: str, record: object) -> User | WorkContract:
         raise UnusableStreamError(f"{which} of the stream '{stream}' cannot be imported: {flaw}.") from None
 
 
-def check_schema(stream: str, schema: Mapping[str, Any]) -> set[str]:
-    """Return the known fields in a stream's schema, nested ones as `department.code`.
+def read_schema(stream: str, schema: Mapping[str, Any]) -> set[str]:
+    """Return the fields in a stream's schema, embedded ones as `department.code`.
 
     Raises:
-        UnusableStreamError: A field has another shape than expected, is required and absent, or was flattened.
+        UnusableStreamError: It has a property that the record type doesn't know, or lacks one that an import needs.
     """
-    properties = schema["properties"]
-    fields = _fields(RECORD_TYPES[stream])
-    absent = [name for name in ("id", *REQUIRED_FIELDS[stream]) if name not in properties]
-    if absent:
-        raise UnusableStreamError(
+    paths = {*_paths(schema["properties"], FIELDS[stream])}
+    fields = {path for path, is_known in paths if is_known}
+    flaws = []
+    if unknown := sorted(path for path, is_known in paths if not is_known):
+        names = ", ".join(ascii(path)[:60] for path in unknown[:_MOST_NAMES])
+        more = f" and {len(unknown) - _MOST_NAMES:,} more" if len(unknown) > _MOST_NAMES else ""
+        flaws.append(
+            f"The stream '{stream}' has properties that an import doesn't know: {names}{more}. Does the tap flatten "
+            "objects ('flattening_enabled')? Does a stream map or mapper add or rename properties? Or is the tap newer "
+            "than the target? Import the streams as the tap emits them."
+        )
+    if absent := [name for name in ("id", *REQUIRED_FIELDS[stream]) if name not in fields]:
+        flaws.append(
             f"The stream '{stream}' lacks {', '.join(absent)}, which an import needs: select it in the tap's catalog."
         )
-    objects = [name.casefold() for name, expected in fields.items() if isinstance(expected, StructType | ListType)]
-    flattened = [name for name in properties if name not in fields and _letters(name).startswith(tuple(objects))]
-    if flattened:
-        raise UnusableStreamError(
-            f"The stream '{stream}' is flattened ({ascii(min(flattened))[:60]}): an import needs the objects "
-            "as Lucca nests them. Switch off 'flattening_enabled' in the tap, or the mapper that flattens."
-        )
-    return set(_known(stream, fields, properties))
+    if flaws:
+        raise UnusableStreamError(" ".join(flaws))
+    return fields
 
 
-def _known(
-    stream: str, fields: Mapping[str, msgspec.inspect.Type], properties: object, prefix: str = ""
-) -> Iterator[str]:
-    """Yield the paths of the known fields in a schema. Refuse an unexpected type."""
-    if not isinstance(properties, dict):
-        return
-    for name, expected in fields.items():
-        if name not in properties:
+def _paths(properties: object, fields: Fields, prefix: str = "") -> Iterator[tuple[str, bool]]:
+    """Yield the path of each property, and whether it is a field. An object that lists none may have all its fields."""
+    named = properties if isinstance(properties, dict) and properties else dict.fromkeys(fields)
+    for name, schema in named.items():
+        if name.startswith(_METADATA):
             continue
-        path = f"{prefix}{name}"
-        yield path
-        schema = properties[name]
-        if _types(schema) - {_JSON_TYPES[type(expected)], "null"}:
-            raise UnusableStreamError(
-                f"The schema of the stream '{stream}' allows another type for '{path}', which cannot be imported."
-            )
-        if isinstance(schema, dict):
-            inner, embedded = expected, cast("object", schema)
-            if isinstance(expected, ListType):
-                inner, embedded = expected.item_type, schema.get("items")
-            if isinstance(inner, StructType) and isinstance(embedded, dict):
-                yield from _known(stream, _fields(inner.cls), embedded.get("properties"), f"{path}.")
-
-
-def _letters(name: str) -> str:
-    """Return a name without separators and case: some mappers write `legal_entity__name`."""
-    return "".join(filter(str.isalnum, name)).casefold()
-
-
-def _types(schema: object) -> set[str]:
-    """Return the JSON types that a schema lists."""
-    if not isinstance(schema, dict):
-        return {"anything"} if schema is not True else set()
-    named = schema.get("type", [])
-    types = {str(name) for name in (named if isinstance(named, list) else [named])}
-    for keyword in ("anyOf", "oneOf"):
-        for branch in schema.get(keyword, ()) if isinstance(schema.get(keyword), list) else ():
-            types |= _types(branch)
-    return types
-
-
-def _fields(record_type: type[msgspec.Struct]) -> dict[str, msgspec.inspect.Type]:
-    """Return the type of each field of a struct, without null and absence."""
-    info = cast("StructType", type_info(record_type))
-    return {field.name: _without_null(field.type) for field in info.fields}
-
-
-def _without_null(field: msgspec.inspect.Type) -> msgspec.inspect.Type:
-    if isinstance(field, UnionType):
-        (field,) = (kind for kind in field.types if not isinstance(kind, NoneType))
-    return field
-
-
-_JSON_TYPES = {BoolType: "boolean", IntType: "integer", ListType: "array", StrType: "string", StructType: "object"}
+        yield f"{prefix}{name}", name in fields
+        if embedded := fields.get(name):
+            inner = schema.get("items", schema) if isinstance(schema, dict) else {}
+            listed = inner.get("properties") if isinstance(inner, dict) else {}
+            yield from _paths(listed, embedded, f"{prefix}{name}.")

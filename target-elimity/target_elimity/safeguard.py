@@ -1,50 +1,29 @@
-"""The import safeguard: it refuses an import that would remove too much."""
+"""The import safeguard: it refuses an import that would take away too much, and warns of what looks wrong."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-import msgspec
-
-from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.attributes import attributes_of, deselected, names_of, names_of_fields
+from target_elimity.baseline import Counts, Figures, Reduction
+from target_elimity.employees import Employees
+from target_elimity.source import WITHOUT_COMPARISON
 
 # With fewer employees, a single leaver is a large percentage.
-SMALLEST_GUARDED_IMPORT = 10
+FEWEST_COMPARED = 10
 # An attribute doesn't count as emptied if fewer employees lose it.
 FEWEST_EMPTIED = 10
 # Only former employees have it, and their number varies. An import without this field is refused anyway.
-UNGUARDED = "endDate"
-EMPTIED = "max_emptied_percent"
-
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Memory(msgspec.Struct, omit_defaults=True):
-    """The counts of the last accepted import, as STATE stores them. No personal data."""
-
-    employees: Count
-    active: Count
-    fields: list[str] = []
-    """The fields of users that Lucca showed to the API key."""
-    values: dict[str, Count] = {}
-    """By attribute id: how many employees had a value."""
+NOT_COMPARED = "endDate"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest losses that an import may cause, in percent; 100 disables a limit."""
+    """The largest reductions that an import may cause, in percent; 100 disables a limit."""
 
     max_removed_percent: int
     max_deactivated_percent: int
     max_emptied_percent: int
-
-
-class Loss(NamedTuple):
-    """What an import takes away: this many of those before it."""
-
-    lost: float
-    before: int
-    reason: str
 
 
 class Objection(NamedTuple):
@@ -55,57 +34,80 @@ class Objection(NamedTuple):
     """The limit to set to 100 to let the import through, if there is one."""
 
 
-def rights_lost(remembered: Collection[str], hidden: Iterable[str]) -> Iterator[Objection]:
-    """Yield an objection if Lucca hides fields that the last import had."""
-    if lost := [field for field in hidden if field in remembered]:
-        yield Objection(
-            f"Lucca no longer shows {', '.join(lost)} to the API key, but did so for the last import. Give the key's "
-            "role the right to see them, or deselect them in the tap's catalog."
-        )
+def objections(figures: Figures, limits: Limits, ignored: Collection[str] = ()) -> Iterator[Objection]:
+    """Yield an objection for each limit that the import exceeds. The ignored attributes may be emptied."""
+    if figures.removed.before >= FEWEST_COMPARED:
+        yield from _over(limits.max_removed_percent, "max_removed_percent", [figures.removed])
+        yield from _over(limits.max_deactivated_percent, "max_deactivated_percent", [figures.deactivated])
+    emptied = [
+        reduction
+        for id_, reduction in figures.emptied.items()
+        if reduction.fewer >= FEWEST_EMPTIED and id_ != NOT_COMPARED and id_ not in ignored
+    ]
+    yield from _over(limits.max_emptied_percent, "max_emptied_percent", emptied, figures.emptied_heading)
 
 
-def objections(previous: Memory, new: Memory, limits: Limits, deselected: Collection[str] = ()) -> Iterator[Objection]:
-    """Compare the counts of two imports; yield an objection for each limit that the new one exceeds.
-
-    Deselected attributes, given by their ids, may be emptied.
-    """
-    if previous.employees >= SMALLEST_GUARDED_IMPORT:
-        for what, setting, before, after in (
-            ("employees", "max_removed_percent", previous.employees, new.employees),
-            ("active employees", "max_deactivated_percent", previous.active, new.active),
-        ):
-            reason = f"This import has {after} {what}, {before - after} fewer than the last one ({before})"
-            yield from over_limit(limits, setting, [Loss(before - after, before, reason)])
-    emptied = []
-    for name, attribute, before in guarded(previous.values, deselected):
-        after = new.values.get(attribute, 0)
-        # Scaled to the size of the last import. So neither growth nor an allowed removal counts as a loss.
-        expected = after * previous.employees / max(new.employees, 1)
-        if before - after >= FEWEST_EMPTIED:
-            reason = f"{name} ({before} then, {after} now)"
-            emptied.append(Loss(before - max(after, expected), before, reason))
-    yield from over_limit(limits, EMPTIED, emptied, "Fewer employees have a value than in the last import: ")
-
-
-def guarded(values: Mapping[str, int], deselected: Collection[str]) -> Iterator[tuple[str, str, int]]:
-    """Yield name and id of the attributes that must not be emptied, and how many employees had a value."""
-    for attribute in ATTRIBUTE_TYPES:
-        if attribute.id != UNGUARDED and attribute.id not in deselected and (before := values.get(attribute.id)):
-            yield attribute.name, attribute.id, before
-
-
-def exceeds(lost: float, before: int, limit: int) -> bool:
-    """Whether a loss exceeds a limit, in percent of the number before."""
-    return lost * 100 > limit * before
-
-
-def over_limit(limits: Limits, setting: str, losses: Iterable[Loss], heading: str = "") -> Iterator[Objection]:
-    """Yield one objection with the reasons of all losses that exceed the limit of a setting, if there are any."""
-    limit = getattr(limits, setting)
-    if found := [loss.reason for loss in losses if exceeds(loss.lost, loss.before, limit)]:
+def _over(limit: int, setting: str, reductions: Sequence[Reduction], heading: str = "") -> Iterator[Objection]:
+    """Yield one objection with the reasons of all reductions that exceed the limit of a setting, if there are any."""
+    if found := [reduction.reason for reduction in reductions if reduction.percent > limit]:
         yield Objection(f"{heading}{', '.join(found)}: more than {limit} % ({setting}).", setting)
 
 
-def names_of(attributes: Collection[str]) -> str:
-    """Return the names of attributes, as administrators know them."""
-    return ", ".join(attribute.name for attribute in ATTRIBUTE_TYPES if attribute.id in attributes)
+def rights_lost(last: Counts, hidden: Collection[str]) -> Iterator[Objection]:
+    """Yield an objection if Lucca hides fields that the last import had."""
+    if lost := [field for field in hidden if field in last.fields]:
+        yield Objection(
+            f"Lucca no longer shows {names_of_fields(lost)} to the API key, but did so for the last import. Give the "
+            "key's role the right to see it, or deselect it in the tap's catalog."
+        )
+
+
+def employees_hidden(figures: Figures, last: Counts) -> Iterator[Objection]:
+    """Yield an objection if the source seems to hold hardly anybody, although the last import brought many."""
+    before = figures.removed.before
+    if before < FEWEST_COMPARED <= last.employees:
+        yield Objection(
+            f"The source holds {before or 'no'} employees, but the last import brought {last.employees}: the owner of "
+            f"the API token may not see them, or somebody emptied the source. {WITHOUT_COMPARISON}"
+        )
+
+
+def warnings(employees: Employees, figures: Figures | None, limits: Limits, *, former_employees: bool) -> Iterator[str]:
+    """Yield what people should look at.
+
+    Args:
+        employees: The employees of the import.
+        figures: What the import takes away; None if it was compared with nothing.
+        limits: The limit for active employees who turn inactive is also that for former employees who turn active.
+        former_employees: Whether the tap asked Lucca for former employees.
+    """
+    collection = employees.collection
+    if hidden := collection.user_fields.missing:
+        yield f"Lucca shows no {names_of_fields(hidden)}: may the role of the API key see it?"
+    if not figures:
+        yield from _nobody_has(employees)
+    if former_employees and (ownerless := collection.ownerless_contracts()):
+        yield f"{ownerless} work contracts belong to nobody who was imported."
+    if employees.without_contract == employees.total:
+        yield "Nobody has a work contract: may the role of the API key read them?"
+    if former_employees and employees.active == employees.total >= FEWEST_COMPARED:
+        yield "Nobody is a former employee: may the role of the API key read them?"
+    if figures:
+        returned = figures.returned  # leavers would keep their access
+        if returned.before >= FEWEST_COMPARED and returned.percent > limits.max_deactivated_percent:
+            yield returned.reason
+        if lost := names_of(deselected(collection.announced) & figures.emptied.keys()):
+            yield f"Everybody loses {lost}: the tap's catalog no longer selects it."
+
+
+def _nobody_has(employees: Employees) -> Iterator[str]:
+    """Yield what nobody has, which an earlier import would show to be wrong. Other warnings cover what is left out."""
+    collection = employees.collection
+    covered = deselected(collection.announced).union(*map(attributes_of, collection.user_fields.missing))
+    if employees.without_contract == employees.total:
+        covered.add("contractType")
+    empty = {id_ for id_, count in employees.values.items() if not count} - covered - {NOT_COMPARED}
+    if empty:
+        yield f"Nobody has a value of {names_of(empty)}: may the role of the API key see it?"
+    if not employees.starting_later and "contractStartDate" not in covered:
+        yield "Nobody starts after today: may the role of the API key read future employees?"

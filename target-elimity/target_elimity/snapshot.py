@@ -4,15 +4,13 @@ The form of the JSON: https://docs.elimity.com (custom sources, domain graph).
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date, datetime
 from functools import lru_cache
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 from isal import isal_zlib
 
-from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE, Type, values_of
-from target_elimity.employees import Employee
+from target_elimity.attributes import ATTRIBUTES, ENTITY_TYPE, Employee, Type
 
 # Bytes to collect before each call that compresses or writes them.
 BUFFER_SIZE = 1 << 18
@@ -48,7 +46,7 @@ def _entity(employee: Employee) -> bytes:
     """Return an entity as JSON. Joining encoded pieces is faster than building objects for an encoder."""
     assignments = [
         begin + encode(value)
-        for (begin, encode), value in zip(_ATTRIBUTES, values_of(employee), strict=True)
+        for (begin, encode), value in zip(_ATTRIBUTES, employee.values, strict=True)
         if value is not None
     ]
     return b'{"attributeAssignments":[%b],"id":%b,"name":%b,"type":"%b"}' % (
@@ -60,21 +58,21 @@ def _entity(employee: Employee) -> bytes:
 
 
 @lru_cache(maxsize=1 << 14)
-def _date(value: date) -> bytes:
-    return b'{"year":%d,"month":%d,"day":%d}' % (value.year, value.month, value.day)
+def _date(value: str) -> bytes:
+    return b'{"year":%d,"month":%d,"day":%d}' % (int(value[:4]), int(value[5:7]), int(value[8:10]))
 
 
-def _date_time(value: datetime) -> bytes:
-    time = b'"hour":%d,"minute":%d,"second":%d}' % (value.hour, value.minute, value.second)
-    return _date(value.date())[:-1] + b"," + time
+def _date_time(value: str) -> bytes:
+    time = b'"hour":%d,"minute":%d,"second":%d}' % (int(value[11:13]), int(value[14:16]), int(value[17:19]))
+    return _date(value[:10])[:-1] + b"," + time
 
 
 _text = msgspec.json.Encoder().encode
-_ENCODE: dict[Type, Callable[[Any], bytes]] = {"date": _date, "dateTime": _date_time, "string": _text}
+_ENCODE: dict[Type, Callable[[str], bytes]] = {"date": _date, "dateTime": _date_time, "string": _text}
 _ATTRIBUTES = [
     (
         f'{{"attributeTypeId":"{attribute.id}","value":{{"type":"{attribute.type}","value":'.encode(),
         _ENCODE[attribute.type],
     )
-    for attribute in ATTRIBUTE_TYPES
+    for attribute in ATTRIBUTES
 ]

@@ -3,7 +3,7 @@
 The answer is untrusted: it is read in pieces, validated strictly and never logged.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,8 +15,7 @@ from lucca_elimity_kit.http import Http, decode
 from lucca_elimity_kit.retries import CallError
 from lucca_elimity_kit.streaming import JsonStream, MalformedJsonError
 
-from target_elimity.data_model import ATTRIBUTE_TYPES, ENTITY_TYPE, AttributeType
-from target_elimity.employees import INACTIVE
+from target_elimity.attributes import ATTRIBUTES, ENTITY_TYPE, Employee
 
 # The vendor's own client uses this limit.
 MOST_EMPLOYEES = 999_999
@@ -38,19 +37,6 @@ class SourceError(ConnectorError):
     def __init__(self, problem: str, status: int | None = None) -> None:
         super().__init__(f"{problem} {WITHOUT_COMPARISON}")
         self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """An employee that the source holds."""
-
-    id: str
-    name: str
-    active: bool
-    assigned: int
-    """A bit for each attribute that has a value, in the order of the data model."""
-    values: Mapping[str, str]
-    """By field of an `Employee`: the requested values."""
 
 
 @dataclass(frozen=True)
@@ -89,24 +75,23 @@ class Source:
                 HTTPStatus.FORBIDDEN,
             )
 
-    def employees(self, *, values: bool) -> Iterator[Held]:
+    def employees(self, *, values: bool) -> Iterator[Employee]:
         """Yield every employee that the source holds, in no order. They come in one page: pages have no stable order.
 
         Args:
-            values: Whether to request the values of all attributes, or only the status.
+            values: Whether to read all values. Otherwise, it reads only the status and whether each value is assigned,
+                and an assigned value is an empty text.
 
         Raises:
             SourceError: They can't be read, or some are missing.
         """
-        requested = [
-            (position, attribute, kind, attribute.type if kind == "attribute" else "boolean")
-            for position, attribute in enumerate(ATTRIBUTE_TYPES)
-            for kind in ("assigned", "attribute")
-            if kind == "assigned" or values or attribute.id == _STATUS
-        ]
+        # Two inclusions for each attribute, as the vendor's client asks: whether it has a value, then the value.
+        types = [attribute.type if values or attribute.id == _STATUS else None for attribute in ATTRIBUTES]
         include = [
-            {"expr": {"attributeType": attribute.id, "reference": "", "type": kind}, "type": value_type}
-            for _, attribute, kind, value_type in requested
+            {"expr": {"attributeType": attribute.id, "reference": "", "type": kind}, "type": type_}
+            for attribute, value_type in zip(ATTRIBUTES, types, strict=True)
+            for kind, type_ in (("assigned", "boolean"), ("attribute", value_type))
+            if type_
         ]
         with (
             _as_source_error(),
@@ -118,7 +103,7 @@ class Source:
                 json=[{**_QUERY, "include": include, "sourceId": self.id}],
             ) as chunks,
         ):
-            yield from (_held(result, requested) for result in _results(JsonStream(chunks)))
+            yield from (_employee(result, types) for result in _results(JsonStream(chunks)))
 
 
 def malformed() -> SourceError:
@@ -168,22 +153,30 @@ def _results(answer: JsonStream) -> Iterator[_Result]:
         raise MalformedJsonError
 
 
-def _held(result: _Result, requested: Sequence[tuple[int, AttributeType, str, str]]) -> Held:
-    if len(result.inclusions) != len(requested):
-        raise MalformedJsonError
-    assigned = 0
-    values: dict[str, str] = {}
-    for (position, attribute, kind, value_type), inclusion in zip(requested, result.inclusions, strict=True):
-        value = inclusion.value
-        if inclusion.type != value_type or (kind == "assigned" and value not in _BOOLEANS):
+def _employee(result: _Result, types: Sequence[str | None]) -> Employee:
+    """Return an employee of the source, given the type of each attribute whose value was asked for."""
+    inclusions = iter(result.inclusions)
+    values: list[str | None] = []
+    for value_type in types:
+        is_assigned = _value(inclusions, "boolean")
+        if is_assigned not in _BOOLEANS:
             raise MalformedJsonError
-        if kind == "assigned":
-            assigned |= (value == "true") << position
-        elif assigned >> position & 1:  # the API doesn't define the value of an unassigned attribute
-            if value is None:
-                raise MalformedJsonError
-            values[attribute.field] = value
-    return Held(result.entity.id, result.entity.name, values.get(_STATUS) != INACTIVE, assigned, values)
+        value = _value(inclusions, value_type) if value_type else ""
+        if is_assigned == "false":
+            value = None  # the API doesn't define the value of an unassigned attribute
+        elif value is None:
+            raise MalformedJsonError
+        values.append(value)
+    if next(inclusions, None):
+        raise MalformedJsonError
+    return Employee(result.entity.id, result.entity.name, tuple(values))
+
+
+def _value(inclusions: Iterator[_Inclusion], expected_type: str) -> str | None:
+    inclusion = next(inclusions, None)
+    if inclusion is None or inclusion.type != expected_type:
+        raise MalformedJsonError
+    return inclusion.value
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Connects the SDK to an import: reads Singer messages, and emits STATE once the import was accepted."""
 
 from contextlib import closing
+from functools import cached_property
 from typing import IO, Any, ClassVar
 
 import click
@@ -10,10 +11,11 @@ from singer_sdk import Target
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from typing_extensions import override
 
-from target_elimity.agent import PROGRESS_EVERY, Agent
+from target_elimity.collection import Collection
 from target_elimity.data_model import export_file
 from target_elimity.messages import InvalidMessageError, MessageReader, RecordBeforeSchemaError, SchemaMessage
 from target_elimity.records import RECORD_TYPES, UnusableStreamError
+from target_elimity.run import PROGRESS_EVERY, Run
 from target_elimity.settings import TargetSettings
 
 
@@ -34,9 +36,14 @@ class TargetElimity(StrictPlugin, Target):
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
         super().__init__(**kwargs)
-        self.agent = Agent(self.settings, self.logger)
+        self.current_run = Run(self.settings, self.logger)
         self._received = 0
         self._streams: set[str] = set()
+
+    @cached_property
+    def collection(self) -> Collection:
+        """The collection for the records. Starts the run."""
+        return self.current_run.start()
 
     # The run
 
@@ -55,13 +62,13 @@ class TargetElimity(StrictPlugin, Target):
         super(Target, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
         target = cls.for_check(config.config) if check else cls(config=config.config)
-        with closing(target.agent):
+        with closing(target.current_run) as run:
             if check:
-                for finding in target.agent.check():
+                for finding in run.check():
                     click.echo(finding)
                 return
-            with target.agent.reporting():
-                target.agent.start()
+            with run.reporting():
+                _ = target.collection  # checks everything that can be checked before the first record
                 target.listen(file_input)
 
     @override
@@ -71,7 +78,7 @@ class TargetElimity(StrictPlugin, Target):
         Raises:
             ConnectorError: Nothing was imported; the message says why.
         """
-        state = self.agent.finish()
+        state = self.current_run.finish(self.collection)
         if state is not None:
             click.echo(msgspec.json.encode(state))
 
@@ -86,7 +93,7 @@ class TargetElimity(StrictPlugin, Target):
                 "set its replication method to FULL_TABLE."
             )
         if message.stream in RECORD_TYPES:
-            self.agent.incoming.schema_received(message.stream, message.schema)
+            self.collection.schema_received(message.stream, message.schema)
         elif message.stream not in self._streams:
             self.logger.warning("A stream that is not part of an import is ignored.")
         self._streams.add(message.stream)
@@ -99,17 +106,17 @@ class TargetElimity(StrictPlugin, Target):
         if stream not in self._streams:
             raise RecordBeforeSchemaError("A RECORD message comes before the SCHEMA message of its stream.")
         if stream in RECORD_TYPES:
-            self.agent.incoming.collection.add(stream, record)
+            self.collection.add(stream, record)
             self._received += 1
         if self._received % PROGRESS_EVERY == 0:
-            self.agent.progress.report("records received", self._received)
+            self.current_run.progress.report("records received", self._received)
 
     @override
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         value = message_dict.get("value")
         if not isinstance(value, dict):
             raise InvalidMessageError("A STATE message has no object as its value.")
-        self.agent.state_received(value)
+        self.current_run.state_received(value, self.collection.received)
 
     @override
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.attributes import ATTRIBUTES
 
 from sandbox.elimity import values_of
 from sandbox.faults import Fault
@@ -103,7 +103,7 @@ def test_the_safeguard_remembers_from_run_to_run(company: Sandbox) -> None:
 @pytest.mark.slow
 def test_the_commands_of_the_plugins(company: Sandbox) -> None:
     """`meltano invoke …:check` and `:data-model`, the job and the schedule exist and work."""
-    assert f"all {len(ATTRIBUTE_TYPES)} attributes" in meltano(company, "invoke", "target-elimity:check").stdout
+    assert f"all {len(ATTRIBUTES)} attributes" in meltano(company, "invoke", "target-elimity:check").stdout
     check = meltano(company, "invoke", "tap-lucca:check")
     assert check.exit_code == 0
     assert "users and work contracts can be read" in check.log

@@ -238,12 +238,13 @@ def test_time_zones(checkout: Sandbox) -> None:
 
 
 def test_into_target_elimity(checkout: Sandbox) -> None:
-    """The target accepts renamed or dropped attributes. It refuses a filter, or a change to what an import needs."""
+    """The target accepts changed or dropped attributes. It refuses a filter, other names, or what an import lacks."""
     install_programs(checkout, "Rename, drop, filter")
     messages = checkout.tap().stdout
     refused: dict[str, dict[str, str | None]] = {
         "accept_filtered": {"__filter__": "legalEntity and legalEntity['name'] == 'Sandbox SAS'"},
         "dtContractEnd": {"lastDay": "dtContractEnd", "dtContractEnd": None},
+        "'badge'": {"badge": "employeeNumber", "employeeNumber": None},
         "renamed or dropped": {"__alias__": "people"},
         "'department'": {"department": "department['name'] if department else None"},
     }
@@ -258,8 +259,8 @@ def test_into_target_elimity(checkout: Sandbox) -> None:
     assert {values_of(entity)["legalEntity"] for entity in checkout.entities} == {"Sandbox SAS"}
     checkout.target_settings = {}
 
-    renamed = {"mail": None, "badge": "employeeNumber", "employeeNumber": None, "jobTitle": "'Employee'"}
-    assert checkout.target(mapped(checkout, messages, renamed)).exit_code == 0
+    changed = {"mail": None, "employeeNumber": None, "jobTitle": "'Employee'"}
+    assert checkout.target(mapped(checkout, messages, changed)).exit_code == 0
     assert len(checkout.entities) == len(checkout.lucca.company.users)
     values = [values_of(entity) for entity in checkout.entities]
     assert not any({"email", "employeeNumber"} & value.keys() for value in values)

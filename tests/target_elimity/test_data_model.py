@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 from elimity_insights_client._decode_domain_graph_schema import DomainGraphSchemaDict, decode_domain_graph_schema
 from msgspec import convert
-from target_elimity.data_model import ATTRIBUTE_TYPES, DataModel, differences, export_file
+from target_elimity.attributes import ATTRIBUTES
+from target_elimity.data_model import DataModel, differences, export_file
 
 from tests.harness import ROOT, run
 
@@ -30,7 +31,7 @@ Contract Type contractType string
 def test_the_attributes_are_those_specified() -> None:
     """The attributes have the specification's order, ids and types, and the names that an administrator sees."""
     rows = [tuple(row.strip().rsplit(" ", 2)) for row in re.sub(r"\s+", " ", SPECIFIED).split(",")]
-    assert [(row.name, row.id, row.type) for row in ATTRIBUTE_TYPES] == rows
+    assert [(row.name, row.id, row.type) for row in ATTRIBUTES] == rows
 
 
 def test_the_committed_export_file_is_what_the_command_prints() -> None:
@@ -45,7 +46,7 @@ def test_the_vendors_client_reads_the_export_file() -> None:
     """The vendor's client reads the export file as a domain graph schema."""
     schema = decode_domain_graph_schema(cast("DomainGraphSchemaDict", MODEL))
     assert [entity_type.id for entity_type in schema.entity_types] == ["employee"]
-    assert len(schema.attribute_types) == len(ATTRIBUTE_TYPES)
+    assert len(schema.attribute_types) == len(ATTRIBUTES)
     assert schema.relationship_attribute_types == []
 
 

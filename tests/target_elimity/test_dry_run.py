@@ -6,16 +6,15 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
-from datetime import UTC, date
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from target_elimity.data_model import ATTRIBUTE_TYPES
-from target_elimity.employees import Rules, new_employee
+from target_elimity.attributes import ATTRIBUTES
+from target_elimity.baseline import BASELINE_TABLE
+from target_elimity.database import Database
+from target_elimity.employees import COLUMNS, EMPLOYEES_TABLE
 from target_elimity.preview.changes import Changes
-from target_elimity.preview.roster import Roster
-from target_elimity.records import User
 
 from sandbox.company import generate_company
 from sandbox.elimity import values_of
@@ -51,10 +50,10 @@ def test_the_csv_file_is_what_import_from_csv_takes(sandbox: Sandbox) -> None:
     with (folder / "employees.csv").open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     assert header[:3] == ["employee: id", "employee: name", "employee: login"]
-    assert header == [f"employee: {column}" for column in ("id", "name", *(row.id for row in ATTRIBUTE_TYPES))]
+    assert header == [f"employee: {column}" for column in ("id", "name", *(row.id for row in ATTRIBUTES))]
     entities = json.loads((folder / "snapshot.json").read_bytes())["entities"]
     assert len(rows) == len(entities) == 250
-    times = {f"employee: {row.id}" for row in ATTRIBUTE_TYPES if row.type != "string"}
+    times = {f"employee: {row.id}" for row in ATTRIBUTES if row.type != "string"}
     for row, entity in zip(rows, entities, strict=True):
         told = {name: value for name, value in zip(header, row, strict=True) if value}
         expected = {"employee: id": entity["id"], "employee: name": entity["name"]}
@@ -78,11 +77,12 @@ def test_the_same_data_leave_the_same_files(sandbox: Sandbox) -> None:
 
 def test_whoever_had_no_status_was_active() -> None:
     """A source may hold people without a status. If they are inactive now, they left, as the log counts them, too."""
-    roster = Roster()
-    roster.add_previous({"id": "1", "name": "Ada"})
-    user = User(id=1, name="Ada", dtContractEnd="2020-01-31T00:00:00")
-    roster.add(new_employee(user, [], Rules(date(2026, 1, 31), UTC, {})), has_contract=False)
-    assert [(row["id"], row["reason"]) for row in Changes(roster).left()] == [("1", "inactive")]
+    database = Database(EMPLOYEES_TABLE + BASELINE_TABLE)
+    ada = {"id": "1", "name": "Ada"}
+    database.insert("baseline", len(COLUMNS), [[ada.get(column) for column in COLUMNS]])
+    ada["status"] = "inactive"
+    database.insert("employees", len(COLUMNS) + 1, [[*map(ada.get, COLUMNS), False]])
+    assert [(row["id"], row["reason"]) for row in Changes(database).left()] == [("1", "inactive")]
 
 
 def test_joiners_movers_and_leavers(sandbox: Sandbox) -> None:

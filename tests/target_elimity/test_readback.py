@@ -6,7 +6,7 @@ from html import escape
 from typing import Any, cast
 
 import pytest
-from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.attributes import ATTRIBUTES
 
 from sandbox.faults import Fault
 from sandbox.queries import Assigned
@@ -71,7 +71,7 @@ def test_an_import_that_changes_little(sandbox: Sandbox) -> None:
     (query,) = sandbox.elimity.queries
     assert (query.limit, query.offset) == (999999, 0)
     assigned = [row.expr.attribute_type for row in query.include if isinstance(row.expr, Assigned)]
-    assert assigned == [attribute.id for attribute in ATTRIBUTE_TYPES]
+    assert assigned == [attribute.id for attribute in ATTRIBUTES]
     assert [row.expr.attribute_type for row in query.include if not isinstance(row.expr, Assigned)] == ["status"]
 
 
@@ -204,7 +204,7 @@ def page(*results: Any, **more: Any) -> str:
 def result(identifier: object = "1", name: object = "somebody-secret", **changes: Any) -> dict[str, Any]:
     """Return an employee as the source returns one, with only a status."""
     inclusions: list[dict[str, Any]] = []
-    for attribute in ATTRIBUTE_TYPES:
+    for attribute in ATTRIBUTES:
         is_status = attribute.id == "status"
         inclusions.append({"type": "boolean", "value": "true" if is_status else "false"})
         inclusions += [{"type": "string", "value": "active"}] * is_status
@@ -219,7 +219,7 @@ def with_inclusion(position: int, **changes: Any) -> dict[str, Any]:
     return row
 
 
-STATUS = [attribute.id for attribute in ATTRIBUTE_TYPES].index("status")
+STATUS = [attribute.id for attribute in ATTRIBUTES].index("status")
 MALFORMED = {
     "nothing": "",
     "no list": "{}",
@@ -332,7 +332,7 @@ def test_a_plan_against_the_live_source(sandbox: Sandbox) -> None:
     asked = {
         row.expr.attribute_type for row in sandbox.elimity.queries[-1].include if not isinstance(row.expr, Assigned)
     }
-    assert asked == {attribute.id for attribute in ATTRIBUTE_TYPES}
+    assert asked == {attribute.id for attribute in ATTRIBUTES}
     assert told in imported(sandbox).log
     _, changes, _ = plan(sandbox)
     assert changes["counts"] == {"joined": 0, "left": 0, "moved": 0}

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from target_elimity.data_model import ATTRIBUTE_TYPES
+from target_elimity.attributes import ATTRIBUTES
 
 from sandbox.company import generate_company
 from sandbox.rows import User
@@ -119,14 +119,14 @@ def test_all_but_search_and_order_works_without_javascript(sandbox: Sandbox, ope
     assert page.locator("noscript p").is_visible()
     assert page.locator(".block").first.is_visible()
     headings = page.locator(".block").first.locator("thead th").all_text_contents()
-    assert set(headings) == {"Name", "Id", "Findings", *(attribute.name for attribute in ATTRIBUTE_TYPES)}
+    assert set(headings) == {"Name", "Id", "Findings", *(attribute.name for attribute in ATTRIBUTES)}
     rows = page.locator(".block tbody tr").all()
     assert len(rows) == len(entities)
     for row, entity in list(zip(rows, entities, strict=True))[::25]:
         cells = dict(zip(headings, row.locator("th, td").all_text_contents(), strict=True))
         assert cells["Id"].strip() == entity["id"]
         values = {row["attributeTypeId"]: row["value"]["value"] for row in entity["attributeAssignments"]}
-        for attribute in ATTRIBUTE_TYPES:
+        for attribute in ATTRIBUTES:
             value = values.get(attribute.id, "")
             if isinstance(value, dict):
                 value = "{year:04}-{month:02}-{day:02}".format_map(value)

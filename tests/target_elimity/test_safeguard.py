@@ -2,12 +2,14 @@
 
 import json
 import re
-from dataclasses import replace
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
-from target_elimity.imports import Summary, Verdict
-from target_elimity.safeguard import Limits, Memory, Objection, objections, rights_lost
+from target_elimity.baseline import Counts, figures_of_counts
+from target_elimity.imports import Assessment
+from target_elimity.safeguard import Limits, Objection, objections, rights_lost
 
 from sandbox.elimity import values_of
 from tests.harness import Run, Sandbox
@@ -33,7 +35,7 @@ ALL_20 = Limits(20, 20, 20)
 )
 def test_when_it_objects(previous: tuple[int, int], new: tuple[int, int], limit: int, refused: list[str]) -> None:
     """It objects only to losses over the percentage, and never to growth or below 10 employees; 100 disables it."""
-    found = list(objections(Memory(*previous), Memory(*new), Limits(limit, limit, limit)))
+    found = list(objections(figures_of_counts(Counts(*previous), Counts(*new)), Limits(limit, limit, limit)))
     assert [objection.setting for objection in found] == refused
     for reason, setting in found:
         numbers = sorted({previous[0], new[0]}) if setting == "max_removed_percent" else ()
@@ -62,47 +64,49 @@ def test_when_it_objects(previous: tuple[int, int], new: tuple[int, int], limit:
 def test_when_an_attribute_is_emptied(before: tuple[int, int], after: tuple[int, int], refused: bool) -> None:
     """It objects if count and share of people with a value fall by more than the limit, and at least 10 lose it."""
     (employees, had), (employees_now, have) = before, after
-    previous, new = (
-        Memory(employees, 0, values={"department": had, "login": employees}),
-        Memory(employees_now, 0, values={"department": have, "login": employees_now}),
+    figures = figures_of_counts(
+        Counts(employees, 0, values={"department": had, "login": employees}),
+        Counts(employees_now, 0, values={"department": have, "login": employees_now}),
     )
     limits = Limits(100, 100, 20)
-    found = list(objections(previous, new, limits))
+    found = list(objections(figures, limits))
     assert [objection.setting for objection in found] == ["max_emptied_percent"] * refused
     assert all(word in objection.reason for objection in found for word in ("Department", str(had), str(have), "20"))
-    assert list(objections(previous, new, limits, {"department"})) == []
-    assert list(objections(previous, new, Limits(100, 100, 100))) == []
+    assert list(objections(figures, limits, {"department"})) == []
+    assert list(objections(figures, Limits(100, 100, 100))) == []
 
 
 def test_the_end_date_follows_former_employees() -> None:
     """If 3,000 of 3,200 former employees are no longer visible, the end date doesn't count as emptied."""
-    previous = Memory(4200, 1000, values={"endDate": 3200, "login": 4200})
-    assert (
-        list(objections(previous, Memory(1200, 1000, values={"endDate": 200, "login": 1200}), Limits(100, 100, 20)))
-        == []
-    )
+    before = Counts(4200, 1000, values={"endDate": 3200, "login": 4200})
+    after = Counts(1200, 1000, values={"endDate": 200, "login": 1200})
+    assert list(objections(figures_of_counts(before, after), Limits(100, 100, 20))) == []
 
 
 def test_an_attribute_that_is_not_remembered_is_not_compared() -> None:
     """The safeguard accepts STATE from a version that stored no counts of values."""
-    assert list(objections(Memory(100, 80), Memory(100, 80, values={"login": 0}), ALL_20)) == []
+    assert list(objections(figures_of_counts(Counts(100, 80), Counts(100, 80, values={"login": 0})), ALL_20)) == []
 
 
 def test_a_field_that_lucca_no_longer_shows_is_a_lost_right() -> None:
     """The objection names a field only if the last import had it. No setting allows the import."""
-    (objection,) = rights_lost(["department", "mail"], ["department", "legalEntity"])
-    assert "department" in objection.reason
+    (objection,) = rights_lost(Counts(1, 1, ["department", "mail"]), ["department", "legalEntity"])
+    assert "Department, Department Code (department)" in objection.reason
     assert "legalEntity" not in objection.reason
     assert objection.setting is None
-    assert list(rights_lost([], ["department"])) == []
+    assert list(rights_lost(Counts(1, 1), ["department"])) == []
 
 
 def test_the_variables_that_let_an_import_through() -> None:
     """These are the variables of all objections, or none if one objection can't be overridden."""
     removed, emptied = Objection("…", "max_removed_percent"), Objection("…", "max_emptied_percent")
-    verdict = Verdict(Summary(), [removed, emptied], [], "")
-    assert verdict.variables("X_") == "X_MAX_REMOVED_PERCENT=100 X_MAX_EMPTIED_PERCENT=100"
-    assert replace(verdict, objections=[removed, Objection("…")]).variables("X_") == ""
+    assessments = (
+        Assessment(found, [], "", "", Counts(0, 0)) for found in ([removed, emptied], [removed, Objection("…")])
+    )
+    assert [assessment.variables("X_") for assessment in assessments] == [
+        "X_MAX_REMOVED_PERCENT=100 X_MAX_EMPTIED_PERCENT=100",
+        "",
+    ]
 
 
 def change_everybody(sandbox: Sandbox, **fields: object) -> None:
@@ -191,11 +195,11 @@ def test_a_right_that_is_lost_is_refused(sandbox: Sandbox) -> None:
     sandbox.lucca.hidden_fields = frozenset({"department"})
     refused = import_again(sandbox, state, max_emptied_percent=100)
     assert refused.exit_code == 1
-    assert "Lucca no longer shows department to the API key" in refused.log
+    assert "Lucca no longer shows Department, Department Code (department) to the API key" in refused.log
     assert "=100" not in refused.log
     first = import_again(sandbox, None)
-    assert "Lucca shows no department" in first.log
-    assert "Lucca shows no department" in logs(sandbox)
+    assert "Lucca shows no Department, Department Code (department)" in first.log
+    assert "Lucca shows no Department, Department Code (department)" in logs(sandbox)
     assert import_again(sandbox, state_of(first)).exit_code == 0
 
 
@@ -228,9 +232,50 @@ def test_a_first_import_names_what_nobody_has(sandbox: Sandbox) -> None:
     assert "Nothing was compared" not in second.log
 
 
+def test_a_first_import_without_future_employees_is_a_warning(sandbox: Sandbox) -> None:
+    """A key that may not see them shows no other sign. If somebody starts later, log and summary say how many."""
+    first = import_again(sandbox, None)
+    later = len([user for user in sandbox.lucca.company.users if starts_later(user)])
+    assert later
+    assert f" active ({later} start later), " in first.log
+    assert "starts after today" not in first.log
+    change_everybody(sandbox, dtContractStart="2020-01-31T00:00:00")
+    first = import_again(sandbox, None)
+    assert "Warning: Nobody starts after today: may the role of the API key" in first.log
+    assert "start later" not in first.log
+    assert "starts after today" not in import_again(sandbox, state_of(first)).log
+    sandbox.lucca.hidden_fields = frozenset({"dtContractStart"})
+    hidden = import_again(sandbox, None)
+    assert "Lucca shows no Contract Start Date (dtContractStart)" in hidden.log
+    assert "starts after today" not in hidden.log
+
+
+def starts_later(user: Mapping[str, Any]) -> bool:
+    """Whether somebody is active and starts after today."""
+    today = datetime.now(UTC).date().isoformat()
+    start, end = (user[field] or "" for field in ("dtContractStart", "dtContractEnd"))
+    return start[:10] > today and not ("" < end[:10] < today)
+
+
+def test_former_employees_who_are_left_out_on_purpose(sandbox: Sandbox) -> None:
+    """With `former_employees: false`, nobody misses them, but a key that may not see them is a warning."""
+    warnings = ("Nobody is a former employee", "work contracts belong to nobody")
+    sandbox.tap_settings = {"former_employees": False}
+    chosen = import_again(sandbox, None)
+    assert state_of(chosen)["bookmarks"]["users"]["completion"]["former_employees"] is False
+    assert not any(warning in chosen.log for warning in warnings)
+    sandbox.tap_settings = {}
+    sandbox.lucca.allow_former = False
+    lacking = import_again(sandbox, None)
+    assert "former_employees" not in lacking.stdout
+    assert all(warning in lacking.log for warning in warnings)
+
+
 def test_the_report_shows_missing_rights(sandbox: Sandbox) -> None:
     """The report of a dry run names the fields that Lucca doesn't show."""
     sandbox.lucca.hidden_fields = frozenset({"department"})
     folder = sandbox.folder / "output"
     assert import_again(sandbox, None, output_path=str(folder)).exit_code == 0
-    assert "Lucca shows no department" in (folder / "report.html").read_text(encoding="utf-8")
+    assert "Lucca shows no Department, Department Code (department)" in (folder / "report.html").read_text(
+        encoding="utf-8"
+    )

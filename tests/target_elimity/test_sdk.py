@@ -19,7 +19,7 @@ from singer_sdk.testing.target_tests import (
     TargetRecordMissingKeyProperty,
 )
 from singer_sdk.testing.templates import TargetTestTemplate
-from target_elimity.imports import ImportRefusedError
+from target_elimity.collection import ImportRefusedError
 from target_elimity.target import TargetElimity
 
 # These expect other errors, or feed nothing.

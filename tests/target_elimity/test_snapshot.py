@@ -4,14 +4,13 @@ import io
 import json
 import zlib
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import date
 from typing import Any
 
 import elimity_insights_client as vendor
 from hypothesis import given
 from hypothesis import strategies as st
-from target_elimity.data_model import ATTRIBUTE_TYPES
-from target_elimity.employees import Employee
+from target_elimity.attributes import ATTRIBUTES, Employee
 from target_elimity.snapshot import BUFFER_SIZE, write_compressed, write_json
 
 from sandbox.elimity import Elimity
@@ -19,10 +18,10 @@ from sandbox.server import serve
 from tests.vendor import entity
 
 Text = st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
-Moments = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.replace(microsecond=0))
+Moments = st.datetimes().map(lambda moment: moment.replace(microsecond=0).isoformat())
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "string": Text,
-    "date": st.one_of(st.none(), st.dates()),
+    "date": st.one_of(st.none(), st.dates().map(date.isoformat)),
     "dateTime": st.one_of(st.none(), Moments),
 }
 
@@ -33,7 +32,7 @@ def employees(draw: st.DrawFn) -> Employee:
     return Employee(
         draw(st.text("0123456789", min_size=1)),
         draw(st.text(st.characters(exclude_categories=["Cs"]))),
-        *[draw(VALUES[attribute.type]) for attribute in ATTRIBUTE_TYPES],
+        [draw(VALUES[attribute.type]) for attribute in ATTRIBUTES],
     )
 
 
@@ -84,7 +83,7 @@ def test_plain_and_compressed_are_the_same(entities: list[Employee]) -> None:
 
 def test_it_is_written_while_it_is_encoded() -> None:
     """Employees aren't collected first: bytes are written before the last one is made."""
-    nobody = Employee("1", "x" * 1000, *[None] * len(ATTRIBUTE_TYPES))  # type: ignore[arg-type] # a status does not matter here
+    nobody = Employee("1", "x" * 1000, [None] * len(ATTRIBUTES))
     file = io.BytesIO()
     sizes: list[int] = []
 

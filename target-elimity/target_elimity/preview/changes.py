@@ -6,25 +6,13 @@ from typing import BinaryIO
 
 import msgspec
 
-from target_elimity.data_model import ATTRIBUTE_TYPES
-from target_elimity.employees import ACTIVE, INACTIVE
-from target_elimity.preview.roster import ORDER_OF_IDS, Roster, Row
+from target_elimity.attributes import ATTRIBUTES
+from target_elimity.baseline import COMPARED, IS_DEACTIVATED, IS_REMOVED, IS_RETURNED
+from target_elimity.database import Database, Row
 
-# Somebody moved if one of these changed. The manager's name counts only if no manager id is known.
-MANAGER_NAME = "manager_name"
-MOVING_FIELDS = (
-    "job_title",
-    "department",
-    "department_code",
-    "legal_entity",
-    "manager_id",
-    MANAGER_NAME,
-    "primary_role",
-    "secondary_roles",
-    "contract_type",
-)
-_IDS = {attribute.field: attribute.id for attribute in ATTRIBUTE_TYPES}
-_NAMES = {attribute.id: attribute.name for attribute in ATTRIBUTE_TYPES}
+_REVIEWED = [attribute for attribute in ATTRIBUTES if attribute.is_reviewed]
+# The manager's name counts only if no manager id is known.
+_MANAGER_ID, _MANAGER_NAME = "managerId", "managerName"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -33,11 +21,6 @@ class Change(msgspec.Struct, frozen=True):
     attribute: str
     before: str | None
     after: str | None
-
-    @property
-    def name(self) -> str:
-        """The attribute's name, as administrators see it."""
-        return _NAMES[self.attribute]
 
 
 class Mover(msgspec.Struct, frozen=True):
@@ -49,7 +32,7 @@ class Mover(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class ChangeCounts:
     """How many joined, left and moved."""
 
     joined: int
@@ -58,28 +41,31 @@ class Counts:
 
 
 class Changes:
-    """The differences between the two tables of a roster. A person may both leave and move."""
+    """The differences between the tables `baseline` and `employees`. A person may both leave and move."""
 
-    def __init__(self, roster: Roster) -> None:
-        self._roster = roster
-        self.counts = Counts(*(self._count(query) for query in (_JOINED, _LEFT, _MOVED)))
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.counts = ChangeCounts(*(self._count(query) for query in (_JOINED, _LEFT, _MOVED)))
         """How many joined, left and moved."""
 
     def joined(self) -> Iterator[Row]:
         """Yield id, name, status and reason of who is new, or active again."""
-        return self._roster.select(f"{_JOINED} ORDER BY {ORDER_OF_IDS}")
+        return self._in_order(_JOINED)
 
     def left(self) -> Iterator[Row]:
         """Yield id, last known name and reason of who is no longer active, or no longer in Lucca."""
-        return self._roster.select(f"{_LEFT} ORDER BY {ORDER_OF_IDS}")
+        return self._in_order(_LEFT)
 
     def moved(self) -> Iterator[Mover]:
         """Yield who moved, with their changes."""
-        for row in self._roster.select(f"{_MOVED} ORDER BY {ORDER_OF_IDS}"):
+        for row in self._in_order(_MOVED):
             yield Mover(row["id"], row["name"], tuple(_changes(row)))
 
+    def _in_order(self, query: str) -> Iterator[Row]:
+        return self._database.select(f"SELECT * FROM ({query}) ORDER BY length(id), id")  # ids are Lucca's numbers
+
     def _count(self, query: str) -> int:
-        ((count,),) = self._roster.select(f"SELECT count(*) FROM ({query})")
+        (count,) = self._database.only(f"SELECT count(*) FROM ({query})")
         return int(count)
 
 
@@ -99,33 +85,30 @@ def write_changes(changes: Changes, file: BinaryIO) -> None:
 
 
 def _changes(row: Row) -> Iterator[Change]:
-    for field in MOVING_FIELDS:
-        before, after = row[f"previous_{field}"], row[field]
-        renamed = field == MANAGER_NAME and row["manager_id"] and row["manager_id"] == row["previous_manager_id"]
-        if before != after and not renamed:
-            yield Change(_IDS[field], before, after)
+    is_same_manager = row[_MANAGER_ID] and row[_MANAGER_ID] == row[f"before_{_MANAGER_ID}"]
+    for attribute in _REVIEWED:
+        before, after = row[f"before_{attribute.id}"], row[attribute.id]
+        if before != after and not (attribute.id == _MANAGER_NAME and is_same_manager):
+            yield Change(attribute.id, before, after)
 
 
 _encode = msgspec.json.Encoder(enc_hook=dict).encode  # for rows
 
-_DECIDING_FIELDS = [field for field in MOVING_FIELDS if field != MANAGER_NAME]
 _JOINED = f"""
-    SELECT id, employees.name, employees.status,
-        CASE WHEN previous.id IS NULL THEN 'new' ELSE 'returned' END AS reason
-    FROM employees LEFT JOIN previous USING (id)
-    WHERE previous.id IS NULL OR (previous.status = '{INACTIVE}' AND employees.status = '{ACTIVE}')
+    SELECT id, name, status, 'new' AS reason FROM employees WHERE id NOT IN (SELECT id FROM baseline)
+    UNION ALL SELECT id, employees.name, employees.status, 'returned' FROM {COMPARED} WHERE {IS_RETURNED}
 """
 _LEFT = f"""
-    SELECT id, coalesce(employees.name, previous.name) AS name,
-        CASE WHEN employees.id IS NULL THEN 'removed' ELSE 'inactive' END AS reason
-    FROM previous LEFT JOIN employees USING (id)
-    WHERE employees.id IS NULL OR (previous.status IS NOT '{INACTIVE}' AND employees.status = '{INACTIVE}')
+    SELECT id, coalesce(employees.name, baseline.name) AS name,
+        CASE WHEN {IS_REMOVED} THEN 'removed' ELSE 'inactive' END AS reason
+    FROM {COMPARED} WHERE {IS_REMOVED} OR {IS_DEACTIVATED}
 """
 _MOVED = f"""
-    SELECT id, employees.name, {", ".join(f"employees.{field}" for field in MOVING_FIELDS)},
-        {", ".join(f"previous.{field} AS previous_{field}" for field in MOVING_FIELDS)}
-    FROM employees JOIN previous USING (id)
-    WHERE {" OR ".join(f"employees.{field} IS NOT previous.{field}" for field in _DECIDING_FIELDS)}
-        OR (coalesce(employees.manager_id, previous.manager_id) IS NULL
-            AND employees.{MANAGER_NAME} IS NOT previous.{MANAGER_NAME})
+    SELECT id, employees.name, {", ".join(f"employees.{attribute.id}" for attribute in _REVIEWED)},
+        {", ".join(f"baseline.{attribute.id} AS before_{attribute.id}" for attribute in _REVIEWED)}
+    FROM {COMPARED} WHERE NOT {IS_REMOVED} AND (
+        {" OR ".join(f"employees.{row.id} IS NOT baseline.{row.id}" for row in _REVIEWED if row.id != _MANAGER_NAME)}
+        OR (coalesce(employees.{_MANAGER_ID}, baseline.{_MANAGER_ID}) IS NULL
+            AND employees.{_MANAGER_NAME} IS NOT baseline.{_MANAGER_NAME})
+    )
 """

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from target_elimity.employees import ACTIVE, INACTIVE
-from target_elimity.preview.roster import FIELDS, ORDER_OF_IDS, Roster, Row
+from target_elimity.attributes import ACTIVE, INACTIVE
+from target_elimity.database import Database, Row
+from target_elimity.employees import COLUMNS
 
 
 class Check(NamedTuple):
@@ -18,19 +19,19 @@ class Check(NamedTuple):
 
 
 CHECKS = (
-    Check("no manager", "An access review has nobody to ask.", "e.manager_id IS NULL"),
+    Check("no manager", "An access review has nobody to ask.", "e.managerId IS NULL"),
     Check(
         "manager inactive",
         "Access reviews would go to a person who left.",
         f"m.status = '{INACTIVE}' AND m.id IS NOT e.id",
     ),
-    Check("manager unknown", "The manager is not among the employees.", "e.manager_id IS NOT NULL AND m.id IS NULL"),
+    Check("manager unknown", "The manager is not among the employees.", "e.managerId IS NOT NULL AND m.id IS NULL"),
     Check("no contract", "Lucca has no work contract, so there is no contract type.", "NOT e.has_contract"),
     Check("no mail", "Other applications often match accounts by mail address.", "e.email IS NULL"),
     Check("duplicate login", "Several employees have the same login.", "casefold(e.login) IN logins"),
     Check("duplicate mail", "Several employees have the same mail address.", "casefold(e.email) IN mails"),
-    Check("end before start", "The last day is before the first day.", "e.end_date < e.contract_start_date"),
-    Check("no department code", "Departments with the same name can't be distinguished.", "e.department_code IS NULL"),
+    Check("end before start", "The last day is before the first day.", "e.endDate < e.contractStartDate"),
+    Check("no department code", "Departments with the same name can't be distinguished.", "e.departmentCode IS NULL"),
 )
 
 
@@ -45,37 +46,36 @@ class Finding:
 
 
 class Findings:
-    """The results of the checks on the employees of a roster."""
+    """The results of the checks on the employees."""
 
-    def __init__(self, roster: Roster) -> None:
-        self._roster = roster
+    def __init__(self, database: Database) -> None:
+        self._database = database
         for name, field in (("logins", "login"), ("mails", "email")):
-            roster.keep(
-                name,
-                f"SELECT casefold({field}) AS value FROM employees WHERE {field} IS NOT NULL "
-                "GROUP BY value HAVING count(*) > 1",
+            database.execute(
+                f"CREATE TABLE {name} AS SELECT casefold({field}) AS value FROM employees "
+                f"WHERE {field} IS NOT NULL GROUP BY value HAVING count(*) > 1"
             )
-        verdicts = ", ".join(f"ifnull({check.condition}, 0) AS check_{n}" for n, check in enumerate(CHECKS))
-        roster.keep(
-            "checked",
-            f"SELECT e.*, {verdicts} FROM employees e LEFT JOIN employees m ON m.id = e.manager_id",
+        hits = ", ".join(f"ifnull({check.condition}, 0) AS check_{n}" for n, check in enumerate(CHECKS))
+        database.execute(
+            f"CREATE TABLE checked AS SELECT e.*, {hits} FROM employees e "
+            "LEFT JOIN employees m ON m.id = e.managerId ORDER BY e.rowid"
         )
 
     def summary(self, examples: int) -> Iterator[Finding]:
         """Yield the finding of each check, with up to `examples` employees."""
         for number, check in enumerate(CHECKS):
             column = f"check_{number}"
-            ((total, active),) = self._roster.select(
+            total, active = self._database.only(
                 f"SELECT count(*), coalesce(sum(status = ?), 0) FROM checked WHERE {column}",
                 (ACTIVE,),
             )
-            shown = self._roster.select(
-                f"SELECT id, name, status FROM checked WHERE {column} ORDER BY status, {ORDER_OF_IDS} LIMIT ?",
+            shown = self._database.select(
+                f"SELECT id, name, status FROM checked WHERE {column} ORDER BY status, rowid LIMIT ?",
                 (examples,),
             )
             yield Finding(check, total, active, tuple(shown))
 
     def employees(self) -> Iterator[tuple[Row, list[str]]]:
         """Yield every employee, in the order of ids, with the names of the checks that affect them."""
-        for row in self._roster.select(f"SELECT * FROM checked ORDER BY {ORDER_OF_IDS}"):
-            yield row, [check.name for check, hit in zip(CHECKS, row[len(FIELDS) + 1 :], strict=True) if hit]
+        for row in self._database.select("SELECT * FROM checked ORDER BY rowid"):
+            yield row, [check.name for check, hit in zip(CHECKS, row[len(COLUMNS) + 1 :], strict=True) if hit]

@@ -1,7 +1,6 @@
 """Writes the files of a dry run into its folder."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
@@ -13,7 +12,8 @@ from lucca_elimity_kit.errors import ConnectorError, SettingsError
 
 from target_elimity.preview.changes import write_changes
 from target_elimity.preview.manual_import import write_csv
-from target_elimity.preview.report import Content, write_report
+from target_elimity.preview.report import Report, write_report
+from target_elimity.snapshot import write_json
 
 SNAPSHOT, REPORT, CSV, CHANGES = "snapshot.json", "report.html", "employees.csv", "changes.json"
 
@@ -44,22 +44,21 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def write_folder(folder: Path, snapshot: BinaryIO, preview: Content) -> None:
+def write_folder(folder: Path, report: Report) -> None:
     """Write the files of a dry run. They replace those of an earlier one once all are written.
 
-    If the folder doesn't exist, it is created with access for its owner only. The snapshot is JSON.
+    If the folder doesn't exist, it is created with access for its owner only.
 
     Raises:
         ConnectorError: Another run writes into the folder.
         OSError: A file can't be written. The earlier files are unchanged.
     """
-    snapshot.seek(0)
     writers: dict[str, Callable[[BinaryIO], object]] = {
-        SNAPSHOT: lambda file: shutil.copyfileobj(snapshot, file),
-        REPORT: lambda file: write_report(preview, file),
-        CSV: lambda file: write_csv(preview.roster, file),
+        SNAPSHOT: lambda file: write_json(report.employees, file),
+        REPORT: lambda file: write_report(report, file),
+        CSV: lambda file: write_csv(report.employees, file),
     }
-    if changes := preview.changes:
+    if changes := report.changes:
         writers[CHANGES] = lambda file: write_changes(changes, file)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _lock(folder):

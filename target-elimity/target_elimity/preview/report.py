@@ -11,25 +11,16 @@ from typing import BinaryIO
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from target_elimity.data_model import ATTRIBUTE_TYPES
-from target_elimity.employees import ACTIVE
-from target_elimity.imports import Verdict
+from target_elimity.attributes import ACTIVE, ATTRIBUTES
+from target_elimity.database import Database, Row
+from target_elimity.employees import Employees
+from target_elimity.imports import Assessment
 from target_elimity.preview.changes import Changes
 from target_elimity.preview.findings import CHECKS, Findings
-from target_elimity.preview.roster import Roster, Row
 
-CHARTS = ("contract_type", "legal_entity", "department")
-# The widths of the columns, in rem: name, id, status and findings, then the other attributes.
+CHARTS = ("contractType", "legalEntity", "department")
+# The widths of the columns, in rem: name, id, status and findings, before the other attributes.
 FIRST_WIDTHS = (14, 6, 6, 12)
-WIDTHS = {
-    "email": 16,
-    "employeeNumber": 11,
-    "departmentCode": 11,
-    "managerEmail": 16,
-    "contractStartDate": 12,
-    "lastModified": 11,
-    "secondaryRoles": 16,
-}
 # The browser lays out each block only when somebody scrolls to it.
 ROWS_OF_A_BLOCK = 200
 BARS_AT_FIRST_SIGHT = 20
@@ -43,26 +34,25 @@ _VISIBLE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class Report:
     """The content of the report."""
 
-    roster: Roster
-    """The employees."""
+    employees: Employees
+
+    assessment: Assessment
 
     changes: Changes | None
     """The differences from what the source holds, if there is an API token."""
-
-    verdict: Verdict
-    """The result of the checks."""
 
     moment: datetime
     """The time of the checks, in the time zone that decides who is active."""
 
 
-def write_report(preview: Content, file: BinaryIO) -> None:
+def write_report(report: Report, file: BinaryIO) -> None:
     """Write the page in UTF-8, block by block."""
-    findings = Findings(preview.roster)
-    attributes = {attribute.field: attribute for attribute in ATTRIBUTE_TYPES}
+    database = report.employees.database
+    findings = Findings(database)
+    names = {attribute.id: attribute.name for attribute in ATTRIBUTES}
     page = _environment.get_template("report.html.jinja").stream(
         style=_style,
         script=_script,
@@ -70,23 +60,24 @@ def write_report(preview: Content, file: BinaryIO) -> None:
             f"default-src 'none'; base-uri 'none'; form-action 'none'; "
             f"style-src {_source(_style)}; script-src {_source(_script)}"
         ),
-        preview=preview,
+        report=report,
+        names=names,
         checks=CHECKS,
         findings=findings.summary(EXAMPLES_OF_A_FINDING),
-        charts=[(attributes[field].name, _bars(preview.roster, field)) for field in CHARTS],
+        charts=[(names[id_], _bars(database, id_)) for id_ in CHARTS],
         bars_at_first_sight=BARS_AT_FIRST_SIGHT,
-        attributes=ATTRIBUTE_TYPES,
+        attributes=ATTRIBUTES,
         blocks=_blocks(findings.employees()),
     )
     page.enable_buffering(100)
     page.dump(file, encoding="utf-8")
 
 
-def _bars(roster: Roster, field: str) -> list[Row]:
-    """Return how many employees share each value of a field, the most frequent value first."""
+def _bars(database: Database, attribute: str) -> list[Row]:
+    """Return how many employees share each value of an attribute, the most frequent value first."""
     return list(
-        roster.select(
-            f"SELECT {field} AS label, count(*) AS total, sum(status = ?) AS active "
+        database.select(
+            f"SELECT {attribute} AS label, count(*) AS total, sum(status = ?) AS active "
             "FROM employees GROUP BY label ORDER BY total DESC, label",
             (ACTIVE,),
         )
@@ -108,7 +99,7 @@ def _shown(value: object) -> object:
 
 def _column_widths() -> str:
     """Return the style rules for the widths of the columns."""
-    others = (WIDTHS.get(attribute.id, 10) for attribute in ATTRIBUTE_TYPES if attribute.field != "status")
+    others = (attribute.width for attribute in ATTRIBUTES if attribute.id != "status")
     widths = (*FIRST_WIDTHS, *others)
     rules = (f".block th:nth-child({number}) {{ width: {width}rem; }}\n" for number, width in enumerate(widths, 1))
     return f".block {{ --width: {sum(widths)}rem; }}\n{''.join(rules)}"

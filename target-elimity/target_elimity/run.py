@@ -1,31 +1,31 @@
-"""Runs an import: uploads it to a source of Elimity Insights, or writes the files of a dry run."""
+"""One run: it checks, collects, and imports into a source of Elimity Insights, or writes the files of a dry run."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError
 from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.retries import CallError
 
+from target_elimity.attributes import ATTRIBUTES, Rules
+from target_elimity.baseline import Counts
+from target_elimity.collection import Collection, ImportRefusedError
 from target_elimity.completion import Completion
-from target_elimity.data_model import ATTRIBUTE_TYPES, differences
-from target_elimity.employees import Employee, Rules
-from target_elimity.imports import Import, ImportRefusedError, Verdict
-from target_elimity.insights import Insights, InsightsError, new_http
-from target_elimity.records import USERS
-from target_elimity.safeguard import Limits, Memory
+from target_elimity.data_model import differences
+from target_elimity.employees import Employees
+from target_elimity.imports import Assessment, Import
+from target_elimity.insights import Insights, new_http
+from target_elimity.preview import REPORT, Changes, Report, check_folder, write_folder
+from target_elimity.safeguard import Limits
 from target_elimity.settings import TargetSettings
-from target_elimity.snapshot import write_compressed, write_json
+from target_elimity.snapshot import write_compressed
 from target_elimity.source import Source, advice
-
-if TYPE_CHECKING:
-    from target_elimity.preview import Preview
 
 # The bookmark in the tap's STATE that stores the counts of the last import.
 BOOKMARK = "target-elimity"
@@ -37,114 +37,121 @@ READING_TIMEOUTS = 10
 PROGRESS_EVERY = 100
 
 
-class Agent:
-    """One import, from the checks before the first record to the log lines at the end.
+class Run:
+    """One execution of the target.
 
     Lines for administrators go to the source's Logs tab, too.
     """
 
     def __init__(self, settings: TargetSettings, logger: logging.Logger) -> None:
         limits = Limits(settings.max_removed_percent, settings.max_deactivated_percent, settings.max_emptied_percent)
-        self.incoming = Import(limits, _new_source(settings) if settings.api_token_id else None)
         self.progress = Progress(logger)
         self._settings = settings
         self._logger = logger
-        self._insights = None if settings.output_path else Insights(settings)
-        self._preview = _new_preview(settings)
+        self._folder = settings.output_path
+        self._insights = None if self._folder else Insights(settings)
+        self._source = _new_source(settings) if settings.api_token_id else None
+        self._import = Import(limits, self._source)
         self._completion = Completion()
         self._state: dict[str, Any] = {}
         self._uploading = self._accepted = False
 
     def close(self) -> None:
-        """Delete what was collected."""
-        self.incoming.close()
-        if self._preview:
-            self._preview.close()
+        """Delete everything that was collected."""
+        self._import.close()
 
     def check(self) -> Iterator[str]:
         """Check URL, credentials, data model and API token; yield a line for each check that passed.
 
         Raises:
-            InsightsError: URL, credentials or data model are wrong.
+            CallError: URL or credentials are wrong.
+            ConnectorError: The data model doesn't fit.
             SourceError: The API token is wrong or may not read the source.
         """
         source_id = self._settings.source_id
         if self._insights:
             self._check_data_model(self._insights)
             yield f"Elimity Insights at {self._settings.url} accepts the credentials of source {source_id}."
-            yield f"The data model of the source fits: Employee, with all {len(ATTRIBUTE_TYPES)} attributes."
-        if comparison := self.incoming.comparison:
-            comparison.source.check()
+            yield f"The data model of the source fits: Employee, with all {len(ATTRIBUTES)} attributes."
+        if self._source:
+            self._source.check()
             yield f"The API token may read source {source_id}."
         elif not self._insights:
             yield "Dry run ('output_path' is set): there is nothing to check at Elimity Insights."
 
-    def start(self) -> None:
-        """Check everything that can be checked before the first record arrives.
+    def start(self) -> Collection:
+        """Check everything that can be checked before the first record, and return the collection for the records.
 
         Raises:
-            InsightsError: URL, credentials or data model are wrong.
+            CallError: URL or credentials are wrong.
+            ConnectorError: The data model doesn't fit.
             SettingsError: The folder of a dry run can't be written.
             SourceError: What the source holds can't be read back.
         """
-        if self._preview:
-            self._preview.start()
+        if self._folder:
+            check_folder(self._folder)
         if self._insights:
             self._check_data_model(self._insights)
-        if comparison := self.incoming.comparison:
-            for held in comparison.read(values=self._preview is not None):
-                if self._preview:
-                    self._preview.add_previous({"id": held.id, "name": held.name, **held.values})
+        collection = self._import.start(values=self._folder is not None)
         if self._insights:
             self._log(f"Import from Lucca started (target-elimity {version('target-elimity')}).")
+        return collection
 
-    def state_received(self, state: dict[str, Any]) -> None:
+    def state_received(self, state: dict[str, Any], received: Mapping[str, int]) -> None:
         """Store the tap's state. It is emitted once the import was accepted.
+
+        Args:
+            state: The state.
+            received: How many records of each stream came before it.
 
         Raises:
             InvalidStateError: It doesn't have the form that tap-lucca gives it.
         """
         self._state = {**state, "bookmarks": state.get("bookmarks") or {}}
-        self._completion.state_received(state, self.incoming.collection.received)
+        self._completion.state_received(state, received)
 
-    def finish(self) -> dict[str, Any] | None:
+    def finish(self, collection: Collection) -> dict[str, Any] | None:
         """Import the records, if they are complete and the safeguard has no objection.
 
         Returns:
             The state to emit: the tap's state with the counts of this import; None after a dry run.
 
         Raises:
+            CallError: Elimity Insights did not accept it.
             ImportRefusedError: The records are incomplete, or the safeguard objects.
-            InsightsError: Elimity Insights did not accept it.
             UnusableStreamError: A record can't be imported.
         """
-        collection, accept_filtered = self.incoming.collection, self._settings.accept_filtered
+        accept_filtered = self._settings.accept_filtered
         if problems := self._completion.problems(collection.rows, collection.received, accept_filtered=accept_filtered):
             raise ImportRefusedError(" ".join(problems))
-        self.incoming.check_records()
         zone = self._settings.timezone
         now = datetime.now(zone)
         rules = Rules(now.date(), zone, self._settings.contract_type_names)
-        with TemporaryFile() as snapshot:
-            write = write_compressed if self._insights else write_json
-            write(self._employees(rules), snapshot)
-            verdict = self.incoming.judge(self._remembered)
-            if verdict.nothing_compared:
-                self._log(verdict.nothing_compared)
-            if self._preview:  # before the refusal, because the report shows it
-                self._preview.write(snapshot, verdict, now)
-            if verdict.objections:
-                self._log_warnings(verdict)  # they may explain the loss
-                raise ImportRefusedError(f"{verdict.reasons} {self._what_to_do(verdict)}")
-            if self._insights:
-                self._uploading = True
-                self._insights.upload(snapshot)
-                self._accepted = True
-        self._log_outcome(verdict)
-        if self._preview:  # STATE describes imports only
+        employees = self._import.make_employees(collection, rules, self._report_progress)
+        assessment = self._import.assess(
+            employees, self._last_counts(), former_employees=self._completion.former_employees
+        )
+        if assessment.nothing_compared:
+            self._log(assessment.nothing_compared)
+        changes = Changes(employees.database) if self._folder and self._source else None
+        if self._folder:  # before the refusal, because the report shows it
+            write_folder(self._folder, Report(employees, assessment, changes, now))
+        if assessment.objections:
+            self._log_warnings(assessment)  # they may explain the objections
+            raise ImportRefusedError(f"{assessment.reasons} {self._what_to_do(assessment)}")
+        if self._insights:
+            self._upload(employees, self._insights)
+            self._log(f"Import complete. {employees}.")
+        else:
+            self._log(f"Dry run: nothing was uploaded. {employees}. Open {REPORT} in {self._folder}.")
+        if assessment.changes:
+            moved = f", {changes.counts.moved} moved" if changes else ""
+            self._log(f"Compared with what the source held: {assessment.changes}{moved}.")
+        self._log_warnings(assessment)
+        if self._folder:  # STATE describes imports only
             return None
-        memory = msgspec.to_builtins(self.incoming.memory)
-        return {**self._state, "bookmarks": {**self._state.get("bookmarks", {}), BOOKMARK: memory}}
+        bookmark = msgspec.to_builtins(assessment.counts)
+        return {**self._state, "bookmarks": {**self._state.get("bookmarks", {}), BOOKMARK: bookmark}}
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
@@ -167,53 +174,41 @@ class Agent:
                 self._insights.log("alert", f"{outcome}: {reason}")
             raise
 
-    def _employees(self, rules: Rules) -> Iterator[Employee]:
-        total = self.incoming.collection.rows(USERS)
-        for number, (employee, has_contract) in enumerate(self.incoming.employees(rules)):
-            if number % PROGRESS_EVERY == 0:
-                self.progress.report("employees", number, total)
-            if self._preview:
-                self._preview.add(employee, has_contract=has_contract)
-            yield employee
+    def _upload(self, employees: Employees, insights: Insights) -> None:
+        with TemporaryFile() as snapshot:
+            write_compressed(employees, snapshot)
+            self._uploading = True
+            insights.upload(snapshot)
+            self._accepted = True
 
-    @property
-    def _remembered(self) -> Memory | None:
-        """The counts of the last import in STATE; None if there are none, or if they can't be read."""
+    def _report_progress(self, done: int, total: int) -> None:
+        if done % PROGRESS_EVERY == 0:
+            self.progress.report("employees", done, total)
+
+    def _last_counts(self) -> Counts | None:
+        """Return the counts of the last import in STATE; None if there are none, or if they can't be read."""
         try:
-            return msgspec.convert(self._state.get("bookmarks", {}).get(BOOKMARK), Memory)
+            return msgspec.convert(self._state.get("bookmarks", {}).get(BOOKMARK), Counts)
         except msgspec.ValidationError:
             return None
 
-    def _what_to_do(self, verdict: Verdict) -> str:
+    def _what_to_do(self, assessment: Assessment) -> str:
         """Return how to let the import through, if a setting can, and how to see whom it affects."""
         hint = ""
-        if once := verdict.variables(VARIABLES):
+        if once := assessment.variables(VARIABLES):
             hint = (
                 f"If that is right, let it through once: {once} {COMMAND} (the variables in front of the command, not "
                 "in .env). "
             )
-        if self._preview:
-            return f"{hint}Open {self._preview.report_path}."
+        if self._folder:
+            return f"{hint}Open {REPORT} in {self._folder}."
         return (
             f"{hint}To see the plan first, without an upload: {VARIABLES}OUTPUT_PATH=output {COMMAND} writes "
             "output/report.html."
         )
 
-    def _log_outcome(self, verdict: Verdict) -> None:
-        summary = verdict.summary
-        if self._insights:
-            self._log(f"Import complete. {summary}.")
-        elif self._preview:
-            self._log(f"Dry run: nothing was uploaded. {summary}. Open {self._preview.report_path}.")
-        comparison = self.incoming.comparison
-        if comparison and comparison.held:
-            counts = self._preview and self._preview.change_counts
-            moved = f", {counts.moved} moved" if counts else ""
-            self._log(f"Compared with what the source held: {comparison}{moved}.")
-        self._log_warnings(verdict)
-
-    def _log_warnings(self, verdict: Verdict) -> None:
-        for warning in verdict.warnings:
+    def _log_warnings(self, assessment: Assessment) -> None:
+        for warning in assessment.warnings:
             self._log(f"Warning: {warning}", logging.WARNING)
 
     def _log(self, message: str, level: int = logging.INFO) -> None:
@@ -222,9 +217,8 @@ class Agent:
             self._insights.log("info", message)
 
     def _check_data_model(self, insights: Insights) -> None:
-        found = differences(insights.data_model())
-        if found:
-            raise InsightsError(
+        if found := differences(insights.data_model()):
+            raise ConnectorError(
                 f"The data model of source {self._settings.source_id} does not fit: {'; '.join(found)}. "
                 "Correct it in Elimity Insights under Data model, or make a new custom source from the export file "
                 "that `target-elimity --data-model` prints."
@@ -235,11 +229,3 @@ def _new_source(settings: TargetSettings) -> Source:
     http = new_http(settings, settings.api_token_id, settings.api_token_secret, advice)
     seconds = READING_TIMEOUTS * settings.request_timeout
     return Source(http, settings.url.rstrip("/"), int(settings.source_id), seconds)
-
-
-def _new_preview(settings: TargetSettings) -> "Preview | None":
-    if not settings.output_path:
-        return None
-    from target_elimity.preview import Preview  # noqa: PLC0415 - only a dry run needs to load the template engine
-
-    return Preview(settings.output_path, compares_with_source=bool(settings.api_token_id))
