@@ -23,7 +23,8 @@ from requests.utils import select_proxy
 from typing_extensions import override
 from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationParseError, NewConnectionError
+from urllib3.util import parse_url
 
 from lucca_elimity_kit.foreign import (
     chain_of,
@@ -36,7 +37,6 @@ from lucca_elimity_kit.foreign import (
 )
 from lucca_elimity_kit.retries import FailedTryError, Retries, retry_after_of
 from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
-from lucca_elimity_kit.urls import is_proxy
 
 T = TypeVar("T")
 
@@ -236,7 +236,7 @@ class Http:
         settings = self.session.merge_environment_settings(url, {}, None, None, None)
         proxies: dict[str, str] = dict(settings["proxies"])
         proxy = select_proxy(url, proxies)
-        if proxy and not is_proxy(proxy):
+        if proxy and not _is_proxy(proxy):
             raise FailedTryError(
                 f"cannot be called: {_proxy_variable(url)} is not the URL of a proxy. "
                 "Percent-encode special characters in its user name and password"
@@ -293,6 +293,15 @@ class Http:
         return FailedTryError(
             f"cannot be used{through} ({failure(error)})", transient=not permanent, answer_lost=sent and not status
         )
+
+
+def _is_proxy(address: str) -> bool:
+    """Whether an address names only a proxy. An unescaped character in its password makes it another URL."""
+    try:
+        parts = parse_url(address if "://" in address else f"http://{address}")
+    except LocationParseError:
+        return False
+    return bool(parts.host) and parts.request_uri == "/" and not parts.fragment
 
 
 def _proxy_variable(url: str) -> str:

@@ -1,14 +1,10 @@
-"""Checks the URLs in settings, and that of the environment's proxy."""
+"""Checks the URLs in settings."""
 
 import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url as parse_like_urllib3
-
 LONGEST_HOST_NAME = 253
-PROXY_SCHEMES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
 _HOST_NAME = re.compile(r"(?!-)[\w-]{1,63}(?<!-)(\.(?!-)[\w-]{1,63}(?<!-))*\.?")
 
 
@@ -59,19 +55,6 @@ def is_host(hostname: str) -> bool:
         numeric = hostname.rstrip(".").rpartition(".")[2].isdecimal()
         return len(hostname) <= LONGEST_HOST_NAME and not numeric and _HOST_NAME.fullmatch(hostname) is not None
     return "%" not in hostname
-
-
-def is_proxy(address: str) -> bool:
-    """Whether an address is a valid proxy URL. An unescaped character in its password makes it invalid."""
-    if "://" not in address:
-        address = f"http://{address}"
-    try:
-        parts = urlsplit(address)
-        parse_like_urllib3(address)
-    except (LocationParseError, ValueError):
-        return False
-    rest = parts.path.strip("/") or parts.query or parts.fragment
-    return parts.scheme in PROXY_SCHEMES and is_host(parts.hostname or "") and _has_valid_port(parts) and not rest
 
 
 def _has_valid_port(parts: SplitResult) -> bool:
