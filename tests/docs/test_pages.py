@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tap_lucca.streams import UsersStream
+from tap_lucca.tap import TapLucca
+from target_elimity.messages import MessageReader
+from target_elimity.target import TargetElimity
 
 from sandbox.faults import Fault
 from sandbox.lucca import WORK_CONTRACTS
@@ -29,6 +33,7 @@ PAGES = sorted(
 
 
 SETUP = "docs/setup.md"
+OUR_MODULES = tuple(package.replace("-", "_") for package in PACKAGES)
 SCHEMAS = "docs/schemas.md"
 ABSENT = object()
 FLAWS: list[tuple[str, tuple[str | int, ...], object, str]] = [
@@ -302,3 +307,13 @@ def texts_of(code: str) -> Iterator[str]:
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
+
+
+@pytest.mark.parametrize("our", [TapLucca, UsersStream, TargetElimity, MessageReader])
+def test_every_private_override_of_the_sdk_is_listed(our: type) -> None:
+    """CONTRIBUTING lists each method of the SDK that we override although its name says that it's private."""
+    listed = re.findall(r"`(\w+)`", text_of("CONTRIBUTING.md", "Upgrade the Singer SDK"))
+    theirs = {name for base in our.__mro__ if base.__module__.startswith("singer_sdk") for name in vars(base)}
+    ours = {name for base in our.__mro__ if base.__module__.startswith(OUR_MODULES) for name in vars(base)}
+    private = {name for name in theirs & ours if name.startswith("_") and not name.startswith(("__", "_abc"))}
+    assert private <= set(listed)
