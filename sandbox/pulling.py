@@ -197,7 +197,13 @@ def main(arguments: list[str]) -> int:
     lucca, elimity = Lucca(generate_company(options.employees, options.seed, today)), Elimity()
     with serve(lucca.app) as lucca_url:
         allowed = lucca_url.removeprefix("http://")
-        with running_gateway({"LUCCA_GATEWAY_ALLOWED_HOSTS": allowed, "PYTHONUNBUFFERED": "1"}) as gateway:
+        environment = {
+            "LUCCA_GATEWAY_ALLOWED_HOSTS": allowed,
+            "LUCCA_GATEWAY_SERVE_WITHOUT_TOKENS": "true",
+            "PYTHONUNBUFFERED": "1",
+        }
+        with running_gateway(environment) as gateway:
+            print("Nobody issues tokens here: the gateway runs with LUCCA_GATEWAY_SERVE_WITHOUT_TOKENS=true.")
             print(f"lucca-gateway:      {gateway.url}\nLucca:              {lucca_url}")
             for generation in GENERATIONS:
                 pull(elimity, gateway.url, generation, {"host": lucca_url, "api_key": lucca.api_key})

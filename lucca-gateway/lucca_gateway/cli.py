@@ -45,7 +45,10 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lucca-gateway",
         description="Custom gateway for Elimity Insights: pulls the employees of Lucca HR.",
-        epilog=f"Settings are environment variables that begin with {PREFIX}.",
+        epilog=(
+            f"Settings are environment variables that begin with {PREFIX}. Two are required: {PREFIX}"
+            f"JWT_VALIDATION_BASE_URL and {PREFIX}JWT_VALIDATION_GATEWAY_URL, or {PREFIX}SERVE_WITHOUT_TOKENS=true."
+        ),
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; default: 127.0.0.1")
     parser.add_argument(
@@ -68,10 +71,7 @@ def _warn_operator(settings: Settings) -> None:
     """Log a warning for each risky or ignored setting."""
     if settings.tokens is None:
         _logger.warning(
-            "NO TOKENS ARE VALIDATED: anybody who reaches this gateway and has an API key of Lucca can use it. "
-            "Set %sJWT_VALIDATION_BASE_URL and %sJWT_VALIDATION_GATEWAY_URL, or let only Elimity Insights reach it.",
-            PREFIX,
-            PREFIX,
+            "NO TOKENS ARE VALIDATED: the gateway works for whoever reaches it. Let only Elimity Insights reach it."
         )
     elif settings.tokens.optional:
         _logger.warning("Tokens are optional: requests without one are served.")

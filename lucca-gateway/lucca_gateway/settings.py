@@ -77,6 +77,9 @@ class Settings(kit.Settings, frozen=True, kw_only=True, dict=True):
     jwt_validation_optional: Annotated[
         bool, Meta(description="Serve requests without a token; those with a wrong token are always refused")
     ] = False
+    serve_without_tokens: Annotated[
+        bool, Meta(description="Serve whoever reaches the gateway, and validate no tokens; excludes the settings above")
+    ] = False
     allowed_hosts: Annotated[
         str, Meta(description="Hosts other than Lucca's own: `host` (on any port) or `host:port`, comma separated")
     ] = ""
@@ -106,11 +109,19 @@ class Settings(kit.Settings, frozen=True, kw_only=True, dict=True):
     @override
     def required(cls, given: Collection[str]) -> Iterable[str]:
         # An operator who sets any of these expects that tokens are validated. That takes both URLs.
-        about_tokens = {*_TOKEN_URLS, "jwt_validation_audiences", "jwt_validation_issuer"}
-        return () if about_tokens.isdisjoint(given) else _TOKEN_URLS
+        return _TOKEN_URLS if any(name.startswith("jwt_validation_") for name in given) else ()
 
     @override
     def flaws(self) -> Iterator[tuple[str, str]]:
+        if self.serve_without_tokens and self.tokens:
+            yield "serve_without_tokens", "contradicts the settings for the validation of tokens: remove it or them"
+        if not self.serve_without_tokens and not self.tokens:
+            flaw = (
+                "is missing: without tokens, the gateway would work for whoever reaches it. Set it and "
+                f"{PREFIX}JWT_VALIDATION_GATEWAY_URL; or, if only Elimity Insights can reach the gateway, set "
+                f"{PREFIX}SERVE_WITHOUT_TOKENS=true"
+            )
+            yield "jwt_validation_base_url", flaw
         # The gateway calls the issuer. It compares the other two URLs with claims, so they may use http here.
         # source.py checks the server's URL again before it calls it.
         for name, url in (

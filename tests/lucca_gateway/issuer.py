@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.server import serve
-from tests.lucca_gateway.support import ENVIRONMENT
+from tests.lucca_gateway.support import FAST
 
 BASE_URL, GATEWAY_URL = "https://acme.elimity.com", "https://gateway.acme.example"
 
@@ -68,7 +68,7 @@ class Issuer:
 def settings_of(issuer: Issuer, **more: str) -> dict[str, str]:
     """Return the settings of a gateway that requires this issuer's tokens."""
     return {
-        **ENVIRONMENT,
+        **FAST,
         "LUCCA_GATEWAY_JWT_VALIDATION_BASE_URL": BASE_URL,
         "LUCCA_GATEWAY_JWT_VALIDATION_GATEWAY_URL": GATEWAY_URL,
         "LUCCA_GATEWAY_JWT_VALIDATION_ISSUER": issuer.url,

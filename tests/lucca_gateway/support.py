@@ -13,13 +13,15 @@ from sandbox.pulling import GatewayProcess, Generation, Response, responses
 from tests.harness import PATIENCE, Sandbox
 
 SERVICE = "/elimity.insights.customgateway.v1alpha2.Service"
+OPEN = {"LUCCA_GATEWAY_SERVE_WITHOUT_TOKENS": "true"}
 # With these settings, nothing waits for the rate limit or retries if Lucca is down. Tests can override them.
-ENVIRONMENT = {
+FAST = {
     "LUCCA_GATEWAY_ALLOWED_HOSTS": "127.0.0.1",
     "LUCCA_GATEWAY_REQUESTS_PER_MINUTE": "10000",
     "LUCCA_GATEWAY_MAX_RETRY_SECONDS": "0",
     "LUCCA_GATEWAY_PAGE_SIZE": "100",
 }
+ENVIRONMENT = {**OPEN, **FAST}
 
 
 @dataclass

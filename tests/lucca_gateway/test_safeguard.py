@@ -22,7 +22,7 @@ from sandbox.pulling import GENERATIONS, GatewayProcess, Generation, pull, runni
 from sandbox.server import serve
 from tests.harness import CANARY, PATIENCE, Sandbox
 from tests.lucca_gateway.issuer import Issuer, serve_issuer, settings_of
-from tests.lucca_gateway.support import ENVIRONMENT, Failure, configuration, failure
+from tests.lucca_gateway.support import FAST, OPEN, Failure, configuration, failure
 
 SOURCES, QUERY = "/api/agent/sources", "/api/agent/query"
 PREFIX = "LUCCA_GATEWAY_"
@@ -258,7 +258,7 @@ def test_without_a_validated_token_the_source_is_unknown(sandbox: Sandbox, issue
     """If a request has no token, or tokens aren't validated, the gateway refuses the API token and calls nobody."""
     settings = {f"{PREFIX}JWT_VALIDATION_OPTIONAL": "true"}
     if not is_optional:
-        settings = {f"{PREFIX}JWT_VALIDATION_{name}": "" for name in ("BASE_URL", "GATEWAY_URL", "ISSUER")}
+        settings = {f"{PREFIX}JWT_VALIDATION_{name}": "" for name in ("BASE_URL", "GATEWAY_URL", "ISSUER")} | OPEN
     with run_guarded(sandbox, issuer, **settings) as guarded:
         failed = guarded.refused_at_start(token=None)
         assert failed.code == "invalid_argument"
@@ -275,7 +275,7 @@ def import_here(
     """Import in this process, as a gateway with this server's URL does, and return the items it yields."""
     settings = read_settings(
         {
-            **ENVIRONMENT,
+            **FAST,
             f"{PREFIX}JWT_VALIDATION_BASE_URL": base_url or sandbox.elimity_url,
             f"{PREFIX}JWT_VALIDATION_GATEWAY_URL": "https://gateway.acme.example",
             **more,

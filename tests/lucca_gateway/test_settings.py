@@ -9,6 +9,7 @@ from lucca_gateway.settings import ListedHost, read_settings
 
 from sandbox.pulling import GatewayProcess, running_gateway
 from tests.harness import run
+from tests.lucca_gateway.support import OPEN
 
 URLS = {
     "LUCCA_GATEWAY_JWT_VALIDATION_BASE_URL": "https://acme.elimity.com",
@@ -16,9 +17,9 @@ URLS = {
 }
 
 
-def test_nothing_has_to_be_set() -> None:
-    """All settings have defaults, which are those of the tap and of the vendor."""
-    settings = read_settings({})
+def test_all_other_settings_have_defaults() -> None:
+    """All settings but those that decide about tokens have defaults, which are those of the tap and of the vendor."""
+    settings = read_settings(OPEN)
     assert settings.for_tap == {
         "page_size": 1000,
         "requests_per_minute": 40,
@@ -36,6 +37,7 @@ def test_lists_and_blanks() -> None:
     """Lists are split and trimmed. Empty variables, which container platforms may set, count as not set."""
     settings = read_settings(
         {
+            **OPEN,
             "LUCCA_GATEWAY_ALLOWED_HOSTS": " 127.0.0.1:8000, lucca.internal ,[::1]:80,",
             "LUCCA_GATEWAY_TIMEZONE": "",
             "LUCCA_GATEWAY_JWT_VALIDATION_BASE_URL": " ",
@@ -83,8 +85,8 @@ def test_a_setting_that_is_wrong_is_named(name: str, value: str) -> None:
 
 def test_only_what_was_meant_for_the_gateway_is_read() -> None:
     """Variables that Kubernetes sets for a service of that name are ignored; a misspelt name is refused."""
-    kubernetes = {"LUCCA_GATEWAY_PORT": "tcp://10.0.0.1:80", "LUCCA_GATEWAY_SERVICE_HOST": "10.0.0.1"}
-    assert read_settings(kubernetes) == read_settings({})
+    kubernetes = {**OPEN, "LUCCA_GATEWAY_PORT": "tcp://10.0.0.1:80", "LUCCA_GATEWAY_SERVICE_HOST": "10.0.0.1"}
+    assert read_settings(kubernetes) == read_settings(OPEN)
     for variable in ("LUCCA_GATEWAY_ALLOWED_HOST", "LUCCA_GATEWAY_LOGLEVEL", "LUCCA_GATEWAY_JWT_VALIDATION_AUDIENCE"):
         with pytest.raises(SettingsError, match=variable):
             read_settings({variable: "x"})
@@ -103,7 +105,7 @@ def test_a_file_of_authorities_is_read_at_the_start(tmp_path: Path, monkeypatch:
     path.write_text("canary")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
     with pytest.raises(SettingsError, match="REQUESTS_CA_BUNDLE ") as caught:
-        read_settings({})
+        read_settings(OPEN)
     assert "canary" not in str(caught.value)
 
 
@@ -112,6 +114,22 @@ def test_half_a_validation_is_none(alone: str) -> None:
     """If only one of the two URLs is set, the gateway doesn't start, rather than run without validation."""
     with pytest.raises(SettingsError, match="JWT_VALIDATION_"):
         read_settings({alone: "https://acme.elimity.com"})
+
+
+@pytest.mark.parametrize("value", ["", "false"])
+def test_without_tokens_the_gateway_does_not_start(value: str) -> None:
+    """The message names the settings for tokens, and the one that serves without."""
+    ended = run("lucca-gateway", env={"LUCCA_GATEWAY_SERVE_WITHOUT_TOKENS": value})
+    assert ended.exit_code == 2
+    for variable in (*URLS, "LUCCA_GATEWAY_SERVE_WITHOUT_TOKENS=true"):
+        assert variable in ended.log
+
+
+@pytest.mark.parametrize("also", [URLS, {"LUCCA_GATEWAY_JWT_VALIDATION_OPTIONAL": "true"}])
+def test_tokens_are_validated_or_not(also: dict[str, str]) -> None:
+    """Whoever asks for both, to validate tokens and to serve without them, gets neither."""
+    with pytest.raises(SettingsError, match=r"JWT_VALIDATION_|SERVE_WITHOUT_TOKENS"):
+        read_settings({**OPEN, **also})
 
 
 def test_the_command_tells_what_is_wrong_and_ends() -> None:
@@ -126,7 +144,7 @@ def test_the_command_tells_what_is_wrong_and_ends() -> None:
 def test_the_port_of_the_environment_is_the_default(gateway: GatewayProcess) -> None:
     """If the port in PORT is taken, the gateway exits with an error that names the port."""
     port = gateway.url.rpartition(":")[2]
-    ended = run("lucca-gateway", env={"PORT": port})
+    ended = run("lucca-gateway", env={**OPEN, "PORT": port})
     assert ended.exit_code == 3
     assert port in ended.log
 
@@ -134,6 +152,7 @@ def test_the_port_of_the_environment_is_the_default(gateway: GatewayProcess) -> 
 def test_what_an_operator_must_not_overlook_is_said_at_the_start() -> None:
     """The gateway warns of tokens that aren't validated, of allowed hosts, and of a proxy that it doesn't use."""
     environment = {
+        **OPEN,
         "LUCCA_GATEWAY_ALLOWED_HOSTS": "127.0.0.1",
         "HTTPS_PROXY": "http://user:secret@proxy.internal:3128",
     }

@@ -155,7 +155,7 @@ def test_a_name_that_leads_elsewhere_the_second_time_is_not_followed(
     """The gateway checks the address when it connects, not only beforehand."""
     connected = answer(PUBLIC, address)
     values = {"host": "acme.ilucca.net", "api_key": "key"}
-    settings = read_settings({"LUCCA_GATEWAY_MAX_RETRY_SECONDS": "0"})
+    settings = read_settings(ENVIRONMENT)
     with pytest.raises(ImportFailedError, match="not on the public internet") as caught:
         list(perform_import(values, settings, Tenants((), 40), Stop()))
     assert caught.value.code == "invalid_argument"
@@ -166,7 +166,7 @@ def test_the_address_that_was_checked_is_the_one_connected_to(answer: Callable[.
     """The gateway doesn't look up the name again between the check and the connection."""
     connected = answer(PUBLIC, PUBLIC, METADATA)
     values = {"host": "acme.ilucca.net", "api_key": "key"}
-    settings = read_settings({"LUCCA_GATEWAY_MAX_RETRY_SECONDS": "0"})
+    settings = read_settings(ENVIRONMENT)
     with pytest.raises(ImportFailedError) as caught:
         list(perform_import(values, settings, Tenants((), 40), Stop()))
     assert caught.value.code == "unavailable"
