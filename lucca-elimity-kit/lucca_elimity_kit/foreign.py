@@ -12,7 +12,7 @@ import ssl
 from base64 import b64decode
 from collections.abc import Iterator
 from http import HTTPStatus
-from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from http.client import HTTPException, IncompleteRead
 from urllib.parse import urlsplit
 
 import requests
@@ -56,7 +56,7 @@ _KINDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((requests.ConnectTimeout,), "no connection in time"),
     ((requests.ReadTimeout, ReadTimeoutError), "no complete answer in time"),
     ((DecodeError,), "its answer cannot be decompressed"),
-    ((RemoteDisconnected, ConnectionError, IncompleteRead), "the connection was broken off"),
+    ((ConnectionError, IncompleteRead), "the connection was broken off"),
     ((TimeoutError,), "no answer in time"),
     ((HTTPException, requests.exceptions.InvalidHeader), "its answer is no valid HTTP"),
     ((requests.exceptions.InvalidSchema,), "this kind of address or proxy is not supported"),
