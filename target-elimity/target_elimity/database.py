@@ -11,7 +11,6 @@ from lucca_elimity_kit.errors import ConnectorError
 # What RHEL 8 has. Later features are not used: `iif`, `FILTER` of aggregates, `FULL JOIN`, `RETURNING`.
 OLDEST_SQLITE = (3, 26)
 
-
 # A row of a query, by position and by name.
 Row: TypeAlias = sqlite3.Row
 
@@ -44,7 +43,6 @@ class Database:
         self._finalizer = weakref.finalize(self, self._database.close)
         self._finalizer.atexit = False
         self._database.row_factory = Row
-        self._database.create_function("casefold", 1, _casefold, deterministic=True)
         with _as_disk_error():
             self._database.executescript(f"PRAGMA journal_mode = OFF; BEGIN; {tables}")
 
@@ -91,10 +89,6 @@ class Database:
     def close(self) -> None:
         """Delete the file and everything in it."""
         self._finalizer()
-
-
-def _casefold(text: str | None) -> str | None:
-    return None if text is None else text.casefold()
 
 
 @contextmanager

@@ -5,7 +5,8 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,10 +17,9 @@ from target_elimity.database import Database
 from target_elimity.employees import COLUMNS, EMPLOYEES_TABLE
 from target_elimity.preview.changes import Changes
 
-from sandbox.company import generate_company
 from sandbox.elimity import values_of
 from tests.harness import SCRIPTS, Run, Sandbox
-from tests.target_elimity.test_target import WHOLE, lines
+from tests.target_elimity.test_target import CONTRACTS, JANE, USERS, WHOLE, lines, record, schema, state
 
 
 def dry_run(sandbox: Sandbox, **settings: Any) -> tuple[Path, Run]:
@@ -174,28 +174,51 @@ def test_what_cannot_be_written_leaves_the_folder_as_it_was(sandbox: Sandbox) ->
     assert contents(folder) == before
 
 
-def test_two_runs_at_once_do_not_mix_their_files(sandbox: Sandbox) -> None:
-    """While a run writes its files, another one into the same folder fails and says so; the first one is unharmed."""
-    sandbox.lucca.company = generate_company(5000, 2, sandbox.lucca.company.today)
+@contextmanager
+def writing(sandbox: Sandbox, file: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a dry run of 20,000 people, and wait until it writes this file; wait for its end afterwards."""
     folder = sandbox.folder / "output"
     sandbox.target_settings = {"output_path": str(folder)}
     config = sandbox.file("first.json", sandbox.target_config)
-    (sandbox.folder / "messages").write_text(sandbox.tap().stdout)
+    people = (record("users", JANE | {"id": number}) for number in range(20_000))
+    mark = state(users=20_000, work_contracts=0)
+    messages = sandbox.folder / "messages"
+    messages.write_text(lines([schema("users", USERS), *people, schema("work_contracts", CONTRACTS), mark]))
     with (
-        (sandbox.folder / "messages").open() as messages,
-        subprocess.Popen([SCRIPTS / "target-elimity", "--config", config], stdin=messages) as first,
+        messages.open() as stdin,
+        subprocess.Popen(
+            [SCRIPTS / "target-elimity", "--config", config], stdin=stdin, stderr=subprocess.PIPE, text=True
+        ) as target,
     ):
-        while not (folder / "snapshot.json.partial").exists():
-            assert first.poll() is None
+        while not (folder / f"{file}.partial").exists():
+            assert target.poll() is None
             time.sleep(0.001)
+        yield target
+
+
+def test_two_runs_at_once_do_not_mix_their_files(sandbox: Sandbox) -> None:
+    """While a run writes its files, another one into the same folder fails and says so; the first one is unharmed."""
+    folder = sandbox.folder / "output"
+    with writing(sandbox, "snapshot.json") as first:
         first.send_signal(signal.SIGSTOP)
         second = sandbox.target(lines(WHOLE))
         first.send_signal(signal.SIGCONT)
+        first.communicate()
     assert (first.returncode, second.exit_code) == (0, 1)
     assert "Another run is writing" in second.log
     assert "Traceback" not in second.log
     assert sorted(path.name for path in folder.iterdir()) == ["employees.csv", "report.html", "snapshot.json"]
-    assert len(json.loads((folder / "snapshot.json").read_bytes())["entities"]) == 5000
+    assert len(json.loads((folder / "snapshot.json").read_bytes())["entities"]) == 20_000
+
+
+def test_an_interrupted_run_leaves_no_files(sandbox: Sandbox) -> None:
+    """A signal while the target looks for findings and writes the report ends it like a signal at any other time."""
+    with writing(sandbox, "report.html") as target:
+        target.send_signal(signal.SIGTERM)
+        _, log = target.communicate()
+    assert target.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in log
+    assert list((sandbox.folder / "output").iterdir()) == []
 
 
 def test_a_link_in_the_folder_is_not_written_through(sandbox: Sandbox) -> None:

@@ -15,9 +15,11 @@ class Check(NamedTuple):
     name: str
     why: str
     condition: str
-    """An SQL condition. `e` is the employee, `m` their manager, if the manager is an employee."""
+    """An SQL condition. `e` is the employee, `f` their login and mail address without case, `m` their manager, if the
+    manager is an employee."""
 
 
+_DUPLICATE = "f.{0} IN (SELECT {0} FROM folded GROUP BY {0} HAVING count(*) > 1)"
 CHECKS = (
     Check("no manager", "An access review has nobody to ask.", "e.managerId IS NULL"),
     Check(
@@ -28,8 +30,8 @@ CHECKS = (
     Check("manager unknown", "The manager is not among the employees.", "e.managerId IS NOT NULL AND m.id IS NULL"),
     Check("no contract", "Lucca has no work contract, so there is no contract type.", "NOT e.has_contract"),
     Check("no mail", "Other applications often match accounts by mail address.", "e.email IS NULL"),
-    Check("duplicate login", "Several employees have the same login.", "casefold(e.login) IN logins"),
-    Check("duplicate mail", "Several employees have the same mail address.", "casefold(e.email) IN mails"),
+    Check("duplicate login", "Several employees have the same login.", _DUPLICATE.format("login")),
+    Check("duplicate mail", "Several employees have the same mail address.", _DUPLICATE.format("email")),
     Check("end before start", "The last day is before the first day.", "e.endDate < e.contractStartDate"),
     Check("no department code", "Departments with the same name can't be distinguished.", "e.departmentCode IS NULL"),
 )
@@ -50,14 +52,11 @@ class Findings:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        for name, field in (("logins", "login"), ("mails", "email")):
-            database.execute(
-                f"CREATE TABLE {name} AS SELECT casefold({field}) AS value FROM employees "
-                f"WHERE {field} IS NOT NULL GROUP BY value HAVING count(*) > 1"
-            )
+        database.execute("CREATE TABLE folded (employee INTEGER PRIMARY KEY, login TEXT, email TEXT)")
+        database.insert("folded", 3, _folded(database))
         hits = ", ".join(f"ifnull({check.condition}, 0) AS check_{n}" for n, check in enumerate(CHECKS))
         database.execute(
-            f"CREATE TABLE checked AS SELECT e.*, {hits} FROM employees e "
+            f"CREATE TABLE checked AS SELECT e.*, {hits} FROM employees e JOIN folded f ON f.employee = e.rowid "
             "LEFT JOIN employees m ON m.id = e.managerId ORDER BY e.rowid"
         )
 
@@ -79,3 +78,12 @@ class Findings:
         """Yield every employee, in the order of ids, with the names of the checks that affect them."""
         for row in self._database.select("SELECT * FROM checked ORDER BY rowid"):
             yield row, [check.name for check, hit in zip(CHECKS, row[len(COLUMNS) + 1 :], strict=True) if hit]
+
+
+def _folded(database: Database) -> Iterator[tuple[object, ...]]:
+    """Yield the number of each employee's row, their login and their mail address, both without case.
+
+    SQLite could call a function for that, but then the exception that ends an interrupted run would be lost in it.
+    """
+    for row, *texts in database.select("SELECT rowid, login, email FROM employees"):
+        yield row, *(text and text.casefold() for text in texts)
