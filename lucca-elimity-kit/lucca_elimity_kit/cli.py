@@ -9,6 +9,7 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import errno
 import gc
+import io
 import logging
 import os
 import sys
@@ -16,7 +17,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pkgutil import resolve_name
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
 
@@ -29,6 +30,7 @@ def run(program: str, function: str, *, wrong_settings: int = 1) -> NoReturn:
     If a setting is wrong, exit with `wrong_settings`. After any other error, exit with 1.
     """
     _keep_standard_streams()
+    _write_all_output()
     try:
         exit_code = _run(program, function, wrong_settings)
     finally:
@@ -84,6 +86,18 @@ def _keep_standard_streams() -> None:
     os.close(number)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - stays open until the program ends
+
+
+def _write_all_output() -> None:
+    """Make sure that a write to the standard output takes everything. A raw or non-blocking stream may take a part."""
+    if sys.stdout is None:
+        return
+    with suppress(OSError):  # the system may refuse it for a special file; a write that takes a part then fails
+        os.set_blocking(sys.stdout.fileno(), True)
+    if isinstance(sys.stdout.buffer, io.RawIOBase):  # with PYTHONUNBUFFERED
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        raw = cast("io.RawIOBase", sys.stdout.detach())
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors)
 
 
 def _discard_unwritable_output() -> None:
