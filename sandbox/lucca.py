@@ -60,6 +60,7 @@ class Lucca:
         hidden_fields: Fields outside the key's role, such as `mail` or `manager.mail`. They are silently omitted.
         embed_contract_types: Whether contracts have `type`, `establishment` and `spc`, or only their ids.
         forbidden_paths: Resources outside the key's role.
+        headers: Headers of all answers, such as `Deprecation` and `Sunset`.
         on_request: Called as (lucca, path, nth) before the nth allowed request of a path is answered.
         requests: Every request that arrived, whatever its answer.
     """
@@ -76,6 +77,7 @@ class Lucca:
     hidden_fields: frozenset[str] = frozenset()
     embed_contract_types: bool = True
     forbidden_paths: frozenset[str] = frozenset()
+    headers: dict[str, str] = field(default_factory=dict)
     on_request: list[Hook] = field(default_factory=list)
     requests: list[LoggedRequest] = field(default_factory=list)
     app: ASGIApp = field(init=False, repr=False)
@@ -148,7 +150,7 @@ class Lucca:
                 body = msgspec.json.encode(read(query))
         except ValueError as error:
             raise HTTPException(400, str(error)) from None
-        return Response(body, media_type="application/json")
+        return Response(body, headers=self.headers, media_type="application/json")
 
     def log(self, path: str, query: dict[str, str]) -> float:
         """Log a request, and return how many seconds the client must wait; 0 lets the request pass."""

@@ -137,6 +137,7 @@ class Http:
         transient: The statuses to retry, besides all from 500 on.
         max_bytes: The largest answer to accept, decompressed.
         before: Called before each try. An exception that it raises ends the call.
+        after: Called with the path of the URL and the headers of each answer.
     """
 
     session: requests.Session
@@ -147,6 +148,7 @@ class Http:
     transient: Collection[int] = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
     max_bytes: int = MOST_BYTES
     before: Callable[[], None] = lambda: None
+    after: Callable[[str, Mapping[str, str]], None] = lambda _path, _headers: None
 
     def call(
         self,
@@ -155,6 +157,7 @@ class Http:
         *,
         what: str,
         read: Callable[[bytes], T],
+        advice: Callable[[int], str | None] | None = None,
         **content: Any,  # noqa: ANN401 - requests' own
     ) -> T:
         """Send a request, retry temporary failures, and return the content of a complete answer with a success status.
@@ -164,6 +167,7 @@ class Http:
             url: The URL.
             what: What is being done, to begin a message with: "Reading the users".
             read: Takes a body, without a byte order mark, and returns its content; raises FailedTryError to refuse it.
+            advice: What to do about a status, instead of the attribute.
             content: Other arguments of `requests.Request`: params, headers, json, data (a file is read from its start).
 
         Raises:
@@ -171,7 +175,7 @@ class Http:
         """
 
         def attempt() -> T:
-            with self._open(method, url, self.timeout, content) as response:
+            with self._open(method, url, self.timeout, content, advice or self.advice) as response:
                 body = b"".join(self._limited(self._chunks(response, url, self.timeout)))
             return read(body.removeprefix(BOM_UTF8))
 
@@ -194,7 +198,7 @@ class Http:
         Raises:
             CallError: The last try failed, or the body breaks off while it is read.
         """
-        with self.retries.run(lambda: self._open(method, url, seconds, content), what) as response:
+        with self.retries.run(lambda: self._open(method, url, seconds, content, self.advice), what) as response:
             try:
                 yield self._chunks(response, url, seconds)
             except FailedTryError as error:
@@ -206,6 +210,7 @@ class Http:
         url: str,
         seconds: float,
         content: Mapping[str, Any],
+        advice: Callable[[int], str | None],
     ) -> requests.Response:
         """Send a request and return an answer with a success status. Its body is not read yet."""
         self.before()
@@ -226,7 +231,8 @@ class Http:
         except _FAILURES as error:
             raise self._failed(error, url, sent=was_sent(error)) from None
         try:
-            self._check_status(response)
+            self.after(urlsplit(url).path, response.headers)
+            self._check_status(response, advice)
         except BaseException:
             response.close()
             raise
@@ -243,7 +249,7 @@ class Http:
             )
         return proxies
 
-    def _check_status(self, response: requests.Response) -> None:
+    def _check_status(self, response: requests.Response, advice: Callable[[int], str | None]) -> None:
         status = response.status_code
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return
@@ -251,7 +257,7 @@ class Http:
         sent, received = response.request.headers, response.headers
         if host := redirect_host(received.get("Location", ""), sent.get("Authorization", "")):
             problem += f", a redirect to {host}"
-        if hint := self.advice(status):
+        if hint := advice(status):
             problem += f": {hint}"
         raise FailedTryError(
             problem,

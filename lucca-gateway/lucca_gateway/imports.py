@@ -84,9 +84,12 @@ def perform_import(
         ):
             collection = incoming.start(stop.check)
             tap.client = LuccaClient(tap.settings, session, budget, settings.tls, stop.pause)
+            warnings: list[str] = []
+            tap.client.warn = warnings.append
             for stream in tap.streams.values():
                 collection.schema_received(stream.name, stream.schema)
                 yield from _collect(cast("LuccaStream", stream), collection, stop)
+            yield [Log("info", f"Warning: {warning}") for warning in warnings]
             yield from _deliver(incoming, collection, settings, stop)
 
 

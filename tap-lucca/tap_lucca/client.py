@@ -4,9 +4,11 @@ Limits and status codes: https://developers.lucca.fr/docs/lucca-legacy ("limits"
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from threading import Lock
 from typing import TypeVar, cast
@@ -21,6 +23,8 @@ from pyrate_limiter import InMemoryBucket, Rate, RateItem
 from tap_lucca.settings import TapSettings, instance_url
 
 T = TypeVar("T")
+
+_LOGGER = logging.getLogger("tap-lucca.client")
 
 # Lucca counts the requests of a tenant in this many seconds. It's also the pause after a 429 without Retry-After.
 RATE_LIMIT_WINDOW = 60.0
@@ -97,15 +101,17 @@ class LuccaClient:
 
         session.auth = authorize  # a header of the session would give way to .netrc
         self._url = instance_url(settings.host)
+        self.warn: Callable[[str], None] = _LOGGER.warning
+        """Takes the warning that Lucca announces the end of an endpoint. Set your own to show it to administrators."""
+        self._ending: set[str] = set()  # the paths whose end was announced
         self._http = Http(
             session,
-            Retries(
-                "Lucca", settings.max_retry_seconds, logging.getLogger("tap-lucca.client"), RATE_LIMIT_WINDOW, sleep
-            ),
+            Retries("Lucca", settings.max_retry_seconds, _LOGGER, RATE_LIMIT_WINDOW, sleep),
             settings.request_timeout,
             tls,
             transient=(HTTPStatus.TOO_MANY_REQUESTS,),
             before=lambda: budget.wait(sleep),
+            after=self._warn_of_end,
         )
 
     def get(self, path: str, params: Mapping[str, str], *, what: str, right: str, read: Callable[[bytes], T]) -> T:
@@ -134,12 +140,41 @@ class LuccaClient:
                     transient=True,
                 ) from None
 
-        http = replace(self._http, advice=lambda status: _advice(status, right))
         try:
-            return http.call("GET", self._url + path, what=what, read=read_or_refuse, params=params)
+            return self._http.call(
+                "GET",
+                self._url + path,
+                what=what,
+                read=read_or_refuse,
+                advice=lambda status: _advice(status, right),
+                params=params,
+            )
         except CallError as error:
             kind = SlowPageError if error.status == HTTPStatus.REQUEST_TIMEOUT else LuccaError
             raise kind(str(error), status=error.status) from None
+
+    def _warn_of_end(self, path: str, headers: Mapping[str, str]) -> None:
+        """Warn once if Lucca announces when an endpoint ends (Sunset, RFC 8594) or is deprecated (RFC 9745)."""
+        sunset, deprecation = headers.get("Sunset"), headers.get("Deprecation")
+        if path in self._ending or (sunset is None and deprecation is None):
+            return
+        self._ending.add(path)
+        when = ""
+        if day := _date(sunset or ""):
+            when = f" on {day}"
+        elif day := _date(deprecation or ""):
+            when = f", deprecated on {day}"
+        self.warn(f"Lucca announces the end of {path}{when}. Upgrade the tap before that.")
+
+
+def _date(value: str) -> date | None:
+    """Return the date in a header, which is an HTTP date, or seconds such as `@1806451200`; None if it is neither."""
+    try:
+        if re.fullmatch(r"@\d{1,12}", value, re.ASCII):
+            return datetime.fromtimestamp(int(value[1:]), UTC).date()
+        return parsedate_to_datetime(value).date()
+    except (OverflowError, TypeError, ValueError):
+        return None
 
 
 def _advice(status: int, right: str) -> str | None:

@@ -90,6 +90,15 @@ def test_the_logs_tell_start_progress_and_counts(
     assert entities == [False] * 5 + [True] * 250 + [False]
 
 
+def test_the_logs_tell_that_lucca_announces_its_end(sandbox: Sandbox, gateway: GatewayProcess) -> None:
+    """The Logs tab has a warning for each endpoint that Lucca will turn off, with the date."""
+    sandbox.lucca.headers = {"Sunset": "Wed, 31 Mar 2027 23:59:59 GMT"}
+    pull(sandbox.elimity, gateway.url, "v1alpha2", configuration(sandbox))
+    warnings = [log.message for log in sandbox.elimity.connector_logs if log.message.startswith("Warning: ")]
+    assert [" on 2027-03-31" in warning for warning in warnings] == [True, True]
+    assert [path in warning for path, warning in zip((USERS, WORK_CONTRACTS), warnings, strict=True)] == [True, True]
+
+
 def test_blanks_around_the_values_do_no_harm(sandbox: Sandbox, gateway: GatewayProcess) -> None:
     """Blanks around a value are ignored, because copied values often end with one."""
     values = configuration(sandbox, host=f" {sandbox.lucca_url}/ ", api_key=f"{sandbox.lucca.api_key}\n")
