@@ -117,6 +117,11 @@ class StrictPlugin(PluginBase):
             raise (error if isinstance(error, ConnectorError) else ConnectorError(str(error))) from error
         return exit_code if isinstance(exit_code, int) else 0
 
+    # Private to the SDK (0.54), which logs a warning about settings that a discovery doesn't need.
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        return []
+
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Exit at once with an error. The SDK would report success: https://github.com/meltano/sdk/pull/2620."""

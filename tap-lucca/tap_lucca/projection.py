@@ -1,6 +1,6 @@
 """The selected fields of a stream: which ones to request, and how the schema spells them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tap_lucca.pagination import Row
@@ -68,3 +68,14 @@ class Projection:
             elif isinstance(value, list):
                 row[name] = [inner.apply(item) if isinstance(item, dict) else item for item in value]
         return row
+
+    def missing_from(self, row: Row) -> Iterator[str]:
+        """Yield the selected fields that a row lacks, such as `jobTitle` or `manager.mail`; some perhaps twice."""
+        for name in self._names:
+            if name not in row:
+                yield name
+            elif name in self._inner:
+                value = row[name]
+                for item in value if isinstance(value, list) else [value]:
+                    if isinstance(item, dict):
+                        yield from (f"{name}.{inner}" for inner in self._inner[name].missing_from(item))

@@ -3,21 +3,21 @@
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import islice
 from typing import Any, ClassVar
 from uuid import uuid4
 
-import msgspec
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
-from lucca_elimity_kit.http import decode, new_session
+from lucca_elimity_kit.http import new_session
+from lucca_elimity_kit.plugin import StrictPlugin
 from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.tls import load_tls
 from singer_sdk import Stream, Tap
 from singer_sdk.exceptions import MappingError
 from singer_sdk.helpers.types import Context
-from singer_sdk.mapper import StreamMap
 from singer_sdk.singerlib import Catalog, RecordMessage
 from typing_extensions import override
 
@@ -33,8 +33,8 @@ from tap_lucca.stream_maps import EXPRESSION_ERRORS, unusable
 COMPLETION = "completion"
 
 
-class LuccaTap(Tap, ABC):
-    """The part of the tap that the streams share."""
+class ConnectedTap(StrictPlugin, Tap, ABC):
+    """A tap whose streams share one client of Lucca."""
 
     settings: TapSettings
 
@@ -56,7 +56,7 @@ class LuccaTap(Tap, ABC):
 class LuccaStream(Stream, ABC):
     """A collection of Lucca. If it can't be read completely, the run fails."""
 
-    _tap: LuccaTap
+    _tap: ConnectedTap
 
     path: ClassVar[str]
     """The path of the endpoint."""
@@ -64,8 +64,8 @@ class LuccaStream(Stream, ABC):
     right: ClassVar[str]
     """The right that the role of the API key needs."""
 
-    decoder: ClassVar[msgspec.json.Decoder[Any]]
-    """Decodes an answer."""
+    rights: ClassVar[Mapping[str, str]] = {}
+    """The right without which Lucca omits a field. A field that isn't here may be omitted for another reason."""
 
     walk_class: ClassVar[type[OverlappingWalk]]
     """How the collection is read."""
@@ -77,10 +77,9 @@ class LuccaStream(Stream, ABC):
     def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
         """Return the query for a slice."""
 
-    def page_of(self, answer: Any) -> Page:  # noqa: ANN401 - what the stream's own decoder returns
-        """Return the page in a decoded answer. Override this if the decoder returns something else."""
-        page: Page = answer
-        return page
+    @abstractmethod
+    def page_in(self, body: bytes) -> Page:
+        """Return the page in the body of an answer. Raises an error of msgspec if it has another form."""
 
     @property
     def left_out(self) -> dict[str, bool]:
@@ -113,6 +112,14 @@ class LuccaStream(Stream, ABC):
         # Execution gets here only after the SDK has written the last record.
         self.stream_state[COMPLETION] = {"run_id": self._tap.run_id, "records": walk.emitted, **self.left_out}
 
+    def check(self) -> None:
+        """Read and emit one record, and log which rights the API key lacks to see all of its fields."""
+        for record in islice(self.get_records(None), 1):
+            for field in dict.fromkeys(self.projection.missing_from(record)):
+                if right := self.rights.get(field.partition(".")[0]):
+                    self.logger.warning("Lucca shows no %s to this API key. Give its role the right: %s.", field, right)
+            self._write_record_message(record)
+
     def _next_rows(self, projection: Projection) -> Sequence[Row]:
         """Read the next page and return its new rows. If Lucca times out, halve the page size and return none."""
         try:
@@ -129,7 +136,7 @@ class LuccaStream(Stream, ABC):
             self.url_params(page, projection),
             what=f"Reading '{self.name}' from row {page.offset}",
             right=self.right,
-            read=lambda body: self.page_of(decode(body, self.decoder)),
+            read=self.page_in,
         )
         self._extracted = datetime.now(UTC)
         return Page([*map(projection.apply, read.rows)], read.total)
@@ -146,44 +153,42 @@ class LuccaStream(Stream, ABC):
         """Return none, because there are no child streams. The SDK would apply the filters again for each context."""
         return ()
 
-    # Private to the SDK (0.54). The SDK applies the selection to each record once more, although `Projection` has done
-    # it, and an expression that fails on a record ends with a traceback.
+    # Private to the SDK (0.54), which applies the selection to each record once more, although `Projection` has done
+    # it, and ends with a traceback if an expression fails on a record.
     @override
     def _write_record_message(self, record: Row) -> None:
-        for stream_map in self.stream_maps:
-            mapped = self._mapped(record, stream_map)
-            if mapped is not None:
-                message = RecordMessage(stream_map.stream_alias, mapped, time_extracted=self._extracted)
-                try:
-                    self._tap.write_message(message)
-                except UnicodeEncodeError as error:
-                    raise self._map_error(record, error) from None
-        self.state_manager.is_flushed = False
-
-    def _mapped(self, record: Row, stream_map: StreamMap) -> Row | None:
         try:
-            mapped: Row | None = stream_map.transform(record)
+            for stream_map in self.stream_maps:
+                mapped = stream_map.transform(record)
+                if mapped is not None:
+                    if stream_map.flattening_enabled:
+                        mapped = _with_all_columns(mapped, stream_map.transformed_schema["properties"])
+                    message = RecordMessage(stream_map.stream_alias, mapped, time_extracted=self._extracted)
+                    self._tap.write_message(message)
         except EXPRESSION_ERRORS as error:
             if not self._tap.settings.stream_maps:
                 raise
-            raise self._map_error(record, error) from None
+            raise ConnectorError(
+                f"An expression in 'stream_maps' fails on the record {record['id']} of '{self.name}' "
+                f"({type(error).__name__}): does it allow for values that are null?"
+            ) from None
         except MappingError:
             raise unusable() from None
-        if mapped is not None and stream_map.flattening_enabled:
-            # The SDK keeps the name of a null object, which the flattened schema doesn't have:
-            # https://github.com/meltano/sdk/issues/2178 (the fix there only silenced the warning of targets).
-            names = stream_map.transformed_schema["properties"]
-            mapped = {name: value for name, value in mapped.items() if value is not None or name in names}
-        return mapped
-
-    def _map_error(self, record: Row, error: Exception) -> ConnectorError:
-        return ConnectorError(
-            f"An expression in 'stream_maps' fails on the record {record['id']} of '{self.name}' "
-            f"({type(error).__name__}): does it allow for values that are null?"
-        )
+        self.state_manager.is_flushed = False
 
     @override
     def log(self, message: str, *args: object, level: int = logging.INFO, **kwargs: Any) -> None:
         """Log a message, except the SDK's "An unhandled error …": `cli.run` already reports each error."""
         if not message.startswith("An unhandled error"):
             super().log(message, *args, level=level, **kwargs)
+
+
+def _with_all_columns(record: Row, columns: Iterable[str]) -> Row:
+    """Return a flattened record with all columns of its schema: some targets take the first record's for all.
+
+    The SDK (0.54) flattens a null object to its own name, which isn't a column:
+    https://github.com/meltano/sdk/issues/2178 (the fix there only silenced the warning of targets).
+    """
+    complete: Row = dict.fromkeys(columns)
+    complete.update((name, value) for name, value in record.items() if value is not None or name in complete)
+    return complete

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from lucca_elimity_kit.http import decode
 from singer_sdk import typing as th
 from typing_extensions import override
 
@@ -24,15 +25,31 @@ class _V3Body(msgspec.Struct):
     data: Page
 
 
+_V3_DECODER = msgspec.json.Decoder(_V3Body)
+_V4_DECODER = msgspec.json.Decoder(Page)
+# In the words of docs/setup.md.
+_RIGHTS_TO_USERS = {
+    **dict.fromkeys(("name", "firstName", "lastName", "login", "mail", "modifiedAt"), "users of the directory"),
+    "jobTitle": "View employee jobs",
+    "manager": "View employee managers",
+    **dict.fromkeys(("dtContractStart", "dtContractEnd"), "the start and end dates of contracts"),
+    "legalEntity": "legal entity",
+    "department": "department",
+    **dict.fromkeys(("rolePrincipal", "habilitedRoles"), "roles"),
+    "employeeNumber": "employee number",
+    "seniorityDate": "seniority date",
+}
+
+
 class UsersStream(LuccaStream):
     """The people of the company, former employees included: https://developers.lucca.fr (directory v3, users)."""
 
     name = "users"
     path = "/api/v3/users"
     primary_keys = ("id",)
-    decoder = msgspec.json.Decoder(_V3Body)
     walk_class = OverlappingWalk
     right = "to read users (and former employees) of the directory"
+    rights = _RIGHTS_TO_USERS
     schema = th.PropertiesList(
         th.Property("id", th.IntegerType, required=True, description="The user's id."),
         th.Property("name", th.StringType, description="First and last name."),
@@ -74,8 +91,8 @@ class UsersStream(LuccaStream):
         return {} if self._tap.settings.former_employees else {"former_employees": False}
 
     @override
-    def page_of(self, answer: _V3Body) -> Page:
-        return answer.data
+    def page_in(self, body: bytes) -> Page:
+        return decode(body, _V3_DECODER).data
 
 
 class WorkContractsStream(LuccaStream):
@@ -84,7 +101,6 @@ class WorkContractsStream(LuccaStream):
     name = "work_contracts"
     path = "/directory/api/4.0/work-contracts"
     primary_keys = ("id",)
-    decoder = msgspec.json.Decoder(Page)
     walk_class = OverlappingPagesWalk
     right = "to read work contracts of the directory"
     schema = th.PropertiesList(
@@ -114,3 +130,7 @@ class WorkContractsStream(LuccaStream):
             "fields.root": "count",
             "isArchived": "false",
         }
+
+    @override
+    def page_in(self, body: bytes) -> Page:
+        return decode(body, _V4_DECODER)

@@ -231,15 +231,45 @@ def test_hosts_that_are_refused(host: str) -> None:
 
 def test_ids_in_another_case_are_ids(sandbox: Sandbox) -> None:
     """Field names are matched without regard to case, and so is the key `id`."""
-    original = UsersStream.page_of
+    original = UsersStream.page_in
 
-    def shouting(self: UsersStream, answer: Any) -> Page:
-        page = original(self, answer)
+    def shouting(self: UsersStream, body: bytes) -> Page:
+        page = original(self, body)
         return Page([{key.upper(): value for key, value in row.items()} for row in page.rows], page.total)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(UsersStream, "page_of", shouting)
+        patch.setattr(UsersStream, "page_in", shouting)
         tap = TapLucca(config=sandbox.tap_config)
         rows: list[Any] = list(tap.streams["users"].get_records(None))
     assert len(rows) == 250
     assert all(isinstance(row["id"], int) and "lastName" in row for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("headers", "when"),
+    [
+        ({"Sunset": "Wed, 31 Mar 2027 23:59:59 GMT"}, " on 2027-03-31."),
+        ({"Sunset": "Wed, 31 Mar 2027 23:59:59 GMT", "Deprecation": "@1790812800"}, " on 2027-03-31."),
+        ({"Deprecation": "@1790812800"}, ", deprecated on 2026-10-01."),
+        ({"Deprecation": "true"}, "."),
+        ({"Sunset": "canary", "Deprecation": "@canary"}, "."),
+        ({"Sunset": "@999999999999"}, "."),
+        ({"Sunset": ""}, "."),
+    ],
+)
+def test_an_announced_end_is_logged_once_an_endpoint(sandbox: Sandbox, headers: dict[str, str], when: str) -> None:
+    """The warning has the path and the date. A value that is no date gets a warning without it, and isn't quoted."""
+    sandbox.lucca.headers = headers
+    sandbox.tap_settings = {"page_size": 100}
+    tap = sandbox.tap()
+    assert tap.exit_code == 0
+    warnings = [line for line in tap.log.splitlines() if "WARNING" in line]
+    assert len(warnings) == 2
+    for path, warning in zip((USERS, WORK_CONTRACTS), warnings, strict=True):
+        assert f"the end of {path}{when} Upgrade the tap" in warning
+        assert "canary" not in warning
+
+
+def test_without_an_announcement_nothing_is_logged(sandbox: Sandbox) -> None:
+    """Today, neither endpoint has a date, and the tap logs no warning."""
+    assert "WARNING" not in sandbox.tap().log

@@ -1,4 +1,4 @@
-"""Every record arrives, however the standard output takes it."""
+"""Every record arrives, however the standard output takes it, and with every column that its schema announces."""
 
 import fcntl
 import json
@@ -9,6 +9,7 @@ import sys
 import termios
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,3 +50,19 @@ def test_every_byte_arrives_although_a_write_takes_a_part(sandbox: Sandbox, unbu
     expected |= {("work_contracts", row["id"]) for row in sandbox.contracts}
     assert {(message["stream"], message["record"]["id"]) for message in records} == expected
     assert len(records) == len(expected)
+
+
+@pytest.mark.parametrize("stream_maps", [{}, {"users": {"manager": None, "badge": "employeeNumber"}}])
+def test_flattened_records_have_all_columns_of_their_schema(sandbox: Sandbox, stream_maps: dict[str, Any]) -> None:
+    """A person without a department has its columns too, as null: some targets take the first record's for all."""
+    with sandbox.lucca.changing() as company:
+        company.users[7]["department"] = None
+    sandbox.tap_settings = {"flattening_enabled": True, "flattening_max_depth": 1, "stream_maps": stream_maps}
+    tap = sandbox.tap()
+    assert tap.exit_code == 0
+    schemas = {message["stream"]: message["schema"] for message in tap.messages if message["type"] == "SCHEMA"}
+    for stream, schema in schemas.items():
+        columns = list(schema["properties"])
+        assert [list(record) for record in tap.records(stream)] == [columns] * len(tap.records(stream))
+    assert tap.records("users")[7]["department__code"] is None
+    assert ("manager__id" in schemas["users"]["properties"]) == (not stream_maps)

@@ -140,18 +140,6 @@ def test_an_expression_that_fails_is_told(sandbox: Sandbox, everything: Run, exp
     assert "completion" not in tap.stdout
 
 
-def test_flattened_records_have_the_fields_of_their_schema_alone(sandbox: Sandbox) -> None:
-    """A person without a manager has no field `manager`, on which targets that write columns would fail."""
-    sandbox.tap_settings = {"flattening_enabled": True, "flattening_max_depth": 1}
-    tap = sandbox.tap()
-    assert tap.exit_code == 0
-    schema = next(message["schema"]["properties"] for message in tap.messages if message["type"] == "SCHEMA")
-    assert {"manager__id", "department__code"} <= set(schema)
-    users = tap.records("users")
-    assert any("manager__id" not in user for user in users)
-    assert {name for user in users for name in user} == set(schema)
-
-
 def test_maps_see_absent_objects_where_they_are_flattened(sandbox: Sandbox) -> None:
     """An expression can test whether somebody has a department: maps run before absent objects are left out."""
     maps = {"users": {"departmentName": "department['name'] if department else None"}}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.awkward import as_manager
 from sandbox.lucca import USERS, WORK_CONTRACTS
 from tests.harness import ROOT, Run, Sandbox, run
 
@@ -379,6 +380,43 @@ def test_settings_from_the_environment(sandbox: Sandbox) -> None:
     assert sandbox.lucca_url.removeprefix("http://") in told
 
 
+@pytest.mark.parametrize(
+    ("field", "right"),
+    [
+        ("jobTitle", "View employee jobs"),
+        ("manager", "View employee managers"),
+        ("manager.mail", "View employee managers"),
+        ("department.code", "department"),
+        ("habilitedRoles.name", "roles"),
+        ("dtContractEnd", "the start and end dates of contracts"),
+        ("mail", "users of the directory"),
+    ],
+)
+def test_the_check_names_what_the_key_cannot_see(sandbox: Sandbox, field: str, right: str) -> None:
+    """`--test` names a field that Lucca omits, at any depth, and the right in the words of the setup guide."""
+    with sandbox.lucca.changing() as company:
+        company.users[0]["manager"] = as_manager(company.users[1])
+    sandbox.lucca.hidden_fields = frozenset({field})
+    tap = sandbox.tap("--test")
+    assert tap.exit_code == 0
+    (warning,) = [line for line in tap.log.splitlines() if "WARNING" in line]
+    assert f"Lucca shows no {field} to this API key" in warning
+    assert right in warning
+    assert right in (ROOT / "docs/setup.md").read_text(encoding="utf-8")
+    assert "users and work contracts can be read" in tap.log
+    assert '"failed"' not in tap.log
+
+
+def test_the_check_says_nothing_of_optional_fields_of_contracts(sandbox: Sandbox) -> None:
+    """Lucca omits some fields of contracts whatever the rights are. Null objects of users have no fields to miss."""
+    sandbox.lucca.embed_contract_types = False
+    with sandbox.lucca.changing() as company:
+        company.users[0]["manager"] = company.users[0]["department"] = None
+    tap = sandbox.tap("--test")
+    assert tap.exit_code == 0
+    assert "WARNING" not in tap.log
+
+
 @pytest.mark.parametrize("path", [USERS, WORK_CONTRACTS])
 def test_a_test_that_fails_says_so_alone(sandbox: Sandbox, path: str) -> None:
     """If either stream can't be read, `--test` fails and doesn't log that it worked."""
@@ -396,6 +434,14 @@ def test_a_variable_that_is_not_what_its_setting_must_be(sandbox: Sandbox) -> No
     assert "TAP_LUCCA_PAGE_SIZE" in tap.log.splitlines()[-1]
     assert "many" not in tap.log
     assert "Traceback" not in tap.log
+
+
+def test_discovery_needs_no_settings() -> None:
+    """`--discover` without settings prints the catalog, and no warning about missing ones."""
+    tap = run("tap-lucca", "--discover")
+    assert tap.exit_code == 0
+    assert json.loads(tap.stdout)["streams"]
+    assert not [line for line in tap.log.splitlines() if "| INFO " not in line]
 
 
 def test_about_and_version() -> None:
