@@ -39,23 +39,32 @@ class Employee(NamedTuple):
     id: str
     name: str
     values: Sequence[str | None]
-    """The values in the order of the table; None means that Lucca has none. Dates are ISO 8601, timestamps in UTC."""
+    """In the order of the table; None means that Lucca has no value. Dates are ISO 8601, timestamps in UTC."""
+
+
+# Makes a value of the user, the work contract that counts, and the rules. A wrong date raises ValueError.
+Value: TypeAlias = Callable[[User, WorkContract | None, Rules], str | None]
 
 
 class Origin(NamedTuple):
-    """Where the value of an attribute comes from."""
+    """Where the value of an attribute comes from: three fields of an `Attribute`."""
 
     type: Type
     fields: tuple[str, ...]
-    """The possible fields of the value, such as `users.department.name`."""
+    value: Value
 
-    value: Callable[[User, WorkContract | None, Rules], str | None]
-    """Makes the value of the user, the work contract that counts, and the rules. A wrong date raises ValueError."""
+
+def origin(*fields: str) -> Callable[[Value], Origin]:
+    """Make a function the origin of a text, which comes from one of these fields."""
+    return lambda value: Origin("string", fields, value)
 
 
 def text(path: str) -> Origin:
-    """Return the origin of a text of the user or of an embedded object."""
-    read = _reader(path)
+    """Return the origin of a text of the user or of an object embedded in the user."""
+    name, _, inner = path.partition(".")
+    read: Callable[[User], Any] = attrgetter(name)
+    if inner:  # the object may be absent
+        read = lambda user: getattr(getattr(user, name), inner, None)  # noqa: E731 - faster than a check
     return Origin("string", (f"{USERS}.{path}",), lambda user, _, __: read_text(read(user)))
 
 
@@ -73,41 +82,30 @@ def day(field: str) -> Origin:
 def moment(field: str) -> Origin:
     """Return the origin of a timestamp of the user."""
     read = attrgetter(field)
-
     return Origin("dateTime", (f"{USERS}.{field}",), lambda user, _, rules: read_moment(read(user), field, rules.zone))
 
 
-def _reader(path: str) -> Callable[[User], Any]:
-    """Return a function that reads a field of a user, or a field of an embedded object that may be absent."""
-    name, _, inner = path.partition(".")
-    read = attrgetter(name)
-    if not inner:
-        return read
-    read_inner = attrgetter(inner)
-
-    def read_embedded(user: User) -> Any:  # noqa: ANN401 - whatever the field holds
-        embedded = read(user)
-        return None if embedded is None else read_inner(embedded)
-
-    return read_embedded
-
-
-def _manager_id(user: User, _: WorkContract | None, __: Rules) -> str | None:
+@origin(f"{USERS}.manager.id")
+def manager_id(user: User, _: WorkContract | None, __: Rules) -> str | None:
+    """Return the manager's id as text."""
     return None if user.manager is None or user.manager.id is None else str(user.manager.id)
 
 
-def _status(user: User, _: WorkContract | None, rules: Rules) -> str:
+@origin(f"{USERS}.dtContractEnd")
+def status(user: User, _: WorkContract | None, rules: Rules) -> str:
     """Return the status. On the last day, before the first day and without a last day, people are active."""
     end = read_day(user.dtContractEnd, "dtContractEnd")
     return INACTIVE if end is not None and end < rules.today else ACTIVE
 
 
-def _secondary_roles(user: User, _: WorkContract | None, __: Rules) -> str | None:
-    names = (read_text(role.name) for role in user.habilitedRoles or ())
-    return ", ".join(sorted(name for name in names if name)) or None
+@origin(f"{USERS}.habilitedRoles.name")
+def secondary_roles(user: User, _: WorkContract | None, __: Rules) -> str | None:
+    """Return the names of the roles in alphabetical order."""
+    return ", ".join(sorted(filter(None, [read_text(role.name) for role in user.habilitedRoles or ()]))) or None
 
 
-def _contract_type(_: User, contract: WorkContract | None, rules: Rules) -> str | None:
+@origin(f"{WORK_CONTRACTS}.type", f"{WORK_CONTRACTS}.typeId")
+def contract_type(_: User, contract: WorkContract | None, rules: Rules) -> str | None:
     """Return the name of the contract's type. If only its id is known, return the configured label, else the id."""
     if contract is None:
         return None
@@ -125,79 +123,46 @@ class Attribute:
     name: str
     id: str
     description: str
-    origin: Origin
-    is_reviewed: bool = False
+    type: Type
+    fields: tuple[str, ...]
+    """The possible fields of its value, such as `users.department.name`."""
+
+    value: Value
+    reviewed: bool = False
     """Whether a change of it matters to an access review."""
 
     width: int = 10
     """The width of its column in the report, in rem."""
 
-    @property
-    def type(self) -> Type:
-        """The type of its values."""
-        return self.origin.type
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The possible fields of its value, such as `users.department.name`."""
-        return self.origin.fields
-
 
 ATTRIBUTES = (
-    Attribute("Login", "login", "Login in Lucca", text("login")),
-    Attribute("Email", "email", "Professional mail address", text("mail"), width=16),
-    Attribute("First Name", "firstName", "First name", text("firstName")),
-    Attribute("Last Name", "lastName", "Last name", text("lastName")),
-    Attribute("Job Title", "jobTitle", "Job title", text("jobTitle"), is_reviewed=True),
-    Attribute("Employee Number", "employeeNumber", "Employee number", text("employeeNumber"), width=11),
-    Attribute("Department", "department", "Name of the department", text("department.name"), is_reviewed=True),
+    Attribute("Login", "login", "Login in Lucca", *text("login")),
+    Attribute("Email", "email", "Professional mail address", *text("mail"), width=16),
+    Attribute("First Name", "firstName", "First name", *text("firstName")),
+    Attribute("Last Name", "lastName", "Last name", *text("lastName")),
+    Attribute("Job Title", "jobTitle", "Job title", *text("jobTitle"), reviewed=True),
+    Attribute("Employee Number", "employeeNumber", "Employee number", *text("employeeNumber"), width=11),
+    Attribute("Department", "department", "Name of the department", *text("department.name"), reviewed=True),
     Attribute(
-        "Department Code",
-        "departmentCode",
-        "Code of the department",
-        text("department.code"),
-        is_reviewed=True,
-        width=11,
+        "Department Code", "departmentCode", "Code of the department", *text("department.code"), reviewed=True, width=11
     ),
-    Attribute("Legal Entity", "legalEntity", "Name of the legal entity", text("legalEntity.name"), is_reviewed=True),
+    Attribute("Legal Entity", "legalEntity", "Name of the legal entity", *text("legalEntity.name"), reviewed=True),
+    Attribute("Manager Id", "managerId", "Lucca id of the manager", *manager_id, reviewed=True),
+    Attribute("Manager Name", "managerName", "Name of the manager", *text("manager.name"), reviewed=True),
+    Attribute("Manager Email", "managerEmail", "Mail address of the manager", *text("manager.mail"), width=16),
+    Attribute("Seniority Date", "seniorityDate", "Start of seniority", *day("seniorityDate")),
+    Attribute("Contract Start Date", "contractStartDate", "First day", *day("dtContractStart"), width=12),
+    Attribute("End Date", "endDate", "Last day of employment", *day("dtContractEnd")),
+    Attribute("Last Modified", "lastModified", "Last change in Lucca", *moment("modifiedAt"), width=11),
+    Attribute("Status", "status", "inactive after the last day of employment, else active", *status),
+    Attribute("Primary Role", "primaryRole", "Primary role in Lucca", *text("rolePrincipal.name"), reviewed=True),
     Attribute(
-        "Manager Id",
-        "managerId",
-        "Lucca id of the manager",
-        Origin("string", (f"{USERS}.manager.id",), _manager_id),
-        is_reviewed=True,
+        "Secondary Roles", "secondaryRoles", "Secondary roles in Lucca", *secondary_roles, reviewed=True, width=16
     ),
-    Attribute("Manager Name", "managerName", "Name of the manager", text("manager.name"), is_reviewed=True),
-    Attribute("Manager Email", "managerEmail", "Mail address of the manager", text("manager.mail"), width=16),
-    Attribute("Seniority Date", "seniorityDate", "Start of seniority", day("seniorityDate")),
-    Attribute("Contract Start Date", "contractStartDate", "First day", day("dtContractStart"), width=12),
-    Attribute("End Date", "endDate", "Last day of employment", day("dtContractEnd")),
-    Attribute("Last Modified", "lastModified", "Last change in Lucca", moment("modifiedAt"), width=11),
-    Attribute(
-        "Status",
-        "status",
-        "inactive after the last day of employment, else active",
-        Origin("string", (f"{USERS}.dtContractEnd",), _status),
-    ),
-    Attribute("Primary Role", "primaryRole", "Primary role in Lucca", text("rolePrincipal.name"), is_reviewed=True),
-    Attribute(
-        "Secondary Roles",
-        "secondaryRoles",
-        "Secondary roles in Lucca",
-        Origin("string", (f"{USERS}.habilitedRoles.name",), _secondary_roles),
-        is_reviewed=True,
-        width=16,
-    ),
-    Attribute(
-        "Contract Type",
-        "contractType",
-        "Type of the applicable work contract",
-        Origin("string", (f"{WORK_CONTRACTS}.type", f"{WORK_CONTRACTS}.typeId"), _contract_type),
-        is_reviewed=True,
-    ),
+    Attribute("Contract Type", "contractType", "Type of the applicable work contract", *contract_type, reviewed=True),
 )
 IDS = tuple(attribute.id for attribute in ATTRIBUTES)
-_VALUES = tuple(attribute.origin.value for attribute in ATTRIBUTES)
+_VALUES = tuple(attribute.value for attribute in ATTRIBUTES)
 
 
 def new_employee(user: User, contracts: Iterable[WorkContract], rules: Rules) -> Employee:

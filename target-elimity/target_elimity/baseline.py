@@ -7,36 +7,28 @@ read, an attribute that has one is an empty text.
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple, TypeAlias
-
-import msgspec
+from typing import NamedTuple
 
 from target_elimity.attributes import ACTIVE, ATTRIBUTES, IDS, INACTIVE
 from target_elimity.database import Database
-from target_elimity.employees import COLUMNS, TEXTS, Employees
+from target_elimity.employees import COLUMNS, TEXTS, Counts
 from target_elimity.source import Source, malformed
 
 BASELINE_TABLE = f"CREATE TABLE baseline ({TEXTS});"
 
-# Who is in the source and who of them is in the import. Whoever has no status in the source counts as active there.
-COMPARED = "baseline LEFT JOIN employees USING (id)"
-IS_REMOVED = "employees.id IS NULL"
-WAS_ACTIVE = f"baseline.status IS NOT '{INACTIVE}'"
-IS_DEACTIVATED = f"({WAS_ACTIVE} AND employees.status = '{INACTIVE}')"
-IS_RETURNED = f"(baseline.status = '{INACTIVE}' AND employees.status = '{ACTIVE}')"
-
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Counts(msgspec.Struct, omit_defaults=True):
-    """The counts of an accepted import, as STATE stores them. No personal data."""
-
-    employees: Count
-    active: Count
-    fields: list[str] = []
-    """The fields of users that Lucca showed to the API key."""
-    values: dict[str, Count] = {}
-    """By attribute id: how many employees had a value."""
+# Who is new, or active again: id, name, status and reason.
+JOINED = f"""
+    SELECT id, employees.name, employees.status, CASE WHEN baseline.id IS NULL THEN 'new' ELSE 'returned' END AS reason
+    FROM employees LEFT JOIN baseline USING (id)
+    WHERE baseline.id IS NULL OR (baseline.status = '{INACTIVE}' AND employees.status = '{ACTIVE}')
+"""
+# Who is no longer active, or no longer in Lucca: id, last known name and reason. Whoever has no status was active.
+LEFT = f"""
+    SELECT id, coalesce(employees.name, baseline.name) AS name,
+        CASE WHEN employees.id IS NULL THEN 'removed' ELSE 'inactive' END AS reason
+    FROM baseline LEFT JOIN employees USING (id)
+    WHERE employees.id IS NULL OR (baseline.status IS NOT '{INACTIVE}' AND employees.status = '{INACTIVE}')
+"""
 
 
 class Reduction(NamedTuple):
@@ -44,14 +36,15 @@ class Reduction(NamedTuple):
 
     before: int
     fewer: int
-    percent: float
     reason: str
     """A phrase that says so to people."""
+    explained: float = 0
+    """How many of them the size of the import explains."""
 
-
-def reduction(before: int, fewer: int, reason: str) -> Reduction:
-    """Return the reduction of a number, in percent of the number before."""
-    return Reduction(before, fewer, 100 * fewer / max(before, 1), reason)
+    @property
+    def percent(self) -> float:
+        """The reduction that isn't explained, in percent of the number before."""
+        return 100 * (self.fewer - self.explained) / max(self.before, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +64,7 @@ class Figures:
     """By attribute id: of those with a value. Only attributes that somebody had."""
 
     emptied_heading: str
-    summary: str = ""
+    changes: str = ""
     """How many joined, left and were removed, for a log line. The counts of two imports can't tell."""
 
 
@@ -94,63 +87,63 @@ def read_baseline(database: Database, source: Source, pulse: Callable[[], object
         raise malformed() from None
 
 
-def figures_of_source(employees: Employees) -> Figures:
+def figures_of_source(database: Database) -> Figures:
     """Compare the employees of an import with what the source holds, person by person."""
-    counted = [
-        "count(*)",
-        *(f"coalesce(sum({condition}), 0)" for condition in (WAS_ACTIVE, IS_REMOVED, IS_DEACTIVATED, IS_RETURNED)),
-        *(f"count(CASE WHEN employees.id NOT NULL AND employees.{id_} IS NULL THEN baseline.{id_} END)" for id_ in IDS),
-        *(f"count(CASE WHEN employees.id NOT NULL THEN baseline.{id_} END)" for id_ in IDS),
-    ]
-    before, active, removed, deactivated, returned, *values = employees.database.only(
-        f"SELECT {', '.join(counted)} FROM {COMPARED}"
+    before, active = database.only(
+        f"SELECT count(*), coalesce(sum(status IS NOT '{INACTIVE}'), 0) FROM baseline",
     )
-    joined = employees.total - (before - removed) + returned
-    emptied, had = values[: len(IDS)], values[len(IDS) :]
+    changes = {
+        reason: count
+        for query in (JOINED, LEFT)
+        for reason, count in database.select(f"SELECT reason, count(*) FROM ({query}) GROUP BY reason")
+    }
+    new, returned, removed, deactivated = (changes.get(key, 0) for key in ("new", "returned", "removed", "inactive"))
+    had = ", ".join(f"count(baseline.{id_})" for id_ in IDS)
+    lost = ", ".join(f"count(CASE WHEN employees.{id_} IS NULL THEN baseline.{id_} END)" for id_ in IDS)
+    values = database.only(f"SELECT {had}, {lost} FROM baseline JOIN employees USING (id)")
+    former = before - active
     return Figures(
-        reduction(
+        Reduction(
             before, removed, f"This import would remove {removed} of the {before} employees that the source holds"
         ),
-        reduction(
+        Reduction(
             active,
             deactivated,
             f"This import would turn {deactivated} of the {active} employees who are active in the source inactive",
         ),
-        reduction(
-            before - active,
-            returned,
-            f"{returned} of {before - active} former employees are active again: did they lose their last day?",
+        Reduction(
+            former, returned, f"{returned} of {former} former employees are active again: did they lose their last day?"
         ),
         {
-            attribute.id: reduction(count, lost, f"{attribute.name} ({lost} of {count})")
-            for attribute, count, lost in zip(ATTRIBUTES, had, emptied, strict=True)
+            attribute.id: Reduction(count, fewer, f"{attribute.name} ({fewer} of {count})")
+            for attribute, count, fewer in zip(ATTRIBUTES, values[: len(IDS)], values[len(IDS) :], strict=True)
             if count
         },
         "Employees who stay would lose a value that the source holds: ",
-        f"{joined} joined, {deactivated + removed} left, {removed} of them removed",
+        f"{new + returned} joined, {deactivated + removed} left, {removed} of them removed",
     )
 
 
 def figures_of_counts(last: Counts, now: Counts) -> Figures:
     """Compare the counts of an import with those of the last one."""
-    former, former_now = last.employees - last.active, now.employees - now.active
+    former = last.employees - last.active
+    returned = former - (now.employees - now.active)
     emptied = {}
     for attribute in ATTRIBUTES:
         if before := last.values.get(attribute.id):
             after = now.values.get(attribute.id, 0)
             # Scaled to the size of the last import. So neither growth nor an allowed removal counts as a loss.
             expected = after * last.employees / max(now.employees, 1)
-            percent = 100 * (before - max(after, expected)) / before
             reason = f"{attribute.name} ({before} then, {after} now)"
-            emptied[attribute.id] = Reduction(before, before - after, percent, reason)
+            emptied[attribute.id] = Reduction(before, before - after, reason, max(expected - after, 0))
     return Figures(
         _fewer("employees", last.employees, now.employees),
         _fewer("active employees", last.active, now.active),
-        reduction(
+        Reduction(
             former,
-            former - former_now,
-            f"There are {former - former_now} former employees fewer than in the last import ({former}): did they lose "
-            "their last day, or are they no longer read?",
+            returned,
+            f"There are {returned} former employees fewer than in the last import ({former}): did they lose their last "
+            "day, or are they no longer read?",
         ),
         emptied,
         "Fewer employees have a value than in the last import: ",
@@ -159,4 +152,4 @@ def figures_of_counts(last: Counts, now: Counts) -> Figures:
 
 def _fewer(what: str, before: int, now: int) -> Reduction:
     fewer = before - now
-    return reduction(before, fewer, f"This import has {now} {what}, {fewer} fewer than the last one ({before})")
+    return Reduction(before, fewer, f"This import has {now} {what}, {fewer} fewer than the last one ({before})")

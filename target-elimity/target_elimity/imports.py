@@ -1,21 +1,15 @@
 """One import: what the target and the gateway share. It knows neither Singer nor how records arrive."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from target_elimity.attributes import Rules, deselected
-from target_elimity.baseline import (
-    BASELINE_TABLE,
-    Counts,
-    Figures,
-    figures_of_counts,
-    figures_of_source,
-    read_baseline,
-)
+from target_elimity.attributes import Rules, deselected, new_employee
+from target_elimity.baseline import BASELINE_TABLE, Figures, figures_of_counts, figures_of_source, read_baseline
 from target_elimity.collection import RECORDS_TABLES, Collection
 from target_elimity.database import Database
-from target_elimity.employees import EMPLOYEES_TABLE, Employees, make_employees
-from target_elimity.safeguard import Limits, Objection, employees_hidden, objections, rights_lost, warnings
+from target_elimity.employees import COLUMNS, EMPLOYEES_TABLE, Counts, Employees, count_employees
+from target_elimity.records import USERS, UnusableStreamError
+from target_elimity.safeguard import Limits, Objection, objections, people_hidden, rights_lost, warnings
 from target_elimity.source import Source
 
 
@@ -33,9 +27,6 @@ class Assessment:
 
     changes: str
     """How many joined, left and were removed, for a log line; empty if the import wasn't compared with the source."""
-
-    counts: Counts
-    """The counts to store in STATE. The next import is compared with them."""
 
     @property
     def reasons(self) -> str:
@@ -87,7 +78,7 @@ class Import:
 
         Args:
             collection: What Lucca holds.
-            rules: How values are employees.
+            rules: How values are made.
             pulse: Called for each employee, with how many of how many are done. An exception ends the import.
 
         Raises:
@@ -95,7 +86,21 @@ class Import:
             UnusableStreamError: A date of a user or of their work contracts is invalid.
         """
         collection.check()
-        return make_employees(self._database, collection, rules, pulse)
+        total = collection.rows(USERS)
+
+        def rows() -> Iterator[Sequence[str | bool | None]]:
+            for done, (user, contracts) in enumerate(collection.people()):
+                pulse(done, total)
+                try:
+                    employee = new_employee(user, contracts, rules)
+                except ValueError as error:
+                    raise UnusableStreamError(
+                        f"The user {user.id}, or a work contract of theirs, cannot be imported: {error}."
+                    ) from None
+                yield employee.id, employee.name, *employee.values, bool(contracts)
+
+        self._database.insert("employees", len(COLUMNS) + 1, rows())
+        return count_employees(self._database, collection, rules.today)
 
     def assess(self, employees: Employees, last: Counts | None = None, *, former_employees: bool = True) -> Assessment:
         """Compare the employees with what the source holds or, without a source, with the counts of the last import.
@@ -105,31 +110,30 @@ class Import:
             last: The counts of the last import, if they are known.
             former_employees: Whether the tap asked Lucca for former employees.
         """
-        seen = employees.collection.user_fields
-        counts = Counts(employees.total, employees.active, sorted(seen.seen), dict(employees.values))
-        figures, nothing_compared = self._figures(employees, counts, last)
-        found = list(rights_lost(last, seen.missing)) if last else []
+        figures, nothing_compared = self._figures(employees, last)
+        found: list[Objection] = []
+        if last:
+            found += rights_lost(last, employees.collection.user_fields.missing)
+        if last and self.source:
+            found += people_hidden(last, figures)
         if figures:
             found += objections(figures, self._limits, deselected(employees.collection.announced))
-            if last and self.source:
-                found += employees_hidden(figures, last)
-        compared = None if nothing_compared else figures
         return Assessment(
             found,
-            list(warnings(employees, compared, self._limits, former_employees=former_employees)),
+            list(warnings(employees, figures, self._limits, former_employees=former_employees)),
             nothing_compared,
-            compared.summary if compared else "",
-            counts,
+            figures.changes if figures else "",
         )
 
-    def _figures(self, employees: Employees, counts: Counts, last: Counts | None) -> tuple[Figures | None, str]:
-        """Return what the import takes away, and why it was compared with nothing."""
+    def _figures(self, employees: Employees, last: Counts | None) -> tuple[Figures | None, str]:
+        """Return what the import takes away, or why it is compared with nothing."""
         if self.source:
-            figures = figures_of_source(employees)
-            empty = not figures.removed.before
-            return figures, "Nothing was compared: the source holds no employees yet." if empty else ""
+            figures = figures_of_source(self._database)
+            if figures.removed.before:
+                return figures, ""
+            return None, "Nothing was compared: the source holds no employees yet."
         if last:
-            return figures_of_counts(last, counts), ""
+            return figures_of_counts(last, employees.counts), ""
         return None, (
             "Nothing was compared: there is no API token, and no earlier import is remembered (this is the first one, "
             "STATE was lost, or --full-refresh was used)."

@@ -14,11 +14,10 @@ from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.retries import CallError
 
 from target_elimity.attributes import ATTRIBUTES, Rules
-from target_elimity.baseline import Counts
 from target_elimity.collection import Collection, ImportRefusedError
 from target_elimity.completion import Completion
 from target_elimity.data_model import differences
-from target_elimity.employees import Employees
+from target_elimity.employees import Counts, Employees
 from target_elimity.imports import Assessment, Import
 from target_elimity.insights import Insights, new_http
 from target_elimity.preview import REPORT, Changes, Report, check_folder, write_folder
@@ -150,7 +149,7 @@ class Run:
         self._log_warnings(assessment)
         if self._folder:  # STATE describes imports only
             return None
-        bookmark = msgspec.to_builtins(assessment.counts)
+        bookmark = msgspec.to_builtins(employees.counts)
         return {**self._state, "bookmarks": {**self._state.get("bookmarks", {}), BOOKMARK: bookmark}}
 
     @contextmanager

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from target_elimity.attributes import attributes_of, deselected, names_of, names_of_fields
-from target_elimity.baseline import Counts, Figures, Reduction
-from target_elimity.employees import Employees
+from target_elimity.baseline import Figures, Reduction
+from target_elimity.employees import Counts, Employees
 from target_elimity.source import WITHOUT_COMPARISON
 
 # With fewer employees, a single leaver is a large percentage.
@@ -62,9 +62,9 @@ def rights_lost(last: Counts, hidden: Collection[str]) -> Iterator[Objection]:
         )
 
 
-def employees_hidden(figures: Figures, last: Counts) -> Iterator[Objection]:
+def people_hidden(last: Counts, figures: Figures | None) -> Iterator[Objection]:
     """Yield an objection if the source seems to hold hardly anybody, although the last import brought many."""
-    before = figures.removed.before
+    before = figures.removed.before if figures else 0
     if before < FEWEST_COMPARED <= last.employees:
         yield Objection(
             f"The source holds {before or 'no'} employees, but the last import brought {last.employees}: the owner of "
@@ -88,9 +88,9 @@ def warnings(employees: Employees, figures: Figures | None, limits: Limits, *, f
         yield from _nobody_has(employees)
     if former_employees and (ownerless := collection.ownerless_contracts()):
         yield f"{ownerless} work contracts belong to nobody who was imported."
-    if employees.without_contract == employees.total:
+    if employees.without_contract == employees.counts.employees:
         yield "Nobody has a work contract: may the role of the API key read them?"
-    if former_employees and employees.active == employees.total >= FEWEST_COMPARED:
+    if former_employees and employees.counts.active == employees.counts.employees >= FEWEST_COMPARED:
         yield "Nobody is a former employee: may the role of the API key read them?"
     if figures:
         returned = figures.returned  # leavers would keep their access
@@ -104,9 +104,9 @@ def _nobody_has(employees: Employees) -> Iterator[str]:
     """Yield what nobody has, which an earlier import would show to be wrong. Other warnings cover what is left out."""
     collection = employees.collection
     covered = deselected(collection.announced).union(*map(attributes_of, collection.user_fields.missing))
-    if employees.without_contract == employees.total:
+    if employees.without_contract == employees.counts.employees:
         covered.add("contractType")
-    empty = {id_ for id_, count in employees.values.items() if not count} - covered - {NOT_COMPARED}
+    empty = {id_ for id_, count in employees.counts.values.items() if not count} - covered - {NOT_COMPARED}
     if empty:
         yield f"Nobody has a value of {names_of(empty)}: may the role of the API key see it?"
     if not employees.starting_later and "contractStartDate" not in covered:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
-from target_elimity.baseline import Counts, figures_of_counts
+from target_elimity.baseline import figures_of_counts
+from target_elimity.employees import Counts
 from target_elimity.imports import Assessment
 from target_elimity.safeguard import Limits, Objection, objections, rights_lost
 
@@ -100,9 +101,7 @@ def test_a_field_that_lucca_no_longer_shows_is_a_lost_right() -> None:
 def test_the_variables_that_let_an_import_through() -> None:
     """These are the variables of all objections, or none if one objection can't be overridden."""
     removed, emptied = Objection("…", "max_removed_percent"), Objection("…", "max_emptied_percent")
-    assessments = (
-        Assessment(found, [], "", "", Counts(0, 0)) for found in ([removed, emptied], [removed, Objection("…")])
-    )
+    assessments = (Assessment(found, [], "", "") for found in ([removed, emptied], [removed, Objection("…")]))
     assert [assessment.variables("X_") for assessment in assessments] == [
         "X_MAX_REMOVED_PERCENT=100 X_MAX_EMPTIED_PERCENT=100",
         "",

@@ -7,10 +7,10 @@ from typing import BinaryIO
 import msgspec
 
 from target_elimity.attributes import ATTRIBUTES
-from target_elimity.baseline import COMPARED, IS_DEACTIVATED, IS_REMOVED, IS_RETURNED
+from target_elimity.baseline import JOINED, LEFT
 from target_elimity.database import Database, Row
 
-_REVIEWED = [attribute for attribute in ATTRIBUTES if attribute.is_reviewed]
+_REVIEWED = [attribute for attribute in ATTRIBUTES if attribute.reviewed]
 # The manager's name counts only if no manager id is known.
 _MANAGER_ID, _MANAGER_NAME = "managerId", "managerName"
 
@@ -45,16 +45,16 @@ class Changes:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.counts = ChangeCounts(*(self._count(query) for query in (_JOINED, _LEFT, _MOVED)))
+        self.counts = ChangeCounts(*(self._count(query) for query in (JOINED, LEFT, _MOVED)))
         """How many joined, left and moved."""
 
     def joined(self) -> Iterator[Row]:
         """Yield id, name, status and reason of who is new, or active again."""
-        return self._in_order(_JOINED)
+        return self._in_order(JOINED)
 
     def left(self) -> Iterator[Row]:
         """Yield id, last known name and reason of who is no longer active, or no longer in Lucca."""
-        return self._in_order(_LEFT)
+        return self._in_order(LEFT)
 
     def moved(self) -> Iterator[Mover]:
         """Yield who moved, with their changes."""
@@ -94,21 +94,11 @@ def _changes(row: Row) -> Iterator[Change]:
 
 _encode = msgspec.json.Encoder(enc_hook=dict).encode  # for rows
 
-_JOINED = f"""
-    SELECT id, name, status, 'new' AS reason FROM employees WHERE id NOT IN (SELECT id FROM baseline)
-    UNION ALL SELECT id, employees.name, employees.status, 'returned' FROM {COMPARED} WHERE {IS_RETURNED}
-"""
-_LEFT = f"""
-    SELECT id, coalesce(employees.name, baseline.name) AS name,
-        CASE WHEN {IS_REMOVED} THEN 'removed' ELSE 'inactive' END AS reason
-    FROM {COMPARED} WHERE {IS_REMOVED} OR {IS_DEACTIVATED}
-"""
 _MOVED = f"""
     SELECT id, employees.name, {", ".join(f"employees.{attribute.id}" for attribute in _REVIEWED)},
         {", ".join(f"baseline.{attribute.id} AS before_{attribute.id}" for attribute in _REVIEWED)}
-    FROM {COMPARED} WHERE NOT {IS_REMOVED} AND (
-        {" OR ".join(f"employees.{row.id} IS NOT baseline.{row.id}" for row in _REVIEWED if row.id != _MANAGER_NAME)}
+    FROM employees JOIN baseline USING (id)
+    WHERE {" OR ".join(f"employees.{row.id} IS NOT baseline.{row.id}" for row in _REVIEWED if row.id != _MANAGER_NAME)}
         OR (coalesce(employees.{_MANAGER_ID}, baseline.{_MANAGER_ID}) IS NULL
             AND employees.{_MANAGER_NAME} IS NOT baseline.{_MANAGER_NAME})
-    )
 """
