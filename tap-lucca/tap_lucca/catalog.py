@@ -38,7 +38,6 @@ class _Entry(msgspec.Struct):
     schema: _Schema = msgspec.field(default_factory=_Schema)
     metadata: list[_Metadata] = []
     stream: str | None = None
-    stream_alias: str | None = None
     key_properties: list[str] | None = None
     replication_method: _Replication | None = None
     replication_key: str | None = None

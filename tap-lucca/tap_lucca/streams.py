@@ -1,4 +1,4 @@
-"""The two streams: path, key, schema, query and answer of each. Only the schemas name fields."""
+"""The two streams: path, key, rights, schema, query and answer of each. No other module of the tap names a field."""
 
 from typing import Any
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from tap_lucca.streams import UsersStream
 from target_elimity.attributes import ATTRIBUTES, deselected
 from target_elimity.records import FIELDS, RECORD_TYPES, read_schema
 
@@ -50,6 +51,11 @@ def test_streams_are_keyed_by_id_and_read_in_full(stream: str) -> None:
     (entry,) = [entry for entry in CATALOG["streams"] if entry["tap_stream_id"] == stream]
     assert entry["key_properties"] == ["id"]
     assert entry["replication_method"] == "FULL_TABLE"
+
+
+def test_every_field_of_users_has_a_right() -> None:
+    """The check names the right to each field that it misses. Lucca never omits the id."""
+    assert {"id", *UsersStream.rights} == set(SCHEMAS["users"]["properties"])
 
 
 def test_dates_and_timestamps_have_formats() -> None:
