@@ -81,7 +81,7 @@ check: .venv/dev
 	@$(BIN)/ruff check --quiet $(SOURCES) $(DEPLOYMENT)
 	@$(BIN)/ruff format --quiet --check $(SOURCES) $(DEPLOYMENT)
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
-	@$(BIN)/zizmor --quiet --offline .github
+	@findings=$$($(BIN)/zizmor --quiet --offline .github) || { echo "$$findings"; exit 1; }
 	@$(BIN)/python -m scripts.generate --check
 
 format: .venv/dev

@@ -39,9 +39,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Warn in the summary if the tests didn't open the report in a browser."""
-    if any(MISSING in str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())):
-        terminalreporter.write_line(MISSING, yellow=True)
+    """List the tests that had no browser in one line."""
+    for report in terminalreporter.stats.get("skipped", ()):
+        if MISSING in str(report.longrepr):
+            report.longrepr = (report.fspath, None, MISSING)
 
 
 @pytest.fixture(scope="session")

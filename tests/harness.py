@@ -191,8 +191,7 @@ def _fork_server() -> ForkServer:
 def on_a_terminal(*command: str | Path, **streams: Any) -> tuple[int, str]:
     """Run a command with a terminal as its standard error; return its exit code and what it wrote there."""
     screen, terminal = pty.openpty()
-    quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}  # on an old Python, the SDK prints warnings in another format
-    with subprocess.Popen(command, stderr=terminal, env=quiet, **streams) as process:
+    with subprocess.Popen(command, stderr=terminal, **streams) as process:
         os.close(terminal)
         written = b""
         try:

@@ -1,5 +1,6 @@
 """The settings, the command line and the log lines at the start of the gateway."""
 
+from importlib.metadata import version
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -138,7 +139,7 @@ def test_the_command_tells_what_is_wrong_and_ends() -> None:
     assert ended.exit_code == 2
     assert ended.log.startswith("lucca-gateway: The setting LUCCA_GATEWAY_TIMEZONE ")
     assert run("lucca-gateway", "--port", "many").exit_code == 2
-    assert "lucca-gateway 0.1.0" in run("lucca-gateway", "--version").stdout
+    assert f"lucca-gateway {version('lucca-gateway')}" in run("lucca-gateway", "--version").stdout
 
 
 def test_the_port_of_the_environment_is_the_default(gateway: GatewayProcess) -> None:
