@@ -1,7 +1,4 @@
-"""The record types: the streams of tap-lucca, with Lucca's names. Dates stay text here.
-
-They list every field that the tap emits, also those that an import doesn't use.
-"""
+"""The record types: what an import uses of the streams of tap-lucca, with Lucca's names. Dates stay text here."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -57,7 +54,7 @@ class User(msgspec.Struct, gc=False):
     modifiedAt: str | None = None  # noqa: N815
 
 
-class WorkContract(msgspec.Struct, gc=False, omit_defaults=True):
+class WorkContract(msgspec.Struct, gc=False):
     """A record of the stream `work_contracts`."""
 
     id: Id
@@ -67,10 +64,6 @@ class WorkContract(msgspec.Struct, gc=False, omit_defaults=True):
     isApplicable: bool | UnsetType | None = UNSET  # noqa: N815
     typeId: Id | None = None  # noqa: N815
     type: Reference | None = None
-    externalId: str | None = None  # noqa: N815
-    establishmentId: Id | None = None  # noqa: N815
-    createdAt: str | None = None  # noqa: N815
-    lastModifiedAt: str | None = None  # noqa: N815
 
 
 USERS, WORK_CONTRACTS = "users", "work_contracts"
@@ -82,6 +75,11 @@ REQUIRED_FIELDS = {
 }
 
 Fields: TypeAlias = Mapping[str, "Fields"]
+# What the tap emits besides. Whatever these fields hold, it is no reason to refuse an import.
+_UNUSED: dict[str, Fields] = {
+    USERS: {},
+    WORK_CONTRACTS: {"externalId": {}, "establishmentId": {}, "createdAt": {}, "lastModifiedAt": {}},
+}
 
 
 def _fields_in(kind: msgspec.inspect.Type) -> Fields:
@@ -93,7 +91,9 @@ def _fields_in(kind: msgspec.inspect.Type) -> Fields:
     return {field.name: _fields_in(field.type) for field in kind.fields} if isinstance(kind, StructType) else {}
 
 
-FIELDS = {stream: _fields_in(type_info(record_type)) for stream, record_type in RECORD_TYPES.items()}
+FIELDS: dict[str, Fields] = {
+    stream: {**_fields_in(type_info(record_type)), **_UNUSED[stream]} for stream, record_type in RECORD_TYPES.items()
+}
 _PATH = re.compile(r" - at `\$\.([\w.\[\]]+)`$", re.ASCII)
 # A property whose name begins with this is metadata that a tap or mapper may add: https://sdk.meltano.com (_sdc).
 _METADATA = "_sdc_"

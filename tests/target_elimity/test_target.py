@@ -312,8 +312,8 @@ def test_a_field_that_a_map_renames_is_refused(sandbox: Sandbox) -> None:
     assert sandbox.elimity.snapshots == []
 
 
-def test_masks_filters_and_metadata_do_no_harm(sandbox: Sandbox) -> None:
-    """The target takes fields under their own names, whatever type and pattern their schema has, and `_sdc_` names."""
+def test_masks_metadata_and_unused_fields_do_no_harm(sandbox: Sandbox) -> None:
+    """The target takes fields under their own names, whatever their schema says; unused ones may hold anything."""
     properties = {
         **USERS,
         "mail": {},
@@ -322,7 +322,13 @@ def test_masks_filters_and_metadata_do_no_harm(sandbox: Sandbox) -> None:
         "_sdc_extracted_at": {"type": "string"},
     }
     rows = [record("users", {**JANE, "mail": "5f4dcc3b", "_sdc_extracted_at": "2026-01-31T00:00:00Z"}), WHOLE[2]]
-    assert sandbox.target(lines([schema("users", properties), *rows, *WHOLE[3:]])).exit_code == 0
+    unused = {"externalId": 2**70, "establishmentId": "13", "createdAt": [], "lastModifiedAt": {"x": 1}}
+    contracts = [
+        schema("work_contracts", CONTRACTS | {name: {} for name in unused}),
+        record("work_contracts", HERS | unused),
+    ]
+    messages = [schema("users", properties), *rows, WHOLE[3], *contracts, WHOLE[6]]
+    assert sandbox.target(lines(messages)).exit_code == 0
 
 
 def test_deselected_fields_are_not_assigned(sandbox: Sandbox) -> None:
