@@ -58,7 +58,7 @@ class TapSettings(PluginSettings, frozen=True, kw_only=True):
         bool, Meta(title="Former employees", description="Whether to read former employees too")
     ] = True
     request_timeout: RequestTimeout = 30
-    # stream_maps.py checks the details: msgspec (0.22) crashes on a union of an object and a text with a pattern.
+    # stream_maps.py checks the details.
     stream_maps: Annotated[
         dict[str, dict[str, str | list[str] | None] | str | None],
         Meta(
