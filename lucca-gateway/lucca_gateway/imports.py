@@ -23,7 +23,7 @@ from tap_lucca.stream import LuccaStream
 from tap_lucca.streams import UsersStream
 from tap_lucca.tap import TapLucca
 from target_elimity.attributes import Employee, Rules
-from target_elimity.collection import Collection, ImportRefusedError
+from target_elimity.collection import Collection
 from target_elimity.database import DiskError
 from target_elimity.imports import Assessment, Import
 from target_elimity.source import SourceError
@@ -99,7 +99,7 @@ def _deliver(incoming: Import, collection: Collection, settings: Settings, stop:
     assessment = incoming.assess(employees)
     yield [Log("info", _what_was_compared(incoming, assessment))]
     if assessment.objections:
-        raise ImportRefusedError(
+        raise ConnectorError(
             f"{assessment.reasons} If that is right, ask the operator of the gateway to let it through once: with "
             f"{assessment.variables(PREFIX)}, until it is imported."
         )

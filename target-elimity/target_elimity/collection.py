@@ -35,10 +35,6 @@ _NEEDED_FOR = {
 }
 
 
-class ImportRefusedError(ConnectorError):
-    """The import must not replace what the source holds. The message says why."""
-
-
 class Collection:
     """The users and work contracts of one import."""
 
@@ -58,7 +54,7 @@ class Collection:
         """Check the schema of a stream.
 
         Raises:
-            UnusableStreamError: Its records can't be imported.
+            ConnectorError: Its records can't be imported.
         """
         # A later schema takes nothing back: the records before it were read by the earlier one.
         announced = self.announced.setdefault(stream, set())
@@ -70,7 +66,7 @@ class Collection:
         """Add a record. It replaces an earlier one with the same id.
 
         Raises:
-            UnusableStreamError: A field has another type than expected.
+            ConnectorError: A field has another type than expected.
         """
         row = read_record(stream, record)
         self.received[stream] += 1
@@ -90,22 +86,22 @@ class Collection:
         """Check that every record has the fields from which status and contract are derived.
 
         Raises:
-            ImportRefusedError: There are no users, or records lack a field.
+            ConnectorError: There are no users, or records lack a field.
         """
         if absent := [stream for stream in RECORD_TYPES if stream not in self.announced]:
-            raise ImportRefusedError(
+            raise ConnectorError(
                 f"The stream '{absent[0]}' never came: select it in the tap's catalog, or remove the stream map or "
                 "mapper that drops it."
             )
         if not self.rows(USERS):
-            raise ImportRefusedError("Lucca shows no user to this API key: check the rights of its role.")
+            raise ConnectorError("Lucca shows no user to this API key: check the rights of its role.")
         problems = [
             f"{count} of {self.rows(stream)} records of the stream '{stream}' lack '{name}'. "
             f"Without it {_NEEDED_FOR[stream]}. Give the role of the API key the right to see it."
             for (stream, name), count in self._lacking.items()
         ]
         if problems:
-            raise ImportRefusedError(" ".join(problems))
+            raise ConnectorError(" ".join(problems))
 
     def people(self) -> Iterator[tuple[User, list[WorkContract]]]:
         """Yield every user, in the order of their ids, with their work contracts."""

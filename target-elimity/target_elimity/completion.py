@@ -25,10 +25,6 @@ class _Bookmark(msgspec.Struct):
     completion: _Mark | None = None
 
 
-class InvalidStateError(ConnectorError):
-    """A STATE message doesn't have the form that the target expects."""
-
-
 class Completion:
     """The completion marks of the streams of an import."""
 
@@ -40,13 +36,13 @@ class Completion:
         """Store the completion marks in a STATE message, and how many records of each stream were received before it.
 
         Raises:
-            InvalidStateError: The bookmarks don't have the expected form.
+            ConnectorError: The bookmarks don't have the expected form.
         """
         try:
             bookmarks = msgspec.convert(state.get("bookmarks"), dict[str, object] | None) or {}
             found = {name: msgspec.convert(bookmarks.get(name), _Bookmark | None) for name in RECORD_TYPES}
         except msgspec.ValidationError:
-            raise InvalidStateError(
+            raise ConnectorError(
                 "A STATE message does not have the form that tap-lucca gives it: run the target with this tap."
             ) from None
         for stream, bookmark in found.items():
@@ -54,7 +50,7 @@ class Completion:
             # Each STATE repeats the marks before it.
             known = self._marks.get(stream, (None,))[0]
             if mark and known and mark.run_id == known.run_id and mark.records != known.records:
-                raise InvalidStateError(
+                raise ConnectorError(
                     f"The stream '{stream}' has two completion marks of one run that differ: run both streams again."
                 )
             if mark and mark != known:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from lucca_elimity_kit.errors import ConnectorError
+
 from target_elimity.attributes import Rules, deselected, new_employee
 from target_elimity.baseline import BASELINE_TABLE, Figures, figures_of_counts, figures_of_source, read_baseline
 from target_elimity.collection import RECORDS_TABLES, Collection
 from target_elimity.database import Database
 from target_elimity.employees import COLUMNS, EMPLOYEES_TABLE, Counts, Employees, count_employees
-from target_elimity.records import USERS, UnusableStreamError
+from target_elimity.records import USERS
 from target_elimity.safeguard import Limits, Objection, objections, people_hidden, rights_lost, warnings
 from target_elimity.source import Source
 
@@ -82,8 +84,7 @@ class Import:
             pulse: Called for each employee, with how many of how many are done. An exception ends the import.
 
         Raises:
-            ImportRefusedError: There are no users, or records lack a field that an import needs.
-            UnusableStreamError: A date of a user or of their work contracts is invalid.
+            ConnectorError: There are no users, records lack a field that an import needs, or a date is invalid.
         """
         collection.check()
         total = collection.rows(USERS)
@@ -94,7 +95,7 @@ class Import:
                 try:
                     employee = new_employee(user, contracts, rules)
                 except ValueError as error:
-                    raise UnusableStreamError(
+                    raise ConnectorError(
                         f"The user {user.id}, or a work contract of theirs, cannot be imported: {error}."
                     ) from None
                 yield employee.id, employee.name, *employee.values, bool(contracts)

@@ -10,11 +10,7 @@ from singer_sdk.io_base import GenericSingerReader
 from typing_extensions import override
 
 
-class InvalidMessageError(ConnectorError):
-    """A line of the input is not a Singer message."""
-
-
-class RecordBeforeSchemaError(InvalidMessageError, RecordsWithoutSchemaException):
+class RecordBeforeSchemaError(ConnectorError, RecordsWithoutSchemaException):
     """A RECORD message comes before the SCHEMA message of its stream."""
 
 
@@ -31,13 +27,13 @@ class SchemaMessage(msgspec.Struct):
         """Convert a message.
 
         Raises:
-            InvalidMessageError: It is not a SCHEMA message.
+            ConnectorError: It is not a SCHEMA message.
         """
         try:
             found = msgspec.convert(message, cls)
             msgspec.convert(found.schema.get("properties"), dict[str, dict[str, Any]])
         except msgspec.ValidationError:
-            raise InvalidMessageError(
+            raise ConnectorError(
                 "A SCHEMA message lacks its stream or its schema, or the schema does not describe an object."
             ) from None
         return found
@@ -50,7 +46,7 @@ class MessageReader(GenericSingerReader[bytes]):
     @override
     def default_input(self) -> IO[bytes]:
         if sys.stdin is None:
-            raise InvalidMessageError("The standard input is closed: pipe the output of the tap into the target.")
+            raise ConnectorError("The standard input is closed: pipe the output of the tap into the target.")
         return sys.stdin.buffer
 
     @override
@@ -59,9 +55,9 @@ class MessageReader(GenericSingerReader[bytes]):
             message = _decoder.decode(line)
             msgspec.convert(message.get("type"), str)
         except msgspec.ValidationError:
-            raise InvalidMessageError("A line of the input is JSON, but not a Singer message.") from None
+            raise ConnectorError("A line of the input is JSON, but not a Singer message.") from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise InvalidMessageError(
+            raise ConnectorError(
                 "A line of the input is not valid JSON: the tap was stopped in the middle of it, or "
                 "another program writes to the pipe."
             ) from None
@@ -69,7 +65,7 @@ class MessageReader(GenericSingerReader[bytes]):
 
     @override
     def _process_unknown_message(self, message_dict: dict[str, Any]) -> None:
-        raise InvalidMessageError(
+        raise ConnectorError(
             "A message has an unknown type: it must be SCHEMA, RECORD, STATE, ACTIVATE_VERSION or BATCH."
         )
 

@@ -100,15 +100,11 @@ _METADATA = "_sdc_"
 _MOST_NAMES = 5
 
 
-class UnusableStreamError(ConnectorError):
-    """A stream or a record cannot be imported. The message names stream, id and field, never a value."""
-
-
 def read_record(stream: str, record: object) -> User | WorkContract:
     """Convert a record.
 
     Raises:
-        UnusableStreamError: A field has another type than expected.
+        ConnectorError: A field has another type than expected.
     """
     try:
         return msgspec.convert(record, RECORD_TYPES[stream])
@@ -118,14 +114,14 @@ def read_record(stream: str, record: object) -> User | WorkContract:
         # Of msgspec's text, only the path is safe to show: it consists of our own field names.
         path = _PATH.search(str(error))
         flaw = f"'{path[1]}' has an unexpected type" if path else "it lacks 'id', or isn't an object"
-        raise UnusableStreamError(f"{which} of the stream '{stream}' cannot be imported: {flaw}.") from None
+        raise ConnectorError(f"{which} of the stream '{stream}' cannot be imported: {flaw}.") from None
 
 
 def read_schema(stream: str, schema: Mapping[str, Any]) -> set[str]:
     """Return the fields in a stream's schema, embedded ones as `department.code`.
 
     Raises:
-        UnusableStreamError: It has a property that the record type doesn't know, or lacks one that an import needs.
+        ConnectorError: It has a property that the record type doesn't know, or lacks one that an import needs.
     """
     paths = {*_paths(schema["properties"], FIELDS[stream])}
     fields = {path for path, is_known in paths if is_known}
@@ -143,7 +139,7 @@ def read_schema(stream: str, schema: Mapping[str, Any]) -> set[str]:
             f"The stream '{stream}' lacks {', '.join(absent)}, which an import needs: select it in the tap's catalog."
         )
     if flaws:
-        raise UnusableStreamError(" ".join(flaws))
+        raise ConnectorError(" ".join(flaws))
     return fields
 
 

@@ -14,7 +14,7 @@ from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.retries import CallError
 
 from target_elimity.attributes import ATTRIBUTES, Rules
-from target_elimity.collection import Collection, ImportRefusedError
+from target_elimity.collection import Collection
 from target_elimity.completion import Completion
 from target_elimity.data_model import differences
 from target_elimity.employees import Counts, Employees
@@ -104,7 +104,7 @@ class Run:
             received: How many records of each stream came before it.
 
         Raises:
-            InvalidStateError: It doesn't have the form that tap-lucca gives it.
+            ConnectorError: It doesn't have the form that tap-lucca gives it.
         """
         self._state = {**state, "bookmarks": state.get("bookmarks") or {}}
         self._completion.state_received(state, received)
@@ -117,12 +117,11 @@ class Run:
 
         Raises:
             CallError: Elimity Insights did not accept it.
-            ImportRefusedError: The records are incomplete, or the safeguard objects.
-            UnusableStreamError: A record can't be imported.
+            ConnectorError: The records are incomplete or can't be imported, or the safeguard objects.
         """
         accept_filtered = self._settings.accept_filtered
         if problems := self._completion.problems(collection.rows, collection.received, accept_filtered=accept_filtered):
-            raise ImportRefusedError(" ".join(problems))
+            raise ConnectorError(" ".join(problems))
         zone = self._settings.timezone
         now = datetime.now(zone)
         rules = Rules(now.date(), zone, self._settings.contract_type_names)
@@ -137,7 +136,7 @@ class Run:
             write_folder(self._folder, Report(employees, assessment, changes, now))
         if assessment.objections:
             self._log_warnings(assessment)  # they may explain the objections
-            raise ImportRefusedError(f"{assessment.reasons} {self._what_to_do(assessment)}")
+            raise ConnectorError(f"{assessment.reasons} {self._what_to_do(assessment)}")
         if self._insights:
             self._upload(employees, self._insights)
             self._log(f"Import complete. {employees}.")

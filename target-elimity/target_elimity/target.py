@@ -6,6 +6,7 @@ from typing import IO, Any, ClassVar
 
 import click
 import msgspec
+from lucca_elimity_kit.errors import ConnectorError
 from lucca_elimity_kit.plugin import StrictPlugin
 from singer_sdk import Target
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
@@ -13,8 +14,8 @@ from typing_extensions import override
 
 from target_elimity.collection import Collection
 from target_elimity.data_model import export_file
-from target_elimity.messages import InvalidMessageError, MessageReader, RecordBeforeSchemaError, SchemaMessage
-from target_elimity.records import RECORD_TYPES, UnusableStreamError
+from target_elimity.messages import MessageReader, RecordBeforeSchemaError, SchemaMessage
+from target_elimity.records import RECORD_TYPES
 from target_elimity.run import PROGRESS_EVERY, Run
 from target_elimity.settings import TargetSettings
 
@@ -88,7 +89,7 @@ class TargetElimity(StrictPlugin, Target):
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         message = SchemaMessage.read(message_dict)
         if message.bookmark_properties and message.stream in RECORD_TYPES:
-            raise UnusableStreamError(
+            raise ConnectorError(
                 f"The stream '{message.stream}' is incremental, but an import needs the whole stream: "
                 "set its replication method to FULL_TABLE."
             )
@@ -102,7 +103,7 @@ class TargetElimity(StrictPlugin, Target):
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         stream, record = message_dict.get("stream"), message_dict.get("record")
         if not isinstance(stream, str) or not isinstance(record, dict):
-            raise InvalidMessageError("A RECORD message lacks its stream or its record.")
+            raise ConnectorError("A RECORD message lacks its stream or its record.")
         if stream not in self._streams:
             raise RecordBeforeSchemaError("A RECORD message comes before the SCHEMA message of its stream.")
         if stream in RECORD_TYPES:
@@ -115,7 +116,7 @@ class TargetElimity(StrictPlugin, Target):
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         value = message_dict.get("value")
         if not isinstance(value, dict):
-            raise InvalidMessageError("A STATE message has no object as its value.")
+            raise ConnectorError("A STATE message has no object as its value.")
         self.current_run.state_received(value, self.collection.received)
 
     @override
@@ -124,7 +125,7 @@ class TargetElimity(StrictPlugin, Target):
 
     @override
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
-        raise InvalidMessageError("BATCH messages are not supported: leave 'batch_config' of the tap unset.")
+        raise ConnectorError("BATCH messages are not supported: leave 'batch_config' of the tap unset.")
 
     # Settings and command line
 

@@ -4,7 +4,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from target_elimity.completion import Completion, InvalidStateError
+from lucca_elimity_kit.errors import ConnectorError
+from target_elimity.completion import Completion
 
 
 def state(**marks: tuple[str, int]) -> dict[str, Any]:
@@ -125,6 +126,6 @@ def test_accepting_filtered_streams_accepts_nothing_else(events: tuple[str | dic
     ],
 )
 def test_a_state_of_another_shape(foreign: dict[str, Any]) -> None:
-    """Bookmarks that don't have the tap's form raise InvalidStateError."""
-    with pytest.raises(InvalidStateError):
+    """Bookmarks that don't have the tap's form raise ConnectorError."""
+    with pytest.raises(ConnectorError):
         played("uv", foreign)
