@@ -46,23 +46,23 @@ AGAIN := export PATH="$$PWD/$(BIN):$$PATH"; echo "The plan:"; \
 
 ## Carry a made-up company from a sandboxed Lucca into a sandboxed Elimity Insights, through Meltano; then plan and import
 ## a few changes.
-demo: .venv/sandbox
+demo: .venv/ready
 	@echo "Importing a made-up company of 250 from a sandboxed Lucca into a sandboxed Elimity Insights …"
 	@umask 077; $(BIN)/python -m sandbox --employees 250 --seed 1 --api-token --then '$(AGAIN)' -- \
 		$(BIN)/meltano --environment=sandbox run --full-refresh tap-lucca target-elimity
 
 ## Make a dry run on the same company, and leave its report and what goes with it in the folder output.
-demo-report: .venv/sandbox
+demo-report: .venv/ready
 	@echo "Writing the report of a dry run on a made-up company of 250 into the folder output …"
 	@umask 077; $(BIN)/python -m sandbox --employees 250 --seed 1 -- env TARGET_ELIMITY_OUTPUT_PATH=output \
 		$(BIN)/meltano --environment=sandbox run --full-refresh tap-lucca target-elimity
 
 ## Let a sandboxed Elimity Insights pull a made-up company through lucca-gateway.
-demo-gateway: .venv/sandbox
+demo-gateway: .venv/ready
 	@echo "Pulling a made-up company of 250 through lucca-gateway …"
 	@$(BIN)/python -m sandbox.pulling
 
-## All that an import needs.
+## All that an import, the gateway and the demos need.
 install: .venv/ready
 
 ## The checks, and the tests but for the slow ones: what to run before a commit.
@@ -130,15 +130,10 @@ clean:
 	@mkdir -p .meltano && chmod 700 .meltano
 	@(cd .venv && pwd -P) > $@
 
-# uv checks the hashes of constraints, too.
-.venv/sandbox: .venv/ready requirements-dev.txt pyproject.toml
-	@$(INSTALL) --constraint requirements.txt --constraint requirements-dev.txt --group sandbox
-	@touch $@
-
 .venv/dev: .venv/ready requirements-dev.txt
 	@echo "Installing what developers need into .venv …"
 	@$(INSTALL) --require-hashes --requirement requirements.txt --requirement requirements-dev.txt
-	@touch $@ .venv/sandbox
+	@touch $@
 
 # The report is tested in Chromium. CI must have one; elsewhere, its tests are skipped if there is none.
 browser: .venv/dev

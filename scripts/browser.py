@@ -11,9 +11,11 @@ MISSING = (
     "No Chromium starts here, so the tests that open the report in a browser are skipped. "
     "To run them, install Chromium or Chrome, for example with `apt-get install chromium`."
 )
+# playwright's own driver needs libatomic1.
+PACKAGES = ("chromium", "fonts-dejavu-core", "libatomic1")
 APT_GET = (
     ("apt-get", "update", "-qq"),
-    ("apt-get", "install", "-qq", "--yes", "--no-install-recommends", "chromium", "fonts-dejavu-core"),
+    ("apt-get", "install", "-qq", "--yes", "--no-install-recommends", *PACKAGES),
 )
 PLAYWRIGHT = ((Path(sys.executable).parent / "playwright", "install", "--with-deps", "chromium-headless-shell"),)
 

@@ -20,8 +20,7 @@ def checkout(tmp_path: Path) -> Path:
         (tmp_path / project.parent.name).symlink_to(project.parent)
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "ready").write_text(f"{tmp_path / '.venv'}\n")
-    for stamp in ("sandbox", "dev"):
-        (tmp_path / ".venv" / stamp).touch()
+    (tmp_path / ".venv" / "dev").touch()
     return tmp_path
 
 
