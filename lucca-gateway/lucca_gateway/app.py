@@ -25,13 +25,11 @@ class Application:
     """`/healthz` for operators, and the service for Elimity Insights."""
 
     def __init__(self, settings: Settings) -> None:
-        service = Service(settings)
         self._app = Starlette(
-            routes=[Route(HEALTH, _health), *service.routes],
+            routes=[Route(HEALTH, _health), *Service(settings).routes],
             exception_handlers={CallError: refuse, ClientDisconnect: _answer_nothing},
         )
         self._app.router.redirect_slashes = False
-        self.stop = service.stop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request and log it, without query, headers and body."""

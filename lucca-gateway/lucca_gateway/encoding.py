@@ -1,7 +1,6 @@
 """Encodes employees and log lines as messages of either generation of the protocol."""
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias
 
@@ -16,18 +15,11 @@ from lucca_gateway.imports import Item, Log
 ImportResponse: TypeAlias = v1alpha1.PerformImportResponse | v1alpha2.PerformImportResponse
 
 
-def encode_all(
-    items: Generator[Sequence[Item], None, None], response: type[ImportResponse]
-) -> Generator[list[ImportResponse], None, None]:
-    """Encode the items of an import as responses of one generation."""
-    with closing(items):
-        for several in items:
-            yield [
-                response(log={"level": {item.level: {}}, "message": item.message})
-                if isinstance(item, Log)
-                else response(entity=_entity(item))
-                for item in several
-            ]
+def encode(item: Item, response: type[ImportResponse]) -> ImportResponse:
+    """Encode an item as a response of one generation."""
+    if isinstance(item, Log):
+        return response(log={"level": {item.level: {}}, "message": item.message})
+    return response(entity=_entity(item))
 
 
 def _entity(employee: Employee) -> Entity:

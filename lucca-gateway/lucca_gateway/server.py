@@ -12,12 +12,13 @@ from lucca_gateway.app import Application
 
 # Seconds for a whole request, head and body. Requests are small.
 REQUEST_SECONDS = 10.0
+CANCEL_SECONDS = 2.0
 
 
 class Server(uvicorn.Server):
-    """On shutdown, gives running imports some seconds to finish, then ends them with an error."""
+    """On shutdown, gives running imports some seconds to finish, and then cancels them."""
 
-    def __init__(self, application: Application, host: str, port: int, patience: int) -> None:
+    def __init__(self, application: Application, host: str, port: int, shutdown_seconds: int) -> None:
         super().__init__(
             uvicorn.Config(
                 application,
@@ -30,16 +31,15 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=patience + 2,
+                timeout_graceful_shutdown=shutdown_seconds,
             )
         )
-        self._application = application
-        self._patience = patience
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        asyncio.get_running_loop().call_later(self._patience, self._application.stop)
         await super().shutdown(sockets)
+        if calls := self.server_state.tasks:  # cancelled, but uvicorn doesn't wait until they have sent an error
+            await asyncio.wait(calls, timeout=CANCEL_SECONDS)
 
 
 class _Protocol(H11Protocol):

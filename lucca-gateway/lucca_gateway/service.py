@@ -3,8 +3,6 @@
 Services: `elimity.insights.customgateway.v1alpha1` (server 3.42 or later) and `v1alpha2` (3.46 or later).
 """
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 from elimity.insights.customgateway.v1alpha1 import customgateway_pb2 as v1alpha1
@@ -16,12 +14,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from lucca_gateway.encoding import ImportResponse, encode_all
+from lucca_gateway.encoding import ImportResponse, encode
 from lucca_gateway.imports import CONFIGURATION_VALUES, perform_import
 from lucca_gateway.protocol import STREAMING, UNARY, CallError, end_of_stream, format_of
 from lucca_gateway.settings import Settings
 from lucca_gateway.stopping import Stop
-from lucca_gateway.streaming import ImportStream
+from lucca_gateway.streaming import ImportStream, Slots
 from lucca_gateway.tenants import Tenants
 from lucca_gateway.tokens import Tokens
 
@@ -36,14 +34,13 @@ ImportRequest: TypeAlias = v1alpha1.PerformImportRequest | v1alpha2.PerformImpor
 
 
 class Service:
-    """The methods that Elimity Insights calls. At most `max_imports` imports run at once; further ones wait."""
+    """The methods that Elimity Insights calls."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._tenants = Tenants(settings.hosts, settings.requests_per_minute)
         self._tokens = Tokens(settings.tokens, settings.tls) if settings.tokens else None
-        self._threads = ThreadPoolExecutor(settings.max_imports, "import")
-        self._shutdown = asyncio.Event()
+        self._slots = Slots(settings.max_imports)
         self.routes = [
             Route(f"{PACKAGE}.{method}", endpoint, methods=["POST"], max_body_size=MOST_BYTES_OF_A_REQUEST)
             for method, endpoint in (
@@ -52,10 +49,6 @@ class Service:
                 ("v1alpha2.Service/PerformImport", self._import_v1alpha2),
             )
         ]
-
-    def stop(self) -> None:
-        """End all imports with an error because the gateway is shutting down."""
-        self._shutdown.set()
 
     async def _meta(self, request: Request) -> Response:
         """Return the version of this gateway."""
@@ -88,7 +81,9 @@ class Service:
         }
         stop = Stop()
         items = perform_import(configuration, self._settings, self._tenants, stop, source_id)
-        return ImportStream(encode_all(items, response), call_format, stop, self._threads, self._shutdown)
+        return ImportStream(
+            items, lambda item: call_format.encode(encode(item, response)), call_format.content_type, stop, self._slots
+        )
 
     async def _source_id(self, request: Request) -> str | None:
         return await self._tokens.source_id(request.headers) if self._tokens else None

@@ -1,22 +1,21 @@
-"""Streams what an import yields while it runs in a thread."""
+"""Streams an import while it runs in threads."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from contextvars import copy_context
-from threading import Semaphore
+from functools import partial
 from uuid import uuid4
 
 from starlette.types import Receive, Scope, Send
 
 from lucca_gateway import logs
-from lucca_gateway.encoding import ImportResponse
-from lucca_gateway.imports import ImportFailedError
-from lucca_gateway.protocol import CallError, Format, end_of_stream
-from lucca_gateway.stopping import Stop
+from lucca_gateway.imports import ImportFailedError, Item, Log
+from lucca_gateway.protocol import CallError, end_of_stream
+from lucca_gateway.stopping import Stop, StoppedError
 
 # How many seconds a client may take to accept the next bytes.
 SEND_TIMEOUT = 120.0
@@ -24,111 +23,96 @@ SEND_TIMEOUT = 120.0
 _logger = logging.getLogger("lucca_gateway")
 
 
-class ImportStream:
-    """The response to a request for an import. It ends with an error, unless the import is complete.
+class Slots:
+    """Limits how many imports run at once; further ones wait. A slot is free when its import has stopped."""
 
-    `stop` stops the import. If it waits for a thread, it never starts.
-    """
+    def __init__(self, most: int) -> None:
+        self.free = asyncio.Semaphore(most)
+        self.threads = ThreadPoolExecutor(most, "import")
+
+
+class ImportStream:
+    """The response to a request for an import. It ends with an error, unless the import is complete."""
 
     def __init__(
         self,
-        batches: Generator[Sequence[ImportResponse], None, None],
-        call_format: Format,
+        items: Generator[Sequence[Item], None, None],
+        encode: Callable[[Item], bytes],
+        content_type: str,
         stop: Stop,
-        threads: Executor,
-        shutdown: asyncio.Event,
+        slots: Slots,
     ) -> None:
-        self._batches = batches
-        self._format = call_format
+        self._items = items
+        self._encode = encode
+        self._content_type = content_type
         self._stop = stop
-        self._threads = threads
-        self._shutdown = shutdown
-        self._accepted = Semaphore(0)
+        self._slots = slots
         self._employees = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the import and stream it."""
+        """Run the import and stream it. If the client goes away, stop the import."""
         del scope
-        self._send = send
         logs.import_id.set(uuid4().hex[:12])
         start = time.monotonic()
         _logger.info("Import requested.")
-        error: CallError | None = CallError("unavailable", "The import was broken off. Run it again.")
+        watching = asyncio.create_task(self._watch(receive))
+        error: CallError | None = None
         try:
-            headers = [(b"content-type", self._format.content_type.encode())]
+            headers = [(b"content-type", self._content_type.encode())]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await self._run(receive)
-            error = None
+            await self._stream(send)
         except CallError as reason:
             error = reason
+        except StoppedError:
+            error = CallError("canceled", "The client went away.")
+        except asyncio.CancelledError:  # uvicorn cancels calls to shut down
+            error = CallError("unavailable", "The gateway is being shut down. Run it again.")
         except Exception as unexpected:
             # Its message may quote a record.
             _logger.exception("Unexpected error.")
             name = type(unexpected).__name__
             error = CallError("internal", f"The gateway failed unexpectedly ({name}). Its log says where.")
-        finally:
-            self._stop.set()
-            self._accepted.release()
-            figures = logs.fields(employees=self._employees, seconds=round(time.monotonic() - start, 2))
-            if error:
-                how = "failed" if isinstance(error, ImportFailedError) else "broken off"
-                _logger.warning("Import %s: %s", how, error, extra=figures)
-            else:
-                _logger.info("Import complete.", extra=figures)
-            with suppress(CallError):
-                await self._write(end_of_stream(error), more=False)
+        self._stop.set()
+        watching.cancel()
+        figures = logs.fields(employees=self._employees, seconds=round(time.monotonic() - start, 2))
+        if error:
+            how = "failed" if isinstance(error, ImportFailedError) else "broken off"
+            _logger.warning("Import %s: %s", how, error, extra=figures)
+        else:
+            _logger.info("Import complete.", extra=figures)
+        with suppress(CallError):
+            await _write(send, end_of_stream(error), more=False)
 
-    async def _run(self, receive: Receive) -> None:
-        """Run the import in a thread, until it ends, the client goes away or the gateway is shut down.
-
-        Raises:
-            CallError: The import failed or has to end.
-        """
+    async def _stream(self, send: Send) -> None:
+        """Run the import step by step. It computes the next envelopes when the client has accepted the last ones."""
+        bodies = self._bodies()
+        step = partial(copy_context().run, next, bodies, None)
         loop = asyncio.get_running_loop()
-        bodies: asyncio.Queue[bytes] = asyncio.Queue()
+        async with self._slots.free:
+            try:
+                while (body := await loop.run_in_executor(self._slots.threads, step)) is not None:
+                    await _write(send, body)
+            finally:
+                self._slots.threads.submit(bodies.close)
 
-        def put(body: bytes) -> None:
-            loop.call_soon_threadsafe(bodies.put_nowait, body)
-
-        importing = loop.run_in_executor(self._threads, copy_context().run, self._import, put)
-        gone = loop.create_task(_disconnected(receive))
-        shutdown = loop.create_task(self._shutdown.wait())
-        body = loop.create_task(bodies.get())
-        try:
-            while not importing.done():
-                await asyncio.wait((importing, gone, shutdown, body), return_when=asyncio.FIRST_COMPLETED)
-                if gone.done():
-                    raise CallError("canceled", "The client went away.")
-                if shutdown.done():
-                    raise CallError("unavailable", "The gateway is being shut down. Run it again.")
-                if body.done():
-                    await self._write(body.result())
-                    self._accepted.release()
-                    body = loop.create_task(bodies.get())
-            await importing
-        finally:
-            for each in (importing, gone, shutdown, body):
-                each.cancel()
-
-    def _import(self, put: Callable[[bytes], None]) -> None:
-        """Run the import in this thread. Each batch is computed only when the client has accepted the one before."""
+    def _bodies(self) -> Generator[bytes, None, None]:
+        self._stop.check()
         _logger.info("Import started.")
-        with closing(self._batches) as batches:
-            for batch in batches:
-                put(b"".join(map(self._format.encode, batch)))
-                self._accepted.acquire()
-                self._stop.check()
-                self._employees += sum(response.HasField("entity") for response in batch)
+        with closing(self._items) as items:
+            for several in items:
+                yield b"".join(map(self._encode, several))
+                self._employees += sum(not isinstance(item, Log) for item in several)
 
-    async def _write(self, body: bytes, *, more: bool = True) -> None:
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT):
-                await self._send({"type": "http.response.body", "body": body, "more_body": more})
-        except TimeoutError:
-            raise CallError("deadline_exceeded", "The client accepts no more data.") from None
+    async def _watch(self, receive: Receive) -> None:
+        """Stop the import when the client goes away."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._stop.set()
 
 
-async def _disconnected(receive: Receive) -> None:
-    """Return when the client has gone away."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+async def _write(send: Send, body: bytes, *, more: bool = True) -> None:
+    try:
+        async with asyncio.timeout(SEND_TIMEOUT):
+            await send({"type": "http.response.body", "body": body, "more_body": more})
+    except TimeoutError:
+        raise CallError("deadline_exceeded", "The client accepts no more data.") from None

@@ -102,7 +102,6 @@ def test_an_import_that_is_slow_to_stop_keeps_its_slot(sandbox: Sandbox, other: 
         with httpx.Client() as client, begun(client, gateway.url, sandbox):
             wait_until(lambda: len(sandbox.lucca.requests) == 2)
         second = pool.submit(pull, other.elimity, gateway.url, "v1alpha2", configuration(other))
-        wait_until(lambda: "The client went away." in gateway.log_text)
         time.sleep(0.5)
         assert other.lucca.requests == []
         second.result(PATIENCE)
@@ -179,8 +178,7 @@ def test_a_call_that_is_cancelled_never_ends_as_if_all_was_well(sandbox: Sandbox
         headers = [(b"content-type", b"application/connect+proto")]
         scope = {"type": "http", "method": "POST", "path": PATH, "root_path": "", "headers": headers}
         task = asyncio.create_task(application(scope, receive, send))
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        await task
 
     asyncio.run(serve())
     assert sent[-1]["more_body"] is False
