@@ -69,14 +69,13 @@ def _port(text: str) -> int:
 
 def _warn_operator(settings: Settings) -> None:
     """Log a warning for each risky or ignored setting."""
-    if settings.tokens is None:
+    if not settings.validates_tokens:
         _logger.warning(
             "NO TOKENS ARE VALIDATED: the gateway works for whoever reaches it. Let only Elimity Insights reach it."
         )
-    elif settings.tokens.optional:
+    elif settings.jwt_validation_optional:
         _logger.warning("Tokens are optional: requests without one are served.")
-    if settings.hosts:
-        hosts = [f"{host.name}:{host.port or '*'}" for host in settings.hosts]
+    if hosts := settings.allowed_hosts:
         _logger.warning("Hosts other than Lucca's own are allowed, at any address.", extra=logs.fields(hosts=hosts))
     if proxies := [name for name in PROXY_VARIABLES if os.environ.get(name)]:
         _logger.warning("%s is not used for Lucca: the gateway connects to it directly.", " and ".join(proxies))

@@ -35,26 +35,16 @@ def _entity(employee: Employee) -> Entity:
     )
 
 
-def _date(value: str) -> Value:
-    """Encode a day as midnight UTC."""
-    return Value(date=_timestamp(value))
-
-
-def _date_time(value: str) -> Value:
-    """Encode a timestamp in UTC."""
-    return Value(date_time=_timestamp(value))
-
-
 def _timestamp(value: str) -> Timestamp:
-    moment = datetime.fromisoformat(value)
-    seconds = (moment.hour * 60 + moment.minute) * 60 + moment.second
-    return Timestamp(seconds=(moment.toordinal() - _EPOCH) * 86_400 + seconds)
+    """Encode a moment in UTC, or a day as its first moment."""
+    timestamp = Timestamp()
+    timestamp.FromDatetime(datetime.fromisoformat(value))
+    return timestamp
 
 
-_EPOCH = 719_163  # 1 January 1970, as an ordinal
 _ENCODE: dict[Type, Callable[[str], Value]] = {
-    "date": _date,
-    "dateTime": _date_time,
+    "date": lambda value: Value(date=_timestamp(value)),
+    "dateTime": lambda value: Value(date_time=_timestamp(value)),
     "string": lambda value: Value(string=value),
 }
 _ATTRIBUTES = [(attribute.id, _ENCODE[attribute.type]) for attribute in ATTRIBUTES]

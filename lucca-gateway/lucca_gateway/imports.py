@@ -12,13 +12,13 @@ from datetime import datetime
 from http import HTTPStatus
 from importlib.metadata import version
 from itertools import islice
-from typing import ClassVar, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from lucca_elimity_kit.foreign import failure
 from singer_sdk.exceptions import SingerSDKError
 from tap_lucca.client import LuccaClient, LuccaError
-from tap_lucca.settings import TapSettings, instance_url
+from tap_lucca.settings import instance_url
 from tap_lucca.stream import LuccaStream
 from tap_lucca.streams import UsersStream
 from tap_lucca.tap import TapLucca
@@ -29,14 +29,13 @@ from target_elimity.imports import Assessment, Import
 from target_elimity.source import SourceError
 
 from lucca_gateway.addresses import HostError
+from lucca_gateway.configuration import Configuration
 from lucca_gateway.protocol import CallError, Code
 from lucca_gateway.settings import PREFIX, Settings
-from lucca_gateway.source import API_TOKEN, new_source
+from lucca_gateway.source import new_source
 from lucca_gateway.stopping import Stop
 from lucca_gateway.tenants import Tenants
 
-LUCCA = ("host", "api_key")
-CONFIGURATION_VALUES = (*LUCCA, *API_TOKEN)
 # How often an import logs its progress: for people, and so that proxies don't close an idle connection.
 PROGRESS_SECONDS = 10.0
 EMPLOYEES_AT_ONCE = 200
@@ -73,11 +72,11 @@ def perform_import(
         StoppedError: `stop` was set.
     """
     with _as_import_error():
-        # Values that are copied from an email or a table often end with a space.
-        values = {name: value.strip() if isinstance(value, str) else value for name, value in configuration.items()}
-        tap = _Tap(config={**{name: values[name] for name in LUCCA if name in values}, **settings.for_tap})
-        url = instance_url(tap.settings.host)
+        values = Configuration.of(configuration)
+        url = instance_url(values.host)
         tenants.check(url)
+        # The gateway reads the streams of the tap itself, without Singer messages.
+        tap = TapLucca(config={"host": url, "api_key": values.api_key, **settings.for_tap})
         with (
             closing(Import(settings.limits, new_source(values, settings, source_id, stop))) as incoming,
             tenants.session(url) as (session, budget),
@@ -161,18 +160,6 @@ def _as_import_error() -> Iterator[None]:
         raise ImportFailedError("failed_precondition", str(error)) from None
     except OSError as error:
         raise ImportFailedError("unavailable", f"Lucca cannot be reached ({failure(error)}). Run it again.") from None
-
-
-class _TapSettings(TapSettings, frozen=True, kw_only=True):
-    """The settings of the tap. Administrators set no environment variables, so messages don't name any."""
-
-    prefix: ClassVar[str] = ""
-
-
-class _Tap(TapLucca):
-    """The tap in this process. The gateway reads its streams directly, and it writes no Singer messages."""
-
-    settings_class = _TapSettings
 
 
 def _code(status: int | None) -> Code:

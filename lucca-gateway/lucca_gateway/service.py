@@ -14,8 +14,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from lucca_gateway.configuration import Configuration
 from lucca_gateway.encoding import ImportResponse, encode
-from lucca_gateway.imports import CONFIGURATION_VALUES, perform_import
+from lucca_gateway.imports import perform_import
 from lucca_gateway.protocol import STREAMING, UNARY, CallError, end_of_stream, format_of
 from lucca_gateway.settings import Settings
 from lucca_gateway.stopping import Stop
@@ -39,7 +40,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._tenants = Tenants(settings.hosts, settings.requests_per_minute)
-        self._tokens = Tokens(settings.tokens, settings.tls) if settings.tokens else None
+        self._tokens = Tokens(settings) if settings.validates_tokens else None
         self._slots = Slots(settings.max_imports)
         self.routes = [
             Route(f"{PACKAGE}.{method}", endpoint, methods=["POST"], max_body_size=MOST_BYTES_OF_A_REQUEST)
@@ -77,7 +78,7 @@ class Service:
             # A value that isn't text becomes False. The check of the settings refuses it and names the setting.
             name: value.string_value if value.HasField("string_value") else False
             for name, value in message.fields.items()
-            if name in CONFIGURATION_VALUES
+            if name in Configuration.__struct_fields__
         }
         stop = Stop()
         items = perform_import(configuration, self._settings, self._tenants, stop, source_id)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar
 
@@ -29,31 +28,6 @@ _TOKEN_URLS = ("jwt_validation_base_url", "jwt_validation_gateway_url")
 # For the defaults that are the same in tap and target.
 _TAP = TapSettings(host="", api_key="")
 _TARGET = TargetSettings()
-
-
-@dataclass(frozen=True, slots=True)
-class ListedHost:
-    """A host other than Lucca's own that the operator allows. If `port` is None, any port is allowed."""
-
-    name: str
-    port: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRules:
-    """The rules for the claims of a token."""
-
-    audiences: tuple[str, ...]
-    base_url: str
-    gateway_url: str
-    issuer: str
-    optional: bool
-    """Whether requests without a token are served. Those with a wrong token never are."""
-
-    @property
-    def jwks_url(self) -> str:
-        """The URL at which the issuer publishes its keys."""
-        return f"{self.issuer.rstrip('/')}/.well-known/jwks.json"
 
 
 class Settings(kit.Settings, frozen=True, kw_only=True, dict=True):
@@ -113,9 +87,9 @@ class Settings(kit.Settings, frozen=True, kw_only=True, dict=True):
 
     @override
     def flaws(self) -> Iterator[tuple[str, str]]:
-        if self.serve_without_tokens and self.tokens:
+        if self.serve_without_tokens and self.validates_tokens:
             yield "serve_without_tokens", "contradicts the settings for the validation of tokens: remove it or them"
-        if not self.serve_without_tokens and not self.tokens:
+        if not self.serve_without_tokens and not self.validates_tokens:
             flaw = (
                 "is missing: without tokens, the gateway would work for whoever reaches it. Set it and "
                 f"{PREFIX}JWT_VALIDATION_GATEWAY_URL; or, if only Elimity Insights can reach the gateway, set "
@@ -134,7 +108,7 @@ class Settings(kit.Settings, frozen=True, kw_only=True, dict=True):
                     parse_url(url, path_allowed=True)
                 except ValueError as flaw:
                     yield name, f"is not a URL: {flaw}"
-        if not _entries(self.jwt_validation_audiences):
+        if not self.audiences:
             yield "jwt_validation_audiences", "names no audience"
         try:
             _ = self.hosts
@@ -142,22 +116,20 @@ class Settings(kit.Settings, frozen=True, kw_only=True, dict=True):
             yield "allowed_hosts", f"is not a list of `host` or `host:port`: {flaw}"
 
     @property
-    def hosts(self) -> tuple[ListedHost, ...]:
-        """The hosts other than Lucca's own."""
-        return tuple(map(_listed_host, _entries(self.allowed_hosts)))
+    def hosts(self) -> set[tuple[str, int | None]]:
+        """The hosts other than Lucca's own, and their ports; None allows any port."""
+        parts = [parse_url(f"https://{entry}", path_allowed=False) for entry in _entries(self.allowed_hosts)]
+        return {(part.hostname or "", part.port) for part in parts}
 
     @property
-    def tokens(self) -> TokenRules | None:
-        """The rules for tokens; None if none are validated."""
-        if not self.jwt_validation_base_url:
-            return None
-        return TokenRules(
-            tuple(_entries(self.jwt_validation_audiences)),
-            self.jwt_validation_base_url,
-            self.jwt_validation_gateway_url,
-            self.jwt_validation_issuer,
-            self.jwt_validation_optional,
-        )
+    def validates_tokens(self) -> bool:
+        """Whether requests need a valid token."""
+        return bool(self.jwt_validation_base_url)
+
+    @property
+    def audiences(self) -> list[str]:
+        """The accepted audiences of a token."""
+        return _entries(self.jwt_validation_audiences)
 
     @property
     def for_tap(self) -> Mapping[str, object]:
@@ -185,11 +157,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     settings = Settings.parse(texts)
     _ = settings.tls
     return settings
-
-
-def _listed_host(entry: str) -> ListedHost:
-    parts = parse_url(f"https://{entry}", path_allowed=False)
-    return ListedHost(parts.hostname or "", parts.port)
 
 
 def _entries(text: str) -> list[str]:

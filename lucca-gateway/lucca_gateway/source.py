@@ -6,24 +6,17 @@ from the validated token.
 
 import logging
 import re
-from collections.abc import Collection, Iterable, Mapping
-from typing import Annotated
 
-from lucca_elimity_kit import settings as kit
 from lucca_elimity_kit.errors import SettingsError
 from lucca_elimity_kit.http import Http, new_session
 from lucca_elimity_kit.retries import Retries
-from lucca_elimity_kit.settings import Printable
 from lucca_elimity_kit.urls import parse_url
-from msgspec import Meta
-from target_elimity.settings import ApiTokenSecret
 from target_elimity.source import Source, advice
-from typing_extensions import override
 
+from lucca_gateway.configuration import Configuration
 from lucca_gateway.settings import PREFIX, Settings
 from lucca_gateway.stopping import Stop
 
-API_TOKEN = ("api_token_id", "api_token_secret")
 # Elimity Insights may not answer while it waits for its gateway, so it gets less time than Lucca. Connecting, the wait
 # for an answer and twice the time of its body (it may stop just before its end) stay together below the six minutes
 # for which the platform must keep idle connections (see README.md).
@@ -38,27 +31,7 @@ _UNUSABLE = "The configuration values 'api_token_id' and 'api_token_secret' cann
 _logger = logging.getLogger("lucca_gateway")
 
 
-class _ApiToken(kit.Settings, frozen=True, kw_only=True):
-    """The configuration values for the comparison: both or none."""
-
-    api_token_id: Annotated[
-        Printable,
-        Meta(
-            description=(
-                "Id of an API token of Elimity Insights, to compare an import with what the source holds; goes with "
-                "`api_token_secret`"
-            )
-        ),
-    ] = ""
-    api_token_secret: ApiTokenSecret = ""
-
-    @classmethod
-    @override
-    def required(cls, given: Collection[str]) -> Iterable[str]:
-        return API_TOKEN if given else ()
-
-
-def new_source(values: Mapping[str, object], settings: Settings, source_id: str | None, stop: Stop) -> Source | None:
+def new_source(values: Configuration, settings: Settings, source_id: str | None, stop: Stop) -> Source | None:
     """Return the source as the API token in the configuration values sees it; None if there is no API token.
 
     `source_id` comes from the validated token of the request, if there is one.
@@ -66,10 +39,9 @@ def new_source(values: Mapping[str, object], settings: Settings, source_id: str 
     Raises:
         SettingsError: The import has an API token that cannot be used.
     """
-    token = _ApiToken.parse({name: values[name] for name in API_TOKEN if name in values})
-    if not token.api_token_id:
+    if not values.api_token_id:
         return None
-    if settings.tokens is None or source_id is None:
+    if not settings.validates_tokens or source_id is None:
         raise SettingsError(
             f"{_UNUSABLE} the gateway knows the source only from a validated token, and this request has none. Ask "
             f"the operator of the gateway to set {_BASE_URL} and {PREFIX}JWT_VALIDATION_GATEWAY_URL, or remove both "
@@ -78,7 +50,7 @@ def new_source(values: Mapping[str, object], settings: Settings, source_id: str 
     if not _NUMBER.fullmatch(source_id):
         raise SettingsError(f"{_UNUSABLE} the source id of the request's token is not a number. Remove both values.")
     try:
-        parts = parse_url(settings.tokens.base_url, path_allowed=True)
+        parts = parse_url(settings.jwt_validation_base_url, path_allowed=True)
     except ValueError as flaw:
         raise SettingsError(
             f"{_UNUSABLE} the gateway must not call the URL in the setting {_BASE_URL}: {flaw}. Ask its operator to "
@@ -87,7 +59,7 @@ def new_source(values: Mapping[str, object], settings: Settings, source_id: str 
     session = new_session("lucca-gateway")
     # Plain HTTP is only allowed on loopback. A proxy would see the secret.
     session.trust_env = parts.scheme == "https"
-    session.auth = (token.api_token_id, token.api_token_secret)
+    session.auth = (values.api_token_id, values.api_token_secret)
     retry_seconds = min(settings.max_retry_seconds, MOST_RETRY_SECONDS)
     http = Http(
         session,

@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -13,7 +13,6 @@ from lucca_elimity_kit.http import OutcomeAdapter, new_session
 from tap_lucca.client import Budget
 
 from lucca_gateway.addresses import HostError, PublicAdapter, public_addresses
-from lucca_gateway.settings import ListedHost
 
 # https://developers.lucca.fr: {account}.ilucca.net and the like; sandboxes are under luccasoftware.com.
 LUCCA_DOMAINS = (
@@ -33,8 +32,8 @@ _LUCCA_HOST = re.compile(rf"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?:{'|'.join(m
 class Tenants:
     """The tenants in use. Imports of one tenant share its request budget and its connections, but never an API key."""
 
-    def __init__(self, listed: tuple[ListedHost, ...], requests_per_minute: int) -> None:
-        self._listed = {(host.name, host.port) for host in listed}
+    def __init__(self, listed: Collection[tuple[str, int | None]], requests_per_minute: int) -> None:
+        self._listed = frozenset(listed)
         self._requests_per_minute = requests_per_minute
         self._tenants: dict[tuple[str, int], _Tenant] = {}
         self._lock = Lock()

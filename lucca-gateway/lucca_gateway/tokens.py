@@ -3,12 +3,11 @@
 import logging
 
 import jwt
-from lucca_elimity_kit.tls import TlsFiles
 from starlette.datastructures import Headers
 
 from lucca_gateway.keys import ALGORITHM, IssuerKeys, KeysUnavailableError
 from lucca_gateway.protocol import CallError
-from lucca_gateway.settings import TokenRules
+from lucca_gateway.settings import Settings
 
 REQUIRED_CLAIMS = ["aud", "base_url", "exp", "gateway_url", "iss", "source_id"]
 LEEWAY = 30  # seconds by which clocks may differ
@@ -23,9 +22,9 @@ class TokenError(Exception):
 class Tokens:
     """Validates the token of a request. If tokens are optional, a request may have none."""
 
-    def __init__(self, rules: TokenRules, tls: TlsFiles) -> None:
-        self._rules = rules
-        self._keys = IssuerKeys(rules.jwks_url, tls)
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keys = IssuerKeys(f"{settings.jwt_validation_issuer.rstrip('/')}/.well-known/jwks.json", settings.tls)
 
     async def source_id(self, headers: Headers) -> str | None:
         """Return the source id of the token, or None if tokens are optional and there is none.
@@ -34,7 +33,7 @@ class Tokens:
             CallError: The token is not accepted.
         """
         given = headers.getlist("authorization")
-        if not given and self._rules.optional:
+        if not given and self._settings.jwt_validation_optional:
             return None
         try:
             return await self._validate(_bearer_token(given))
@@ -56,8 +55,8 @@ class Tokens:
                 token,
                 key,
                 algorithms=[ALGORITHM],
-                audience=list(self._rules.audiences),
-                issuer=self._rules.issuer,
+                audience=self._settings.audiences,
+                issuer=self._settings.jwt_validation_issuer,
                 leeway=LEEWAY,
                 options={"require": REQUIRED_CLAIMS},
             )
@@ -66,7 +65,10 @@ class Tokens:
         # pyjwt uses the json module, which raises RecursionError on deep nesting and accepts infinite numbers.
         except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
             raise TokenError(_WORDS.get(type(error), "it is malformed")) from None
-        for claim, expected in (("base_url", self._rules.base_url), ("gateway_url", self._rules.gateway_url)):
+        for claim, expected in (
+            ("base_url", self._settings.jwt_validation_base_url),
+            ("gateway_url", self._settings.jwt_validation_gateway_url),
+        ):
             if not _is_same_url(claims[claim], expected):
                 raise TokenError(f"its {claim} is not the one of this gateway")
         source_id = claims["source_id"]

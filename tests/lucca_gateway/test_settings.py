@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from lucca_elimity_kit.errors import SettingsError
-from lucca_gateway.settings import ListedHost, read_settings
+from lucca_gateway.settings import read_settings
 
 from sandbox.pulling import GatewayProcess, running_gateway
 from tests.harness import run
@@ -27,11 +27,10 @@ def test_all_other_settings_have_defaults() -> None:
         "request_timeout": 30,
         "max_retry_seconds": 300,
     }
-    assert (settings.hosts, settings.timezone, settings.tokens) == ((), ZoneInfo("UTC"), None)
-    tokens = read_settings(URLS).tokens
-    assert tokens
-    assert (tokens.audiences, tokens.issuer, tokens.optional) == (("gateway",), "https://auth.elimity.com/", False)
-    assert tokens.jwks_url == "https://auth.elimity.com/.well-known/jwks.json"
+    assert (settings.hosts, settings.timezone, settings.validates_tokens) == (set(), ZoneInfo("UTC"), False)
+    settings = read_settings(URLS)
+    assert (settings.validates_tokens, settings.jwt_validation_optional) == (True, False)
+    assert (settings.audiences, settings.jwt_validation_issuer) == (["gateway"], "https://auth.elimity.com/")
 
 
 def test_lists_and_blanks() -> None:
@@ -44,11 +43,7 @@ def test_lists_and_blanks() -> None:
             "LUCCA_GATEWAY_JWT_VALIDATION_BASE_URL": " ",
         }
     )
-    assert settings.hosts == (
-        ListedHost("127.0.0.1", 8000),
-        ListedHost("lucca.internal", None),
-        ListedHost("::1", 80),
-    )
+    assert settings.hosts == {("127.0.0.1", 8000), ("lucca.internal", None), ("::1", 80)}
 
 
 @pytest.mark.parametrize(
@@ -95,9 +90,9 @@ def test_only_what_was_meant_for_the_gateway_is_read() -> None:
 
 def test_urls_that_are_only_compared_may_be_http() -> None:
     """The gateway's own URL may be http, because a gateway in the same network may have no certificate."""
-    tokens = read_settings({**URLS, "LUCCA_GATEWAY_JWT_VALIDATION_GATEWAY_URL": "http://gateway.internal:8080/"}).tokens
-    assert tokens
-    assert tokens.gateway_url == "http://gateway.internal:8080/"
+    url = "http://gateway.internal:8080/"
+    settings = read_settings({**URLS, "LUCCA_GATEWAY_JWT_VALIDATION_GATEWAY_URL": url})
+    assert settings.jwt_validation_gateway_url == url
 
 
 def test_a_file_of_authorities_is_read_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from lucca_elimity_kit.foreign import is_untrusted
 from lucca_gateway import addresses, tenants
 from lucca_gateway.addresses import HostError, is_public
 from lucca_gateway.imports import ImportFailedError, perform_import
-from lucca_gateway.settings import ListedHost, read_settings
+from lucca_gateway.settings import read_settings
 from lucca_gateway.stopping import Stop
 from lucca_gateway.tenants import Tenants
 from tap_lucca.client import Budget
@@ -201,7 +201,7 @@ def test_the_certificate_must_be_for_the_name(
 
 def test_a_listed_host_is_allowed_on_its_port_only() -> None:
     """A listed host with a port is allowed on that port, and one without a port on any. No name is looked up."""
-    own = Tenants((ListedHost("127.0.0.1", 8000), ListedHost("lucca.internal", None)), 40)
+    own = Tenants((("127.0.0.1", 8000), ("lucca.internal", None)), 40)
     own.check("http://127.0.0.1:8000")
     own.check("https://lucca.internal")
     own.check("https://lucca.internal:8443")
@@ -250,7 +250,7 @@ def test_the_imports_of_a_tenant_share_its_budget(sandbox: Sandbox, monkeypatch:
 def test_the_budget_of_a_tenant_outlives_its_imports(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second import right after the first waits. The gateway forgets an unused tenant after its window."""
     monkeypatch.setattr(tenants, "Budget", partial(Budget, window=1.0))
-    own = Tenants((ListedHost("127.0.0.1", None),), 2)
+    own = Tenants((("127.0.0.1", None),), 2)
     start = time.monotonic()
     for _ in range(2):
         with own.session(sandbox.lucca_url) as (session, budget):

@@ -196,8 +196,7 @@ def test_the_source_of_the_token_is_handed_on(issuer: Issuer, source_id: Any) ->
 
     async def source_ids() -> list[str | None]:
         settings = read_settings(settings_of(issuer, LUCCA_GATEWAY_JWT_VALIDATION_OPTIONAL="true"))
-        assert settings.tokens
-        tokens = Tokens(settings.tokens, settings.tls)
+        tokens = Tokens(settings)
         token = {"Authorization": f"Bearer {issuer.token(source_id=source_id)}"}
         return [await tokens.source_id(Headers(headers)) for headers in (token, {})]
 
