@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from lucca_elimity_kit.errors import ConnectorError
 from lucca_elimity_kit.http import Http, decode
-from lucca_elimity_kit.retries import CallError
+from lucca_elimity_kit.retries import CallError, FailedTryError
 from lucca_elimity_kit.streaming import JsonStream, MalformedJsonError
 
 from target_elimity.attributes import ATTRIBUTES, ENTITY_TYPE, Employee
@@ -66,7 +66,7 @@ class Source:
                 "GET",
                 f"{self.url}/api/agent/sources",
                 what="Asking which sources the API token may read",
-                read=lambda body: decode(body, _SOURCES),
+                read=_read_sources,
             )
         if not any(source.id == self.id and not source.archived for source in listed):
             raise SourceError(
@@ -129,6 +129,13 @@ class _Inclusion(msgspec.Struct):
 class _Result(msgspec.Struct):
     entity: _Entity
     inclusions: list[_Inclusion]
+
+
+def _read_sources(body: bytes) -> list[_Listed]:
+    try:
+        return decode(body, _SOURCES)
+    except msgspec.DecodeError:
+        raise FailedTryError("answers with something that is no list of sources; check the URL of the server") from None
 
 
 def _results(answer: JsonStream) -> Iterator[_Result]:

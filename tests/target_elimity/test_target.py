@@ -418,12 +418,17 @@ def test_a_data_model_that_is_none(sandbox: Sandbox, model: Any) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--check",)], ids=str)
-def test_a_url_that_answers_with_a_web_page(sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
-    """The target fails at once, before the first record, and names the setting: no retry makes it the right URL."""
+@pytest.mark.parametrize(
+    ("dry", "told"),
+    [(False, "no data model; check the setting 'url'"), (True, "no list of sources; check the URL of the server")],
+)
+def test_a_url_that_answers_with_a_web_page(sandbox: Sandbox, arguments: tuple[str, ...], dry: bool, told: str) -> None:
+    """The target fails at once, before the first record, and names the URL: no retry makes it the right one."""
     sandbox.elimity.faults.add(Fault("/", "html", count=None))
+    sandbox.target_settings = {"output_path": str(sandbox.folder / "output"), **sandbox.api_token} if dry else {}
     target = sandbox.target("this is never read", *arguments)
     assert target.exit_code == 1
-    assert "check the setting 'url'" in target.log
+    assert told in target.log
     assert "waiting" not in target.log
     assert "JSON" not in target.log
 
