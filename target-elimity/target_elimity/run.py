@@ -52,7 +52,7 @@ class Run:
         self._source = _new_source(settings) if settings.api_token_id else None
         self._import = Import(limits, self._source)
         self._completion = Completion()
-        self._state: dict[str, Any] = {}
+        self._state: dict[str, Any] = {"bookmarks": {}}
         self._uploading = self._accepted = False
 
     def close(self) -> None:
@@ -122,9 +122,8 @@ class Run:
         accept_filtered = self._settings.accept_filtered
         if problems := self._completion.problems(collection.rows, collection.received, accept_filtered=accept_filtered):
             raise ConnectorError(" ".join(problems))
-        zone = self._settings.timezone
-        now = datetime.now(zone)
-        rules = Rules(now.date(), zone, self._settings.contract_type_names)
+        now = datetime.now(self._settings.timezone)
+        rules = Rules(now.date(), self._settings.timezone, self._settings.contract_type_names)
         employees = self._import.make_employees(collection, rules, self._report_progress)
         assessment = self._import.assess(
             employees, self._last_counts(), former_employees=self._completion.former_employees
@@ -149,7 +148,7 @@ class Run:
         if self._folder:  # STATE describes imports only
             return None
         bookmark = msgspec.to_builtins(employees.counts)
-        return {**self._state, "bookmarks": {**self._state.get("bookmarks", {}), BOOKMARK: bookmark}}
+        return {**self._state, "bookmarks": {**self._state["bookmarks"], BOOKMARK: bookmark}}
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
@@ -186,7 +185,7 @@ class Run:
     def _last_counts(self) -> Counts | None:
         """Return the counts of the last import in STATE; None if there are none, or if they can't be read."""
         try:
-            return msgspec.convert(self._state.get("bookmarks", {}).get(BOOKMARK), Counts)
+            return msgspec.convert(self._state["bookmarks"].get(BOOKMARK), Counts)
         except msgspec.ValidationError:
             return None
 
