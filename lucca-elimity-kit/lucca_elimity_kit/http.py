@@ -157,7 +157,6 @@ class Http:
         *,
         what: str,
         read: Callable[[bytes], T],
-        advice: Callable[[int], str | None] | None = None,
         **content: Any,  # noqa: ANN401 - requests' own
     ) -> T:
         """Send a request, retry temporary failures, and return the content of a complete answer with a success status.
@@ -167,7 +166,6 @@ class Http:
             url: The URL.
             what: What is being done, to begin a message with: "Reading the users".
             read: Takes a body, without a byte order mark, and returns its content; raises FailedTryError to refuse it.
-            advice: What to do about a status, instead of the attribute.
             content: Other arguments of `requests.Request`: params, headers, json, data (a file is read from its start).
 
         Raises:
@@ -175,7 +173,7 @@ class Http:
         """
 
         def attempt() -> T:
-            with self._open(method, url, self.timeout, content, advice or self.advice) as response:
+            with self._open(method, url, self.timeout, content) as response:
                 body = b"".join(self._limited(self._chunks(response, url, self.timeout)))
             return read(body.removeprefix(BOM_UTF8))
 
@@ -198,20 +196,13 @@ class Http:
         Raises:
             CallError: The last try failed, or the body breaks off while it is read.
         """
-        with self.retries.run(lambda: self._open(method, url, seconds, content, self.advice), what) as response:
+        with self.retries.run(lambda: self._open(method, url, seconds, content), what) as response:
             try:
                 yield self._chunks(response, url, seconds)
             except FailedTryError as error:
                 raise self.retries.as_call_error(error, what) from None
 
-    def _open(
-        self,
-        method: str,
-        url: str,
-        seconds: float,
-        content: Mapping[str, Any],
-        advice: Callable[[int], str | None],
-    ) -> requests.Response:
+    def _open(self, method: str, url: str, seconds: float, content: Mapping[str, Any]) -> requests.Response:
         """Send a request and return an answer with a success status. Its body is not read yet."""
         self.before()
         if (body := content.get("data")) is not None and hasattr(body, "seek"):
@@ -232,7 +223,7 @@ class Http:
             raise self._failed(error, url, sent=was_sent(error)) from None
         try:
             self.after(urlsplit(url).path, response.headers)
-            self._check_status(response, advice)
+            self._check_status(response)
         except BaseException:
             response.close()
             raise
@@ -249,7 +240,7 @@ class Http:
             )
         return proxies
 
-    def _check_status(self, response: requests.Response, advice: Callable[[int], str | None]) -> None:
+    def _check_status(self, response: requests.Response) -> None:
         status = response.status_code
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return
@@ -257,7 +248,7 @@ class Http:
         sent, received = response.request.headers, response.headers
         if host := redirect_host(received.get("Location", ""), sent.get("Authorization", "")):
             problem += f", a redirect to {host}"
-        if hint := advice(status):
+        if hint := self.advice(status):
             problem += f": {hint}"
         raise FailedTryError(
             problem,

@@ -6,15 +6,13 @@ Otherwise a wrong file would fail later, while connecting, and look like a netwo
 import os
 import re
 import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from lucca_elimity_kit.errors import SettingsError
 
-CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-
+_CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _CERTIFICATE = re.compile(rb"-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----")
 _PRIVATE_KEY = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----")
 _OTHER_KEY = {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"}
@@ -40,26 +38,23 @@ def load_tls(
     ca_bundle: str | Path | None = None,
     client_certificate: str | Path | None = None,
     client_private_key: str | Path | None = None,
-    environment: Mapping[str, str] | None = None,
 ) -> TlsFiles:
     """Check the TLS files. Without a `ca_bundle`, the environment may name one, in the variables that requests reads.
+
+    The file of the client certificate may hold its private key, too.
 
     Raises:
         SettingsError: A file cannot be used; the message names the setting or variable.
     """
     verify: str | bool = True
-    found = ((name, path) for name in CA_BUNDLE_VARIABLES if (path := (environment or {}).get(name)))
-    variable, default = next(found, ("", ""))
     if ca_bundle is not None:
         _check_authorities("'ca_bundle'", ca_bundle)
         verify = str(ca_bundle)
-    elif default:
-        if not os.path.isdir(default):  # noqa: PTH112 - requests accepts a folder, too; Path.is_dir fails on some paths
-            _check_authorities(variable, default)
-        verify = default
+    elif variable := next(filter(os.environ.get, _CA_BUNDLE_VARIABLES), None):
+        verify = os.environ[variable]
+        if not os.path.isdir(verify):  # noqa: PTH112 - requests accepts a folder, too; Path.is_dir fails on some paths
+            _check_authorities(variable, verify)
     if client_certificate is None:
-        if client_private_key is not None:
-            raise SettingsError("'client_private_key' is set: set 'client_certificate', too.")
         return TlsFiles(verify)
     _check_client(client_certificate, client_private_key)
     certificate = str(client_certificate)

@@ -1,6 +1,5 @@
 """The settings of the gateway: environment variables that begin with `LUCCA_GATEWAY_`."""
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, ClassVar
@@ -144,7 +143,7 @@ class Settings(kit.Settings, frozen=True, kw_only=True, dict=True):
     @cached_property
     def tls(self) -> TlsFiles:
         """The TLS files, from the variables that requests reads, too."""
-        return load_tls(environment=os.environ)
+        return load_tls()
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -140,15 +141,9 @@ class LuccaClient:
                     transient=True,
                 ) from None
 
+        http = replace(self._http, advice=lambda status: _advice(status, right))
         try:
-            return self._http.call(
-                "GET",
-                self._url + path,
-                what=what,
-                read=read_or_refuse,
-                advice=lambda status: _advice(status, right),
-                params=params,
-            )
+            return http.call("GET", self._url + path, what=what, read=read_or_refuse, params=params)
         except CallError as error:
             kind = SlowPageError if error.status == HTTPStatus.REQUEST_TIMEOUT else LuccaError
             raise kind(str(error), status=error.status) from None

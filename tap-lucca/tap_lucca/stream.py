@@ -1,7 +1,6 @@
 """Reads a collection of Lucca as a Singer stream: pages, records and the completion mark."""
 
 import logging
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -45,7 +44,7 @@ class ConnectedTap(StrictPlugin, Tap, ABC):
     def client(self) -> LuccaClient:
         """The client of all streams. Set your own to replace the session or the `sleep` function."""
         budget = Budget(self.settings.requests_per_minute)
-        return LuccaClient(self.settings, new_session("tap-lucca"), budget, load_tls(environment=os.environ))
+        return LuccaClient(self.settings, new_session("tap-lucca"), budget, load_tls())
 
     @cached_property
     def run_id(self) -> str:

@@ -4,7 +4,6 @@ Agent-based import: https://docs.elimity.com (custom sources).
 """
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -103,7 +102,6 @@ def new_http(settings: TargetSettings, user: str, password: str, advice: Callabl
             ca_bundle=settings.ca_bundle,
             client_certificate=settings.client_certificate,
             client_private_key=settings.client_private_key,
-            environment=os.environ,
         ),
         advice=advice,
     )

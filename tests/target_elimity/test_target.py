@@ -471,6 +471,7 @@ def test_a_log_line_that_cannot_be_written_fails_nothing(sandbox: Sandbox) -> No
         ({"max_removed_percent": 101}, "'max_removed_percent' must be "),
         ({"max_deactivated_percent": -1}, "'max_deactivated_percent' must be "),
         ({"contract_type_names": {"1": 2}}, "'contract_type_names' must be "),
+        ({"client_private_key": "client.key"}, "'client_certificate' is missing"),
         ({"client_certificate": "absent.pem"}, "'client_certificate' names a file that does not exist"),
         ({"ca_bundle": "absent.pem"}, "'ca_bundle' names a file that does not exist"),
         ({"request_timeout": 0}, "'request_timeout' must be "),
