@@ -4,6 +4,7 @@ import sqlite3
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from tempfile import gettempdir
 from typing import TypeAlias
 
 from lucca_elimity_kit.errors import ConnectorError
@@ -31,13 +32,20 @@ class Database:
 
         Raises:
             ConnectorError: This Python comes with an SQLite that is too old.
-            DiskError: The temporary file can't be created.
+            DiskError: There is no temporary folder for the file.
         """
         if sqlite3.sqlite_version_info < OLDEST_SQLITE:
             raise ConnectorError(
                 f"This Python uses SQLite {sqlite3.sqlite_version}, but the temporary database needs SQLite "
                 f"{'.'.join(map(str, OLDEST_SQLITE))} or later: update the system's SQLite, or use another Python."
             )
+        try:
+            gettempdir()  # writes a file into it
+        except FileNotFoundError:
+            raise DiskError(
+                "No temporary folder can be written. Make /tmp writable, make room there, or name another folder with "
+                "the variable TMPDIR."
+            ) from None
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         # Any thread may drop the last reference. When the process ends, the system deletes the file anyway.
         self._finalizer = weakref.finalize(self, self._database.close)

@@ -60,6 +60,19 @@ def test_only_a_full_disk_is_called_full(tmp_path: Path, disk: str, told: str) -
     assert "Traceback" not in target.stderr
 
 
+def test_no_temporary_folder(tmp_path: Path) -> None:
+    """The target says before the first record that no temporary folder can be written: here, no file can grow."""
+    (tmp_path / "settings.json").write_text(json.dumps({"output_path": str(tmp_path / "output")}))
+    command = f'ulimit -f 0; echo "this is never read" | "{SCRIPTS}/target-elimity" --config settings.json'
+    target = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+    assert target.returncode == 1
+    assert "TMPDIR" in target.stderr.splitlines()[-1]
+    assert "JSON" not in target.stderr
+    assert "Traceback" not in target.stderr
+
+
 def test_a_sqlite_that_is_too_old(tmp_path: Path) -> None:
     """The target refuses it before the first record, and names both versions."""
     settings = tmp_path / "settings.json"
