@@ -60,14 +60,18 @@ class Run:
         self._import.close()
 
     def check(self) -> Iterator[str]:
-        """Check URL, credentials, data model and API token; yield a line for each check that passed.
+        """Check folder of a dry run, URL, credentials, data model and API token; yield a line for each that is right.
 
         Raises:
             CallError: URL or credentials are wrong.
             ConnectorError: The data model doesn't fit.
+            SettingsError: The folder of a dry run can't be written.
             SourceError: The API token is wrong or may not read the source.
         """
         source_id = self._settings.source_id
+        if self._folder:
+            check_folder(self._folder)
+            yield f"The dry run can write into {self._folder}."
         if self._insights:
             self._check_data_model(self._insights)
             yield f"Elimity Insights at {self._settings.url} accepts the credentials of source {source_id}."

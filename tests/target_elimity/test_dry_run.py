@@ -234,13 +234,16 @@ def test_a_link_in_the_folder_is_not_written_through(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("path", ["file/output", "file", "{too long}", "taken", "dangling", "/proc"])
-def test_a_folder_that_cannot_be_written_is_told_before_the_first_record(sandbox: Sandbox, path: str) -> None:
+@pytest.mark.parametrize("arguments", [(), ("--check",)], ids=str)
+def test_a_folder_that_cannot_be_written_is_told_before_the_first_record(
+    sandbox: Sandbox, path: str, arguments: tuple[str, ...]
+) -> None:
     """The target fails before it reads its input, names the setting and leaves the existing file alone."""
     (sandbox.folder / "file").write_text("precious")
     (sandbox.folder / "taken" / "report.html").mkdir(parents=True)
     (sandbox.folder / "dangling").symlink_to("nowhere")
     sandbox.target_settings = {"output_path": str(sandbox.folder / path.replace("{too long}", "x" * 300))}
-    target = sandbox.target("this is never read")
+    target = sandbox.target("this is never read", *arguments)
     assert target.exit_code == 1
     assert "'output_path'" in target.log
     assert "JSON" not in target.log
