@@ -28,14 +28,6 @@ FilePath: TypeAlias = Annotated[
     Path | None, Meta(extra={"must_be": "a path; if it begins with '~', that home folder must exist"})
 ]
 TimeZone: TypeAlias = Annotated[ZoneInfo, Meta(extra={"must_be": "an IANA time zone such as Europe/Paris"})]
-MaxRetrySeconds: TypeAlias = Annotated[
-    int,
-    Meta(
-        title="Maximum retry time",
-        description="Seconds during which to retry a temporary failure, such as a 429, a 5xx or a broken connection",
-        ge=0,
-    ),
-]
 # `extra_json_schema` of a secret, as the Singer SDK marks it.
 SECRET = {"secret": True, "writeOnly": True}
 
@@ -231,9 +223,18 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class PluginSettings(Settings, frozen=True, kw_only=True):
-    """The settings that both plugins have."""
+    """The settings that all programs have."""
 
-    max_retry_seconds: MaxRetrySeconds = 300
+    max_retry_seconds: Annotated[
+        int,
+        Meta(
+            title="Maximum retry time",
+            description=(
+                "Seconds during which to retry a temporary failure, such as a 429, a 5xx or a broken connection"
+            ),
+            ge=0,
+        ),
+    ] = 300
 
 
 def _convert(value: object, kind: Any) -> object:  # noqa: ANN401 - an annotation

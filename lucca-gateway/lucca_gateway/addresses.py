@@ -5,9 +5,11 @@ could make the gateway call systems in its own network.
 """
 
 import socket
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
+from lucca_elimity_kit.errors import SettingsError
 from lucca_elimity_kit.http import OutcomeAdapter
 from typing_extensions import override
 from urllib3.connection import HTTPSConnection
@@ -27,8 +29,11 @@ _NOT_PUBLIC = (
 )
 
 
-class HostError(Exception):
-    """The gateway must not connect to this host; the message says why."""
+class HostError(SettingsError):
+    """The gateway must not connect to this host."""
+
+    def __init__(self, flaw: str) -> None:
+        super().__init__(f"The configuration value 'host' cannot be used: {flaw}.")
 
 
 def public_addresses(name: str, port: int) -> list[str]:
@@ -83,12 +88,9 @@ class _PublicConnection(HTTPSConnection):
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from error
         try:
-            for address in addresses[:-1]:
-                self._dns_host = address
-                try:
+            for self._dns_host in addresses[:-1]:
+                with suppress(Exception):  # the last address raises the error that counts
                     return super()._new_conn()
-                except Exception:  # noqa: BLE001, S112 - the last address raises the error that counts
-                    continue
             self._dns_host = addresses[-1]
             return super()._new_conn()
         finally:

@@ -10,15 +10,15 @@ from elimity.insights.customgateway.v1alpha2 import customgateway_pb2 as v1alpha
 from google.protobuf.timestamp_pb2 import Timestamp
 from target_elimity.attributes import ATTRIBUTES, ENTITY_TYPE, Employee, Type
 
-from lucca_gateway.imports import Item, Log
+from lucca_gateway.imports import Item
 
 ImportResponse: TypeAlias = v1alpha1.PerformImportResponse | v1alpha2.PerformImportResponse
 
 
-def encode(item: Item, response: type[ImportResponse]) -> ImportResponse:
+def encode_item(item: Item, response: type[ImportResponse]) -> ImportResponse:
     """Encode an item as a response of one generation."""
-    if isinstance(item, Log):
-        return response(log={"level": {item.level: {}}, "message": item.message})
+    if isinstance(item, str):
+        return response(log={"level": {"info": {}}, "message": item})
     return response(entity=_entity(item))
 
 

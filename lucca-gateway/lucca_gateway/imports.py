@@ -7,12 +7,11 @@ everything and makes every employee once before it yields the first one, so hard
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from importlib.metadata import version
 from itertools import islice
-from typing import Literal, TypeAlias, cast
+from typing import TypeAlias, cast
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from lucca_elimity_kit.foreign import failure
@@ -22,13 +21,12 @@ from tap_lucca.settings import instance_url
 from tap_lucca.stream import LuccaStream
 from tap_lucca.streams import UsersStream
 from tap_lucca.tap import TapLucca
-from target_elimity.attributes import Employee, Rules
+from target_elimity.attributes import Employee
 from target_elimity.collection import Collection
 from target_elimity.database import DiskError
 from target_elimity.imports import Assessment, Import
 from target_elimity.source import SourceError
 
-from lucca_gateway.addresses import HostError
 from lucca_gateway.configuration import Configuration
 from lucca_gateway.protocol import CallError, Code
 from lucca_gateway.settings import PREFIX, Settings
@@ -40,16 +38,8 @@ from lucca_gateway.tenants import Tenants
 PROGRESS_SECONDS = 10.0
 EMPLOYEES_AT_ONCE = 200
 
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    """A line in the Logs tab of Elimity Insights."""
-
-    level: Literal["info", "alert"]
-    message: str
-
-
-Item: TypeAlias = Employee | Log
+# An employee, or a line for the Logs tab of Elimity Insights.
+Item: TypeAlias = Employee | str
 
 
 class ImportFailedError(CallError):
@@ -88,27 +78,27 @@ def perform_import(
             for stream in tap.streams.values():
                 collection.schema_received(stream.name, stream.schema)
                 yield from _collect(cast("LuccaStream", stream), collection, stop)
-            yield [Log("info", f"Warning: {warning}") for warning in warnings]
+            yield [f"Warning: {warning}" for warning in warnings]
             yield from _deliver(incoming, collection, settings, stop)
 
 
 def _deliver(incoming: Import, collection: Collection, settings: Settings, stop: Stop) -> Iterator[Sequence[Item]]:
-    rules = Rules(datetime.now(settings.timezone).date(), settings.timezone, settings.contract_type_names)
+    rules = settings.rules(datetime.now(settings.timezone))
     employees = incoming.make_employees(collection, rules, lambda *_: stop.check())
     assessment = incoming.assess(employees)
-    yield [Log("info", _what_was_compared(incoming, assessment))]
+    yield [_what_was_compared(incoming, assessment)]
     if assessment.objections:
         raise ConnectorError(
             f"{assessment.reasons} If that is right, ask the operator of the gateway to let it through once: with "
             f"{assessment.variables(PREFIX)}, until it is imported."
         )
-    yield [Log("info", f"Importing {employees}.")]
-    yield [Log("info", f"Warning: {warning}") for warning in assessment.warnings]
+    yield [f"Importing {employees}."]
+    yield [f"Warning: {warning}" for warning in assessment.warnings]
     remaining = iter(employees)
     while several := list(islice(remaining, EMPLOYEES_AT_ONCE)):
         stop.check()
         yield several
-    yield [Log("info", f"Import complete. {employees}.")]
+    yield [f"Import complete. {employees}."]
 
 
 def _what_was_compared(incoming: Import, assessment: Assessment) -> str:
@@ -120,7 +110,7 @@ def _what_was_compared(incoming: Import, assessment: Assessment) -> str:
     return assessment.nothing_compared or f"Compared with what the source holds: {assessment.changes}."
 
 
-def _collect(stream: LuccaStream, collection: Collection, stop: Stop) -> Iterator[list[Log]]:
+def _collect(stream: LuccaStream, collection: Collection, stop: Stop) -> Iterator[list[str]]:
     """Read all records of a stream into the collection, and yield log lines."""
     what = stream.name.replace("_", " ")
     told = time.monotonic()
@@ -129,12 +119,12 @@ def _collect(stream: LuccaStream, collection: Collection, stop: Stop) -> Iterato
         stop.check()
         collection.add(stream.name, record)
         if count == 1 and stream.name == UsersStream.name:
-            yield [Log("info", f"Import from Lucca started (lucca-gateway {version('lucca-gateway')}).")]
+            yield [f"Import from Lucca started (lucca-gateway {version('lucca-gateway')})."]
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
-            yield [Log("info", f"Read {count} of {stream.walk.total} {what}.")]
+            yield [f"Read {count} of {stream.walk.total} {what}."]
     if count:
-        yield [Log("info", f"Read {count} of {stream.walk.total} {what}.")]
+        yield [f"Read {count} of {stream.walk.total} {what}."]
 
 
 @contextmanager
@@ -142,10 +132,6 @@ def _as_import_error() -> Iterator[None]:
     """Turn errors of the tap and the target into an ImportFailedError. Administrators may read their messages."""
     try:
         yield
-    except HostError as error:
-        raise ImportFailedError(
-            "invalid_argument", f"The configuration value 'host' cannot be used: {error}."
-        ) from None
     except SettingsError as error:
         raise ImportFailedError("invalid_argument", str(error)) from None
     except (LuccaError, SourceError) as error:
@@ -163,10 +149,13 @@ def _as_import_error() -> Iterator[None]:
 
 
 def _code(status: int | None) -> Code:
-    if status == HTTPStatus.UNAUTHORIZED:
-        return "unauthenticated"
-    if status == HTTPStatus.FORBIDDEN:
-        return "permission_denied"
-    if status == HTTPStatus.NOT_FOUND or status in range(300, 400):
+    if status in range(300, 400):
         return "invalid_argument"
-    return "unavailable"
+    return _CODES.get(status, "unavailable")
+
+
+_CODES: dict[int | None, Code] = {
+    HTTPStatus.UNAUTHORIZED: "unauthenticated",
+    HTTPStatus.FORBIDDEN: "permission_denied",
+    HTTPStatus.NOT_FOUND: "invalid_argument",
+}

@@ -9,7 +9,6 @@ complete, quote a request that they can't decode, and decompress a request befor
 
 import re
 import struct
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -46,41 +45,35 @@ class CallError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
-    """How the messages of a call are encoded, in the request and in the response."""
+def decode(body: bytes, message: Message, content_type: str) -> None:
+    """Read the message of a request.
 
-    content_type: str
-
-    def decode(self, body: bytes, message: Message) -> None:
-        """Read the message of a request.
-
-        Raises:
-            CallError: The body isn't exactly one message of this kind.
-        """
-        try:
-            if self.content_type in STREAMING:
-                body = _unwrap(body)
-            if self.content_type.endswith("json"):
-                Parse(body, message)
-            else:
-                message.ParseFromString(body)
-        except Exception:  # noqa: BLE001 - protobuf raises errors of many kinds
-            raise CallError("invalid_argument", "The request is not a valid one of this method.") from None
-
-    def encode(self, message: Message) -> bytes:
-        """Return a message of the response as bytes."""
-        is_json = self.content_type.endswith("json")
-        data = MessageToJson(message, indent=None).encode() if is_json else message.SerializeToString()
-        return _wrap(data) if self.content_type in STREAMING else data
+    Raises:
+        CallError: The body isn't exactly one message of this kind.
+    """
+    try:
+        data = _unwrap(body) if content_type in STREAMING else body
+        if content_type.endswith("json"):
+            Parse(data, message)
+        else:
+            message.ParseFromString(data)
+    except Exception:  # noqa: BLE001 - protobuf raises errors of many kinds
+        raise CallError("invalid_argument", "The request is not a valid one of this method.") from None
 
 
-def format_of(headers: Headers, content_types: tuple[str, ...]) -> Format:
-    """Check the headers of a call, and return its format.
+def encode(message: Message, content_type: str) -> bytes:
+    """Return a message of the response as bytes."""
+    is_json = content_type.endswith("json")
+    data = MessageToJson(message, indent=None).encode() if is_json else message.SerializeToString()
+    return _wrap(data) if content_type in STREAMING else data
+
+
+def content_type_of(headers: Headers, supported: tuple[str, ...]) -> str:
+    """Check the headers of a call, and return the content type of its request and response.
 
     Raises:
         CallError: A header of the protocol is malformed.
-        HTTPException: The request is compressed or has another content type.
+        HTTPException: The request is compressed, or has another content type.
     """
     for name in ("content-encoding", "connect-content-encoding"):
         if headers.get(name, "identity").strip().lower() not in {"", "identity"}:
@@ -91,9 +84,9 @@ def format_of(headers: Headers, content_types: tuple[str, ...]) -> Format:
     if not _TIMEOUT.fullmatch(headers.get("connect-timeout-ms", "0")):
         raise CallError("invalid_argument", "The header Connect-Timeout-Ms is not a number of at most 10 digits.")
     content_type = headers.get("content-type", "").lower().removesuffix("; charset=utf-8")
-    if content_type not in content_types:
-        raise HTTPException(415, f"The content type is none of {' and '.join(content_types)}.")
-    return Format(content_type)
+    if content_type not in supported:
+        raise HTTPException(415, f"The content type must be {' or '.join(supported)}.")
+    return content_type
 
 
 def end_of_stream(error: CallError | None) -> bytes:

@@ -14,10 +14,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from lucca_gateway import protocol
 from lucca_gateway.configuration import Configuration
-from lucca_gateway.encoding import ImportResponse, encode
-from lucca_gateway.imports import perform_import
-from lucca_gateway.protocol import STREAMING, UNARY, CallError, end_of_stream, format_of
+from lucca_gateway.encoding import ImportResponse, encode_item
+from lucca_gateway.imports import Item, perform_import
+from lucca_gateway.protocol import STREAMING, UNARY, CallError, content_type_of, end_of_stream
 from lucca_gateway.settings import Settings
 from lucca_gateway.stopping import Stop
 from lucca_gateway.streaming import ImportStream, Slots
@@ -54,10 +55,10 @@ class Service:
     async def _meta(self, request: Request) -> Response:
         """Return the version of this gateway."""
         await self._source_id(request)
-        call_format = format_of(request.headers, UNARY)
-        call_format.decode(await request.body(), v1alpha2.MetaRequest())
+        content_type = content_type_of(request.headers, UNARY)
+        protocol.decode(await request.body(), v1alpha2.MetaRequest(), content_type)
         answer = v1alpha2.MetaResponse(initial_cursor=StructValue(null_value=NULL_VALUE), version=VERSION)
-        return Response(call_format.encode(answer), media_type=call_format.content_type)
+        return Response(protocol.encode(answer, content_type), media_type=content_type)
 
     async def _import_v1alpha1(self, request: Request) -> ASGIApp:
         return await self._import(request, v1alpha1.PerformImportRequest(), v1alpha1.PerformImportResponse)
@@ -68,12 +69,12 @@ class Service:
     async def _import(self, request: Request, message: ImportRequest, response: type[ImportResponse]) -> ASGIApp:
         """Stream an import, in responses of the same generation as the request."""
         source_id = await self._source_id(request)
-        call_format = format_of(request.headers, STREAMING)
+        content_type = content_type_of(request.headers, STREAMING)
         try:
-            call_format.decode(await request.body(), message)
+            protocol.decode(await request.body(), message, content_type)
             _check_version(message)
         except CallError as error:
-            return Response(end_of_stream(error), media_type=call_format.content_type)
+            return Response(end_of_stream(error), media_type=content_type)
         configuration = {
             # A value that isn't text becomes False. The check of the settings refuses it and names the setting.
             name: value.string_value if value.HasField("string_value") else False
@@ -82,9 +83,11 @@ class Service:
         }
         stop = Stop()
         items = perform_import(configuration, self._settings, self._tenants, stop, source_id)
-        return ImportStream(
-            items, lambda item: call_format.encode(encode(item, response)), call_format.content_type, stop, self._slots
-        )
+
+        def encode(item: Item) -> bytes:
+            return protocol.encode(encode_item(item, response), content_type)
+
+        return ImportStream(items, encode, content_type, stop, self._slots)
 
     async def _source_id(self, request: Request) -> str | None:
         return await self._tokens.source_id(request.headers) if self._tokens else None

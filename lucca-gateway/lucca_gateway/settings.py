@@ -4,32 +4,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, ClassVar
 
-from lucca_elimity_kit import settings as kit
-from lucca_elimity_kit.settings import MaxRetrySeconds
 from lucca_elimity_kit.tls import TlsFiles, load_tls
 from lucca_elimity_kit.urls import parse_url
 from msgspec import Meta
 from tap_lucca.settings import PageSize, RequestsPerMinute, RequestTimeout, TapSettings
-from target_elimity.safeguard import Limits
-from target_elimity.settings import (
-    ContractTypeNames,
-    MaxDeactivatedPercent,
-    MaxEmptiedPercent,
-    MaxRemovedPercent,
-    TargetSettings,
-    Zone,
-)
+from target_elimity.settings import ImportSettings
 from typing_extensions import override
 
 PREFIX = "LUCCA_GATEWAY_"
 
 _TOKEN_URLS = ("jwt_validation_base_url", "jwt_validation_gateway_url")
-# For the defaults that are the same in tap and target.
+# For the defaults that are the same in the tap.
 _TAP = TapSettings(host="", api_key="")
-_TARGET = TargetSettings()
 
 
-class Settings(kit.Settings, frozen=True, kw_only=True, dict=True):
+class Settings(ImportSettings, frozen=True, kw_only=True, dict=True):
     """The settings of the gateway."""
 
     prefix: ClassVar[str] = PREFIX
@@ -60,12 +49,6 @@ class Settings(kit.Settings, frozen=True, kw_only=True, dict=True):
     page_size: PageSize = _TAP.page_size
     requests_per_minute: RequestsPerMinute = _TAP.requests_per_minute
     request_timeout: RequestTimeout = _TAP.request_timeout
-    max_retry_seconds: MaxRetrySeconds = _TAP.max_retry_seconds
-    timezone: Zone = _TARGET.timezone
-    contract_type_names: ContractTypeNames = _TARGET.contract_type_names
-    max_removed_percent: MaxRemovedPercent = _TARGET.max_removed_percent
-    max_deactivated_percent: MaxDeactivatedPercent = _TARGET.max_deactivated_percent
-    max_emptied_percent: MaxEmptiedPercent = _TARGET.max_emptied_percent
     shutdown_seconds: Annotated[
         int, Meta(description="Seconds that running imports have to finish after SIGTERM", ge=0)
     ] = 8
@@ -134,11 +117,6 @@ class Settings(kit.Settings, frozen=True, kw_only=True, dict=True):
     def for_tap(self) -> Mapping[str, object]:
         """The settings that the tap has, too."""
         return {name: getattr(self, name) for name in self.__struct_fields__ if name in TapSettings.__struct_fields__}
-
-    @property
-    def limits(self) -> Limits:
-        """The limits of the safeguard."""
-        return Limits(self.max_removed_percent, self.max_deactivated_percent, self.max_emptied_percent)
 
     @cached_property
     def tls(self) -> TlsFiles:

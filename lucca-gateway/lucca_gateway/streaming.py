@@ -7,13 +7,14 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from contextvars import copy_context
+from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
 
 from starlette.types import Receive, Scope, Send
 
 from lucca_gateway import logs
-from lucca_gateway.imports import ImportFailedError, Item, Log
+from lucca_gateway.imports import ImportFailedError, Item
 from lucca_gateway.protocol import CallError, end_of_stream
 from lucca_gateway.stopping import Stop, StoppedError
 
@@ -31,23 +32,16 @@ class Slots:
         self.threads = ThreadPoolExecutor(most, "import")
 
 
+@dataclass
 class ImportStream:
     """The response to a request for an import. It ends with an error, unless the import is complete."""
 
-    def __init__(
-        self,
-        items: Generator[Sequence[Item], None, None],
-        encode: Callable[[Item], bytes],
-        content_type: str,
-        stop: Stop,
-        slots: Slots,
-    ) -> None:
-        self._items = items
-        self._encode = encode
-        self._content_type = content_type
-        self._stop = stop
-        self._slots = slots
-        self._employees = 0
+    items: Generator[Sequence[Item], None, None]
+    encode: Callable[[Item], bytes]
+    content_type: str
+    stop: Stop
+    slots: Slots
+    employees: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the import and stream it. If the client goes away, stop the import."""
@@ -58,7 +52,7 @@ class ImportStream:
         watching = asyncio.create_task(self._watch(receive))
         error: CallError | None = None
         try:
-            headers = [(b"content-type", self._content_type.encode())]
+            headers = [(b"content-type", self.content_type.encode())]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await self._stream(send)
         except CallError as reason:
@@ -72,9 +66,9 @@ class ImportStream:
             _logger.exception("Unexpected error.")
             name = type(unexpected).__name__
             error = CallError("internal", f"The gateway failed unexpectedly ({name}). Its log says where.")
-        self._stop.set()
+        self.stop.set()
         watching.cancel()
-        figures = logs.fields(employees=self._employees, seconds=round(time.monotonic() - start, 2))
+        figures = logs.fields(employees=self.employees, seconds=round(time.monotonic() - start, 2))
         if error:
             how = "failed" if isinstance(error, ImportFailedError) else "broken off"
             _logger.warning("Import %s: %s", how, error, extra=figures)
@@ -88,26 +82,26 @@ class ImportStream:
         bodies = self._bodies()
         step = partial(copy_context().run, next, bodies, None)
         loop = asyncio.get_running_loop()
-        async with self._slots.free:
+        async with self.slots.free:
             try:
-                while (body := await loop.run_in_executor(self._slots.threads, step)) is not None:
+                while (body := await loop.run_in_executor(self.slots.threads, step)) is not None:
                     await _write(send, body)
             finally:
-                self._slots.threads.submit(bodies.close)
+                self.slots.threads.submit(bodies.close)
 
     def _bodies(self) -> Generator[bytes, None, None]:
-        self._stop.check()
+        self.stop.check()
         _logger.info("Import started.")
-        with closing(self._items) as items:
+        with closing(self.items) as items:
             for several in items:
-                yield b"".join(map(self._encode, several))
-                self._employees += sum(not isinstance(item, Log) for item in several)
+                yield b"".join(map(self.encode, several))
+                self.employees += sum(not isinstance(item, str) for item in several)
 
     async def _watch(self, receive: Receive) -> None:
         """Stop the import when the client goes away."""
         while (await receive())["type"] != "http.disconnect":
             pass
-        self._stop.set()
+        self.stop.set()
 
 
 async def _write(send: Send, body: bytes, *, more: bool = True) -> None:

@@ -4,7 +4,7 @@ import re
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
 from urllib.parse import urlsplit
 
@@ -25,17 +25,17 @@ LUCCA_DOMAINS = (
     "luccasoftware.com",
 )
 HTTPS_PORT = 443
+MOST_TENANTS = 10_000  # so many budgets are kept, the last ones that were used
 
 _LUCCA_HOST = re.compile(rf"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?:{'|'.join(map(re.escape, LUCCA_DOMAINS))})")
 
 
 class Tenants:
-    """The tenants in use. Imports of one tenant share its request budget and its connections, but never an API key."""
+    """The tenants of Lucca. Imports of one tenant share its request budget, and nothing else."""
 
     def __init__(self, listed: Collection[tuple[str, int | None]], requests_per_minute: int) -> None:
         self._listed = frozenset(listed)
-        self._requests_per_minute = requests_per_minute
-        self._tenants: dict[tuple[str, int], _Tenant] = {}
+        self._budget = lru_cache(MOST_TENANTS)(lambda _: Budget(requests_per_minute))
         self._lock = Lock()
 
     def check(self, url: str) -> None:
@@ -63,44 +63,19 @@ class Tenants:
 
     @contextmanager
     def session(self, url: str) -> Iterator[tuple[requests.Session, Budget]]:
-        """Open the session for one import of a tenant, with the budget that it shares with the tenant's others."""
+        """Open a session for one import of a tenant, with the budget that it shares with the tenant's others."""
         key = _host_of(url)
-        with self._lock:
-            tenant = self._tenants.get(key)
-            if tenant is None:
-                adapter = OutcomeAdapter() if self._is_listed(*key) else PublicAdapter()
-                tenant = self._tenants[key] = _Tenant(adapter, Budget(self._requests_per_minute))
-            tenant.imports += 1
-        try:
-            session = new_session("lucca-gateway", tenant.adapter)
+        with self._lock:  # the cache could make two budgets at once
+            budget = self._budget(key)
+        with new_session("lucca-gateway", OutcomeAdapter() if self._is_listed(*key) else PublicAdapter()) as session:
             session.trust_env = False  # use no proxy of the environment: it would resolve the host name itself
-            yield session, tenant.budget
-        finally:
-            with self._lock:
-                tenant.imports -= 1
-                self._forget_idle()
+            yield session, budget
 
     def _is_listed(self, name: str, port: int) -> bool:
         return bool(self._listed & {(name, port), (name, None)})
-
-    def _forget_idle(self) -> None:
-        """Drop tenants without a running import whose budget is full again."""
-        for key, tenant in list(self._tenants.items()):
-            if not tenant.imports and tenant.budget.is_full:
-                tenant.adapter.close()
-                del self._tenants[key]
 
 
 def _host_of(url: str) -> tuple[str, int]:
     """Return the host and port of an instance. The tap has already checked the URL."""
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (HTTPS_PORT if parts.scheme == "https" else 80)
-
-
-@dataclass(slots=True)
-class _Tenant:
-    """One instance of Lucca, with its request budget and the connections to it."""
-
-    adapter: OutcomeAdapter
-    budget: Budget
-    imports: int = 0

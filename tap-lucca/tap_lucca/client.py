@@ -49,15 +49,8 @@ class Budget:
     """Limits the requests in a window of some seconds. The clients of a tenant share it, in any thread."""
 
     def __init__(self, requests: int, window: float = RATE_LIMIT_WINDOW) -> None:
-        self._window = window
-        self._last_request = time.monotonic()
         self._bucket = InMemoryBucket([Rate(requests, round(window * 1000))])
         self._lock = Lock()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no request was sent in the window."""
-        return time.monotonic() - self._last_request > self._window
 
     def wait(self, sleep: Callable[[float], None]) -> None:
         """Wait until a request is allowed. An exception that `sleep` raises ends the wait."""
@@ -70,7 +63,6 @@ class Budget:
             self._bucket.leak(now)
             item = RateItem("request", now)
             if self._bucket.put(item):
-                self._last_request = time.monotonic()
                 return 0.0
             return max(cast("int", self._bucket.waiting(item)), 1) / 1000
 

@@ -13,7 +13,7 @@ from lucca_elimity_kit.errors import ConnectorError
 from lucca_elimity_kit.progress import Progress
 from lucca_elimity_kit.retries import CallError
 
-from target_elimity.attributes import ATTRIBUTES, Rules
+from target_elimity.attributes import ATTRIBUTES
 from target_elimity.collection import Collection
 from target_elimity.completion import Completion
 from target_elimity.data_model import differences
@@ -21,7 +21,6 @@ from target_elimity.employees import Counts, Employees
 from target_elimity.imports import Assessment, Import
 from target_elimity.insights import Insights, new_http
 from target_elimity.preview import REPORT, Changes, Report, check_folder, write_folder
-from target_elimity.safeguard import Limits
 from target_elimity.settings import TargetSettings
 from target_elimity.snapshot import write_compressed
 from target_elimity.source import Source, advice
@@ -43,14 +42,13 @@ class Run:
     """
 
     def __init__(self, settings: TargetSettings, logger: logging.Logger) -> None:
-        limits = Limits(settings.max_removed_percent, settings.max_deactivated_percent, settings.max_emptied_percent)
         self.progress = Progress(logger)
         self._settings = settings
         self._logger = logger
         self._folder = settings.output_path
         self._insights = None if self._folder else Insights(settings)
         self._source = _new_source(settings) if settings.api_token_id else None
-        self._import = Import(limits, self._source)
+        self._import = Import(settings.limits, self._source)
         self._completion = Completion()
         self._state: dict[str, Any] = {"bookmarks": {}}
         self._uploading = self._accepted = False
@@ -127,8 +125,7 @@ class Run:
         if problems := self._completion.problems(collection.rows, collection.received, accept_filtered=accept_filtered):
             raise ConnectorError(" ".join(problems))
         now = datetime.now(self._settings.timezone)
-        rules = Rules(now.date(), self._settings.timezone, self._settings.contract_type_names)
-        employees = self._import.make_employees(collection, rules, self._report_progress)
+        employees = self._import.make_employees(collection, self._settings.rules(now), self._report_progress)
         assessment = self._import.assess(
             employees, self._last_counts(), former_employees=self._completion.former_employees
         )

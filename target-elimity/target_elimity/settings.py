@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
+from datetime import datetime
 from typing import Annotated, ClassVar, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -10,51 +11,14 @@ from lucca_elimity_kit.urls import parse_url
 from msgspec import Meta, field
 from typing_extensions import override
 
+from target_elimity.attributes import Rules
+from target_elimity.safeguard import Limits
+
 CREDENTIALS = ("url", "source_id", "source_token")
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _Percent: TypeAlias = Annotated[int, Meta(ge=0, le=100)]
 
-Zone: TypeAlias = Annotated[
-    TimeZone, Meta(title="Time zone", description="IANA time zone of today's date, and of timestamps without a zone")
-]
-ContractTypeNames: TypeAlias = Annotated[
-    dict[Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]*)$(?!\n)")], str],
-    Meta(
-        title="Contract type names",
-        description='Labels for contract types that Lucca sends as a bare id, such as `{"1": "CDI"}`',
-        extra={"must_be": "a JSON object from ids to texts, each id once"},
-    ),
-]
-MaxRemovedPercent: TypeAlias = Annotated[
-    _Percent,
-    Meta(
-        title="Maximum removed",
-        description=(
-            "Refuse an import that removes more than this percentage of the employees, 0 to 100; 100 disables the check"
-        ),
-    ),
-]
-MaxDeactivatedPercent: TypeAlias = Annotated[
-    _Percent,
-    Meta(
-        title="Maximum deactivated",
-        description=(
-            "Refuse an import that makes more than this percentage of the active employees inactive, 0 to 100; 100 "
-            "disables the check"
-        ),
-    ),
-]
-MaxEmptiedPercent: TypeAlias = Annotated[
-    _Percent,
-    Meta(
-        title="Maximum emptied",
-        description=(
-            "Refuse an import in which more than this percentage of the employees with an attribute lose it, 0 to "
-            "100; 100 disables the check"
-        ),
-    ),
-]
 ApiTokenSecret: TypeAlias = Annotated[
     Printable,
     Meta(
@@ -65,7 +29,63 @@ ApiTokenSecret: TypeAlias = Annotated[
 ]
 
 
-class TargetSettings(PluginSettings, frozen=True, kw_only=True):
+class ImportSettings(PluginSettings, frozen=True, kw_only=True):
+    """The settings of an import, through the target or the gateway."""
+
+    timezone: Annotated[
+        TimeZone,
+        Meta(title="Time zone", description="IANA time zone of today's date, and of timestamps without a zone"),
+    ] = ZoneInfo("UTC")
+    max_removed_percent: Annotated[
+        _Percent,
+        Meta(
+            title="Maximum removed",
+            description=(
+                "Refuse an import that removes more than this percentage of the employees, 0 to 100; 100 disables the "
+                "check"
+            ),
+        ),
+    ] = 20
+    max_deactivated_percent: Annotated[
+        _Percent,
+        Meta(
+            title="Maximum deactivated",
+            description=(
+                "Refuse an import that makes more than this percentage of the active employees inactive, 0 to 100; 100 "
+                "disables the check"
+            ),
+        ),
+    ] = 20
+    max_emptied_percent: Annotated[
+        _Percent,
+        Meta(
+            title="Maximum emptied",
+            description=(
+                "Refuse an import in which more than this percentage of the employees with an attribute lose it, 0 to "
+                "100; 100 disables the check"
+            ),
+        ),
+    ] = 20
+    contract_type_names: Annotated[
+        dict[Annotated[str, Meta(pattern=r"^(0|[1-9][0-9]*)$(?!\n)")], str],
+        Meta(
+            title="Contract type names",
+            description='Labels for contract types that Lucca sends as a bare id, such as `{"1": "CDI"}`',
+            extra={"must_be": "a JSON object from ids to texts, each id once"},
+        ),
+    ] = field(default_factory=dict)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the safeguard."""
+        return Limits(self.max_removed_percent, self.max_deactivated_percent, self.max_emptied_percent)
+
+    def rules(self, now: datetime) -> Rules:
+        """Return how values are made at this time."""
+        return Rules(now.date(), self.timezone, self.contract_type_names)
+
+
+class TargetSettings(ImportSettings, frozen=True, kw_only=True):
     """The settings of the target."""
 
     prefix: ClassVar[str] = "TARGET_ELIMITY_"
@@ -107,11 +127,6 @@ class TargetSettings(PluginSettings, frozen=True, kw_only=True):
             description="Whether to accept streams that a stream map or mapper filtered; people left out are removed",
         ),
     ] = False
-    timezone: Zone = ZoneInfo("UTC")
-    max_removed_percent: MaxRemovedPercent = 20
-    max_deactivated_percent: MaxDeactivatedPercent = 20
-    max_emptied_percent: MaxEmptiedPercent = 20
-    contract_type_names: ContractTypeNames = field(default_factory=dict)
     api_token_id: Annotated[
         Printable,
         Meta(

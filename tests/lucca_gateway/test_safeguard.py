@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 from lucca_gateway import source
-from lucca_gateway.imports import ImportFailedError, Log, perform_import
+from lucca_gateway.imports import ImportFailedError, perform_import
 from lucca_gateway.settings import read_settings
 from lucca_gateway.stopping import Stop, StoppedError
 from lucca_gateway.tenants import Tenants
@@ -329,7 +329,7 @@ def test_it_is_tried_again_and_can_be_stopped_meanwhile(sandbox: Sandbox) -> Non
     """A temporary failure of the server is retried. If the import is stopped, the pause before a retry ends."""
     more = {f"{PREFIX}MAX_RETRY_SECONDS": "300"}
     sandbox.elimity.faults.add(Fault(SOURCES, 503))
-    assert any(isinstance(item, Log) for item in import_here(sandbox, Stop(), **more))
+    assert any(isinstance(item, str) for item in import_here(sandbox, Stop(), **more))
     sandbox.lucca.requests.clear()
     sandbox.elimity.faults.add(Fault(QUERY, 503, count=None, headers={"Retry-After": "20"}))
     stop = Stop()

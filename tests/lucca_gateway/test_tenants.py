@@ -248,7 +248,7 @@ def test_the_imports_of_a_tenant_share_its_budget(sandbox: Sandbox, monkeypatch:
 
 
 def test_the_budget_of_a_tenant_outlives_its_imports(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second import right after the first waits. The gateway forgets an unused tenant after its window."""
+    """A second import right after the first waits."""
     monkeypatch.setattr(tenants, "Budget", partial(Budget, window=1.0))
     own = Tenants((("127.0.0.1", None),), 2)
     start = time.monotonic()
@@ -258,8 +258,3 @@ def test_the_budget_of_a_tenant_outlives_its_imports(sandbox: Sandbox, monkeypat
                 budget.wait(time.sleep)
                 session.get(sandbox.lucca_url, timeout=PATIENCE)
     assert time.monotonic() - start > 0.9
-    time.sleep(1.1)
-    with own.session("http://127.0.0.1:9"):
-        pass
-    with own.session("http://127.0.0.1:9"):
-        assert list(own._tenants) == [("127.0.0.1", 9)]  # noqa: SLF001 - nothing else shows it
