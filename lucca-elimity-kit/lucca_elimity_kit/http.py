@@ -137,7 +137,7 @@ class Http:
         transient: The statuses to retry, besides all from 500 on.
         max_bytes: The largest answer to accept, decompressed.
         before: Called before each try. An exception that it raises ends the call.
-        after: Called with the path of the URL and the headers of each answer.
+        after: Called with the headers of each answer.
     """
 
     session: requests.Session
@@ -148,7 +148,7 @@ class Http:
     transient: Collection[int] = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
     max_bytes: int = MOST_BYTES
     before: Callable[[], None] = lambda: None
-    after: Callable[[str, Mapping[str, str]], None] = lambda _path, _headers: None
+    after: Callable[[Mapping[str, str]], None] = lambda _: None
 
     def call(
         self,
@@ -222,7 +222,7 @@ class Http:
         except _FAILURES as error:
             raise self._failed(error, url, sent=was_sent(error)) from None
         try:
-            self.after(urlsplit(url).path, response.headers)
+            self.after(response.headers)
             self._check_status(response)
         except BaseException:
             response.close()

@@ -63,11 +63,13 @@ _MOST = 999_999_999
 # Kubernetes adds these variables to every container, for each service.
 _KUBERNETES = re.compile(r"(.*_)?(port|port_\d+_(tcp|udp|sctp)(_.*)?|service_host|service_port(_.*)?)")
 _SHORT_NAME = 5
-# What the types of the standard library raise for a text that they don't take.
-_UNFIT = (msgspec.ValidationError, LookupError, OSError, RecursionError, RuntimeError, TypeError, ValueError)
+# What decoding JSON raises: msgspec's error, and those of the json module.
+_NOT_JSON = (msgspec.DecodeError, ValueError, RecursionError)
+# What converting a wrong value raises: msgspec's error, and those of ZoneInfo and Path.
+_UNFIT = (msgspec.ValidationError, LookupError, OSError, RuntimeError)
 
 
-class _RepeatedNameError(Exception):
+class _RepeatedNameError(ValueError):
     """An object of a file holds a name twice. Which of the two values counts would be a guess."""
 
 
@@ -86,7 +88,7 @@ def read_file(path: str | PurePath, what: str = "file of settings") -> dict[str,
         values = _decode_json(content.removeprefix(BOM_UTF8))
     except _RepeatedNameError:
         raise SettingsError(f"The {what} holds a name twice. Remove one of the two.") from None
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    except _NOT_JSON:
         raise SettingsError(f"The {what} is not valid JSON in UTF-8. Correct it, or save it as UTF-8.") from None
     if not isinstance(values, dict):
         raise SettingsError(f"The {what} is JSON, but not an object: it must have the form {{…}}.")
@@ -109,7 +111,7 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
     def required(cls, given: Collection[str]) -> Iterable[str]:
         """Return the settings that must be set if these are given: by default, those without a default."""
         del given
-        return [name for name, field in cls.fields().items() if field.required]
+        return [name for name, field in cls._fields().items() if field.required]
 
     def flaws(self) -> Iterator[tuple[str, str]]:
         """Yield name and flaw of each setting that its type admits, but that can't be used."""
@@ -150,23 +152,23 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
         """
         _raise(cls._unknown(name) for name in values if name not in cls.__struct_fields__)
         given = {name: value for name, value in values.items() if value not in (None, "")}
-        settings: dict[str, Any] = {name: "" for name, field in cls.fields().items() if field.required}
+        settings: dict[str, Any] = {name: "" for name, field in cls._fields().items() if field.required}
         flaws = {}
         for name in {*cls.required(given)} - {*given} if complete else ():
             flaws[name] = "is missing: it is empty" if name in values else "is missing"
         for name, value in given.items():
-            field = cls.fields()[name]
+            field = cls._fields()[name]
             try:
                 settings[name] = _convert(value, field.type)
             except ValueError:
                 flaws[name] = f"must be {_must_be(field)}"
-        _raise(cls.sentence(name, flaw) for name, flaw in sorted(flaws.items()))
+        _raise(cls._sentence(name, flaw) for name, flaw in sorted(flaws.items()))
         parsed = cls(**settings)
-        _raise(cls.sentence(name, flaw) for name, flaw in parsed.flaws())
+        _raise(cls._sentence(name, flaw) for name, flaw in parsed.flaws())
         return parsed
 
     @classmethod
-    def fields(cls) -> dict[str, FieldInfo]:
+    def _fields(cls) -> dict[str, FieldInfo]:
         """Return the settings by name, those of this class before the inherited ones."""
         inherited = getattr(cls.__base__, "__struct_fields__", ())
         fields = sorted(msgspec.structs.fields(cls), key=lambda field: field.name in inherited)
@@ -177,14 +179,14 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
         """Return the JSON schema."""
         return {
             "type": "object",
-            "properties": {name: _schema(field) for name, field in cls.fields().items()},
-            "required": [name for name, field in cls.fields().items() if field.required],
+            "properties": {name: _schema(field) for name, field in cls._fields().items()},
+            "required": [name for name, field in cls._fields().items() if field.required],
         }
 
     @classmethod
-    def sentence(cls, name: str, flaw: str) -> str:
+    def _sentence(cls, name: str, flaw: str) -> str:
         """Return a sentence about a setting's flaw, and one that describes the setting."""
-        description = _schema(cls.fields()[name])["description"]
+        description = _schema(cls._fields()[name])["description"]
         if not cls.has_files:
             return f"The setting {cls._variable(name)} {flaw}. Description: {description}."
         variable = f" (variable {cls._variable(name)})" if cls.prefix else ""
@@ -209,7 +211,7 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
         return any(
             name.endswith(f"_{known}")  # an inherited Meltano plugin: `tap-lucca-b` has TAP_LUCCA_B_HOST
             or (name.startswith(f"{known}_") and _schema(field)["type"] == "object")  # an entry of the object
-            for known, field in cls.fields().items()
+            for known, field in cls._fields().items()
         )
 
     @classmethod
@@ -259,7 +261,7 @@ def _readings(value: object) -> Iterator[object]:
         if value.lower() in _BOOLEANS:
             yield _BOOLEANS[value.lower()]
         if value.lstrip().startswith("{"):
-            with suppress(_RepeatedNameError, msgspec.DecodeError, ValueError, RecursionError):
+            with suppress(*_NOT_JSON):
                 yield _decode_json(value)
     elif type(value) is int:
         yield str(value)  # in YAML, an id may be a number

@@ -104,7 +104,6 @@ class LuccaClient:
             tls,
             transient=(HTTPStatus.TOO_MANY_REQUESTS,),
             before=lambda: budget.wait(sleep),
-            after=self._warn_of_end,
         )
 
     def get(self, path: str, params: Mapping[str, str], *, what: str, right: str, read: Callable[[bytes], T]) -> T:
@@ -133,7 +132,11 @@ class LuccaClient:
                     transient=True,
                 ) from None
 
-        http = replace(self._http, advice=lambda status: _advice(status, right))
+        http = replace(
+            self._http,
+            advice=lambda status: _advice(status, right),
+            after=lambda headers: self._warn_of_end(path, headers),
+        )
         try:
             return http.call("GET", self._url + path, what=what, read=read_or_refuse, params=params)
         except CallError as error:
