@@ -143,14 +143,13 @@ def read_schema(stream: str, schema: Mapping[str, Any]) -> set[str]:
     return fields
 
 
-def _paths(properties: object, fields: Fields, prefix: str = "") -> Iterator[tuple[str, bool]]:
-    """Yield the path of each property, and whether it is a field. An object that lists none may have all its fields."""
-    named = properties if isinstance(properties, dict) and properties else dict.fromkeys(fields)
-    for name, schema in named.items():
+def _paths(properties: Mapping[str, object], fields: Fields, prefix: str = "") -> Iterator[tuple[str, bool]]:
+    """Yield the path of each property, and whether it is a field. An embedded object that lists none may have all."""
+    for name, schema in properties.items():
         if name.startswith(_METADATA):
             continue
         yield f"{prefix}{name}", name in fields
         if embedded := fields.get(name):
-            inner = schema.get("items", schema) if isinstance(schema, dict) else {}
-            listed = inner.get("properties") if isinstance(inner, dict) else {}
-            yield from _paths(listed, embedded, f"{prefix}{name}.")
+            inner = schema.get("items", schema) if isinstance(schema, dict) else None
+            listed = inner.get("properties") if isinstance(inner, dict) else None
+            yield from _paths(listed if listed and isinstance(listed, dict) else embedded, embedded, f"{prefix}{name}.")
