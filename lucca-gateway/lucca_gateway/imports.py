@@ -27,10 +27,9 @@ from target_elimity.database import DiskError
 from target_elimity.imports import Assessment, Import
 from target_elimity.source import SourceError
 
-from lucca_gateway.configuration import Configuration
+from lucca_gateway.configuration import Configuration, new_source
 from lucca_gateway.protocol import CallError, Code
 from lucca_gateway.settings import PREFIX, Settings
-from lucca_gateway.source import new_source
 from lucca_gateway.stopping import Stop
 from lucca_gateway.tenants import Tenants
 

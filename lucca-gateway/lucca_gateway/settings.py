@@ -79,7 +79,7 @@ class Settings(ImportSettings, frozen=True, kw_only=True, dict=True):
             )
             yield "jwt_validation_base_url", flaw
         # The gateway calls the issuer. It compares the other two URLs with claims, so they may use http here.
-        # source.py checks the server's URL again before it calls it.
+        # configuration.py checks the server's URL again before it calls it.
         for name, url in (
             ("jwt_validation_issuer", self.jwt_validation_issuer),
             ("jwt_validation_base_url", self.jwt_validation_base_url.replace("http://", "https://", 1)),

@@ -10,7 +10,7 @@ from threading import Timer
 from typing import Any, cast
 
 import pytest
-from lucca_gateway import source
+from lucca_gateway import configuration as values_of
 from lucca_gateway.imports import ImportFailedError, perform_import
 from lucca_gateway.settings import read_settings
 from lucca_gateway.stopping import Stop, StoppedError
@@ -312,8 +312,8 @@ def test_the_server_is_not_waited_for_as_long_as_lucca(sandbox: Sandbox, monkeyp
     """Reading the source has short time limits, because the server may not answer while it waits for its gateway."""
     assert len(import_here(sandbox, Stop())) > 250
     sandbox.lucca.requests.clear()
-    monkeypatch.setattr(source, "ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(source, "READING_SECONDS", 0.6)
+    monkeypatch.setattr(values_of, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(values_of, "READING_SECONDS", 0.6)
     start = time.monotonic()
     for path, kind in ((SOURCES, "hang"), (QUERY, "hang"), (QUERY, "drip")):
         sandbox.elimity.faults.clear()
