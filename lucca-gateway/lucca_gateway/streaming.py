@@ -87,7 +87,7 @@ class ImportStream:
                 while (body := await loop.run_in_executor(self.slots.threads, step)) is not None:
                     await _write(send, body)
             finally:
-                self.slots.threads.submit(bodies.close)
+                self.slots.threads.submit(bodies.close)  # fails if a step still runs, at a shutdown
 
     def _bodies(self) -> Generator[bytes, None, None]:
         self.stop.check()

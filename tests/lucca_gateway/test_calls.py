@@ -126,17 +126,20 @@ def test_two_tenants_at_once_never_mix(sandbox: Sandbox, other: Sandbox, gateway
 
 @pytest.mark.parametrize("generation", GENERATIONS)
 def test_a_gateway_that_is_told_to_stop_ends_its_imports_with_an_error(slow: Sandbox, generation: Generation) -> None:
-    """On SIGTERM, imports get a moment to finish and then an error. The gateway exits with 0, even if Lucca hangs."""
-    with (
-        running_gateway({**ENVIRONMENT, "LUCCA_GATEWAY_SHUTDOWN_SECONDS": "1"}) as gateway,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        failed = pool.submit(failure, gateway.url, generation, configuration(slow))
+    """On SIGTERM, imports get a moment to finish and then an error, also one that waits for its turn.
+
+    The gateway exits with 0, even if Lucca hangs.
+    """
+    settings = {"LUCCA_GATEWAY_SHUTDOWN_SECONDS": "1", "LUCCA_GATEWAY_MAX_IMPORTS": "1"}
+    with running_gateway({**ENVIRONMENT, **settings}) as gateway, ThreadPoolExecutor(2) as pool:
+        imports = [pool.submit(failure, gateway.url, generation, configuration(slow)) for _ in range(2)]
         wait_until(lambda: any(request.path == WORK_CONTRACTS for request in slow.lucca.requests))
+        wait_until(lambda: gateway.log_text.count("Import requested.") == 2)
         start = time.monotonic()
         gateway.process.send_signal(signal.SIGTERM)
-        assert failed.result(PATIENCE).code == "unavailable"
-        assert "being shut down" in failed.result().message
+        for failed in imports:
+            assert failed.result(PATIENCE).code == "unavailable"
+            assert "being shut down" in failed.result().message
         assert gateway.process.wait(PATIENCE) == 0
         assert time.monotonic() - start < 10
     assert "Traceback" not in gateway.log_text

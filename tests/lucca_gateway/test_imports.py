@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
+from elimity.insights.customgateway.v1alpha2 import customgateway_connect, customgateway_pb2
+from google.protobuf.struct_pb2 import Value as StructValue
 
 from sandbox.elimity import Elimity
 from sandbox.faults import Fault
@@ -97,6 +99,19 @@ def test_the_logs_tell_that_lucca_announces_its_end(sandbox: Sandbox, gateway: G
     warnings = [log.message for log in sandbox.elimity.connector_logs if log.message.startswith("Warning: ")]
     assert [" on 2027-03-31" in warning for warning in warnings] == [True, True]
     assert [path in warning for path, warning in zip((USERS, WORK_CONTRACTS), warnings, strict=True)] == [True, True]
+
+
+def test_messages_may_be_json(sandbox: Sandbox, gateway: GatewayProcess) -> None:
+    """The vendor's client gets the same employees if it encodes both calls as JSON."""
+    values = configuration(sandbox)
+    fields = {name: StructValue(string_value=value) for name, value in values.items()}
+    with customgateway_connect.ServiceClientSync(gateway.url, proto_json=True) as client:
+        version = client.meta(customgateway_pb2.MetaRequest()).version
+        request = customgateway_pb2.PerformImportRequest(fields=fields, version=version)
+        as_json = [response.entity for response in client.perform_import(request) if response.HasField("entity")]
+    streamed = responses(gateway.url, "v1alpha2", values)
+    assert as_json == [response.entity for response in streamed if response.HasField("entity")]
+    assert len(as_json) == 250
 
 
 def test_blanks_around_the_values_do_no_harm(sandbox: Sandbox, gateway: GatewayProcess) -> None:
@@ -251,8 +266,6 @@ def test_people_who_come_and_go_meanwhile_are_neither_lost_nor_doubled(
 
 def test_the_version_must_be_the_one_of_the_gateway(gateway: GatewayProcess, sandbox: Sandbox) -> None:
     """The gateway refuses another version, in which a cursor has another meaning, and doesn't echo it."""
-    from elimity.insights.customgateway.v1alpha2 import customgateway_connect, customgateway_pb2  # noqa: PLC0415
-
     with customgateway_connect.ServiceClientSync(gateway.url) as client:
         stream = client.perform_import(customgateway_pb2.PerformImportRequest(version="canary" * 10_000))
         with pytest.raises(ConnectError) as caught:
