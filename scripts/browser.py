@@ -30,7 +30,8 @@ def main() -> None:
     if not system_chromium():
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for command in APT_GET if os.geteuid() == 0 and shutil.which("apt-get") else PLAYWRIGHT:
-            subprocess.run(command, env=environment, check=True)
+            if subprocess.run(command, env=environment, check=False).returncode:
+                sys.exit("No Chromium could be installed for the tests of the report: see above.")
 
 
 if __name__ == "__main__":
