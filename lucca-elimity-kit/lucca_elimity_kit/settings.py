@@ -58,8 +58,9 @@ SDK_SETTINGS = frozenset(
 )
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
-_DIGITS = re.compile(r"[0-9]{1,9}")
-_MOST = 999_999_999
+# Libraries fail on larger numbers, such as a pause of that many seconds.
+_MOST_DIGITS = 9
+_DIGITS = re.compile(rf"[0-9]{{1,{_MOST_DIGITS}}}")
 # Kubernetes adds these variables to every container, for each service.
 _KUBERNETES = re.compile(r"(.*_)?(port|port_\d+_(tcp|udp|sctp)(_.*)?|service_host|service_port(_.*)?)")
 _SHORT_NAME = 5
@@ -151,17 +152,16 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
             SettingsError: A setting is unknown, missing, out of range or malformed.
         """
         _raise(cls._unknown(name) for name in values if name not in cls.__struct_fields__)
+        fields = cls._fields()
         given = {name: value for name, value in values.items() if value not in (None, "")}
-        settings: dict[str, Any] = {name: "" for name, field in cls._fields().items() if field.required}
-        flaws = {}
-        for name in {*cls.required(given)} - {*given} if complete else ():
-            flaws[name] = "is missing: it is empty" if name in values else "is missing"
+        missing = {*cls.required(given)} - {*given} if complete else ()
+        flaws = {name: "is missing: it is empty" if name in values else "is missing" for name in missing}
+        settings: dict[str, Any] = {name: "" for name, field in fields.items() if field.required}
         for name, value in given.items():
-            field = cls._fields()[name]
             try:
-                settings[name] = _convert(value, field.type)
+                settings[name] = _convert(value, fields[name].type)
             except ValueError:
-                flaws[name] = f"must be {_must_be(field)}"
+                flaws[name] = f"must be {_must_be(fields[name])}"
         _raise(cls._sentence(name, flaw) for name, flaw in sorted(flaws.items()))
         parsed = cls(**settings)
         _raise(cls._sentence(name, flaw) for name, flaw in parsed.flaws())
@@ -265,7 +265,7 @@ def _readings(value: object) -> Iterator[object]:
                 yield _decode_json(value)
     elif type(value) is int:
         yield str(value)  # in YAML, an id may be a number
-    if type(value) is not int or abs(value) <= _MOST:
+    if type(value) is not int or abs(value) < 10**_MOST_DIGITS:
         yield value
 
 
@@ -307,7 +307,7 @@ def _must_be(field: FieldInfo) -> str:
         case {"type": "integer", "minimum": least, "maximum": most}:
             return f"a whole number from {least} to {most}"
         case {"type": "integer", "minimum": least}:
-            return f"a whole number, {least} or more"
+            return f"a whole number, {least} or more, with up to {_MOST_DIGITS} digits"
         case {"type": "object"}:
             return "a JSON object that holds each name once"
     return "text"

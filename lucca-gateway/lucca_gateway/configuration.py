@@ -1,7 +1,6 @@
 """The configuration values that an administrator enters in Elimity Insights, and that come with each import."""
 
 import logging
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Self
 
@@ -13,7 +12,7 @@ from lucca_elimity_kit.settings import Settings as KitSettings
 from lucca_elimity_kit.urls import parse_url
 from msgspec import Meta
 from tap_lucca.settings import instance_url
-from target_elimity.settings import ApiTokenSecret
+from target_elimity.settings import SOURCE_NUMBER, ApiTokenSecret
 from target_elimity.source import Source, advice
 from typing_extensions import override
 
@@ -27,7 +26,6 @@ ANSWER_SECONDS = 30.0
 READING_SECONDS = 100.0
 MOST_RETRY_SECONDS = 30
 
-_NUMBER = re.compile(r"[0-9]{1,18}")
 _BASE_URL = f"{PREFIX}JWT_VALIDATION_BASE_URL"
 _UNUSABLE = "The configuration values 'api_token_id' and 'api_token_secret' cannot be used:"
 
@@ -88,7 +86,7 @@ def new_source(values: Configuration, settings: Settings, source_id: str | None,
             f"the operator of the gateway to set {_BASE_URL} and {PREFIX}JWT_VALIDATION_GATEWAY_URL, or remove both "
             "values."
         )
-    if not _NUMBER.fullmatch(source_id):
+    if not SOURCE_NUMBER.fullmatch(source_id):
         raise SettingsError(f"{_UNUSABLE} the source id of the request's token is not a number. Remove both values.")
     try:
         parts = parse_url(settings.jwt_validation_base_url, path_allowed=True)

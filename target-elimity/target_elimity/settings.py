@@ -15,8 +15,9 @@ from target_elimity.attributes import Rules
 from target_elimity.safeguard import Limits
 
 CREDENTIALS = ("url", "source_id", "source_token")
+# The id of a source that can be read back: the query takes a number.
+SOURCE_NUMBER = re.compile(r"[0-9]{1,18}")
 
-_NUMBER = re.compile(r"[0-9]{1,18}")
 _Percent: TypeAlias = Annotated[int, Meta(ge=0, le=100)]
 
 ApiTokenSecret: TypeAlias = Annotated[
@@ -139,7 +140,11 @@ class TargetSettings(ImportSettings, frozen=True, kw_only=True):
     ] = ""
     api_token_secret: ApiTokenSecret = ""
     client_certificate: Annotated[
-        FilePath, Meta(title="Client certificate", description="File with the client certificate, for mutual TLS")
+        FilePath,
+        Meta(
+            title="Client certificate",
+            description="File with the client certificate, for mutual TLS; required with `client_private_key`",
+        ),
     ] = None
     client_private_key: Annotated[
         FilePath,
@@ -184,5 +189,5 @@ class TargetSettings(ImportSettings, frozen=True, kw_only=True):
                 parse_url(self.url, path_allowed=True)
             except ValueError as error:
                 yield "url", f"is not the URL of an Elimity Insights server: {error}"
-        if self.api_token_id and self.source_id and not _NUMBER.fullmatch(self.source_id):
+        if self.api_token_id and self.source_id and not SOURCE_NUMBER.fullmatch(self.source_id):
             yield "source_id", "must be a number, because an API token is set"
