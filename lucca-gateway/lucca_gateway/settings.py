@@ -40,7 +40,7 @@ class Settings(ImportSettings, frozen=True, kw_only=True, dict=True):
         bool, Meta(description="Serve requests without a token; those with a wrong token are always refused")
     ] = False
     serve_without_tokens: Annotated[
-        bool, Meta(description="Serve whoever reaches the gateway, and validate no tokens; excludes the settings above")
+        bool, Meta(description="Serve whoever reaches the gateway, instead of validating tokens")
     ] = False
     allowed_hosts: Annotated[
         str, Meta(description="Hosts other than Lucca's own: `host` (on any port) or `host:port`, comma separated")
@@ -71,7 +71,7 @@ class Settings(ImportSettings, frozen=True, kw_only=True, dict=True):
     def flaws(self) -> Iterator[tuple[str, str]]:
         if self.serve_without_tokens and self.validates_tokens:
             yield "serve_without_tokens", "contradicts the settings for the validation of tokens: remove it or them"
-        if not self.serve_without_tokens and not self.validates_tokens:
+        elif not self.serve_without_tokens and not self.validates_tokens:
             flaw = (
                 "is missing: without tokens, the gateway would work for whoever reaches it. Set it and "
                 f"{PREFIX}JWT_VALIDATION_GATEWAY_URL; or, if only Elimity Insights can reach the gateway, set "
