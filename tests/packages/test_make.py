@@ -1,5 +1,6 @@
 """The Makefile: what it exports, when it installs, and what it never does unasked."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,13 @@ def test_only_ci_installs_a_browser(checkout: Path) -> None:
 def test_only_its_owner_reads_what_meltano_writes() -> None:
     """`make install` makes a folder for Meltano that nobody else can read: it holds keys while Meltano runs."""
     assert (ROOT / ".meltano").stat().st_mode & 0o777 == 0o700
+
+
+def test_operators_get_no_tools_of_developers() -> None:
+    """What `make install` installs has none of the developers' tools, and no package is locked twice."""
+    operators, developers = (
+        set(re.findall(r"^(\S+)==", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.txt", "requirements-dev.txt")
+    )
+    assert {"mypy", "playwright", "pytest", "ruff"} <= developers
+    assert not operators & developers
