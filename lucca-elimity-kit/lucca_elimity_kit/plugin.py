@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from lucca_elimity_kit.foreign import quiet_libraries
-from lucca_elimity_kit.settings import PluginSettings, read_file
+from lucca_elimity_kit.settings import ProgramSettings, read_file
 
 ENVIRONMENT = "ENV"
 CHECK_RETRY_SECONDS = 10
@@ -26,8 +26,8 @@ CHECK_RETRY_SECONDS = 10
 class StrictPlugin(PluginBase):
     """Checks the settings itself. The SDK would coerce them, quote them in messages and read a `.env` file."""
 
-    settings_class: ClassVar[type[PluginSettings]]
-    settings: PluginSettings
+    settings_class: ClassVar[type[ProgramSettings]]
+    settings: ProgramSettings
 
     def __init__(
         self,

@@ -224,7 +224,7 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
         return None
 
 
-class PluginSettings(Settings, frozen=True, kw_only=True):
+class ProgramSettings(Settings, frozen=True, kw_only=True):
     """The settings that all programs have."""
 
     max_retry_seconds: Annotated[

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, TypeAlias
 
-from lucca_elimity_kit.settings import SECRET, PluginSettings, Printable
+from lucca_elimity_kit.settings import SECRET, Printable, ProgramSettings
 from lucca_elimity_kit.urls import parse_url
 from msgspec import Meta, field
 from typing_extensions import override
@@ -37,7 +37,7 @@ RequestTimeout: TypeAlias = Annotated[
 ]
 
 
-class TapSettings(PluginSettings, frozen=True, kw_only=True):
+class TapSettings(ProgramSettings, frozen=True, kw_only=True):
     """The settings of the tap."""
 
     prefix: ClassVar[str] = "TAP_LUCCA_"

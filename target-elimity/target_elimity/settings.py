@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, ClassVar, TypeAlias
 from zoneinfo import ZoneInfo
 
-from lucca_elimity_kit.settings import SECRET, FilePath, PluginSettings, Printable, TimeZone
+from lucca_elimity_kit.settings import SECRET, FilePath, Printable, ProgramSettings, TimeZone
 from lucca_elimity_kit.urls import parse_url
 from msgspec import Meta, field
 from typing_extensions import override
@@ -30,7 +30,7 @@ ApiTokenSecret: TypeAlias = Annotated[
 ]
 
 
-class ImportSettings(PluginSettings, frozen=True, kw_only=True):
+class ImportSettings(ProgramSettings, frozen=True, kw_only=True):
     """The settings of an import, through the target or the gateway."""
 
     timezone: Annotated[
