@@ -72,12 +72,13 @@ def perform_import(
         ):
             collection = incoming.start(stop.check)
             tap.client = LuccaClient(tap.settings, session, budget, settings.tls, stop.pause)
-            warnings: list[str] = []
-            tap.client.warn = warnings.append
+            lines: list[str] = []
+            tap.client.warn = lambda warning: lines.append(f"Warning: {warning}")
             for stream in tap.streams.values():
                 collection.schema_received(stream.name, stream.schema)
                 yield from _collect(cast("LuccaStream", stream), collection, stop)
-            yield [f"Warning: {warning}" for warning in warnings]
+            if lines:
+                yield lines
             yield from _deliver(incoming, collection, settings, stop)
 
 
@@ -91,8 +92,7 @@ def _deliver(incoming: Import, collection: Collection, settings: Settings, stop:
             f"{assessment.reasons} If that is right, ask the operator of the gateway to let it through once: with "
             f"{assessment.variables(PREFIX)}, until it is imported."
         )
-    yield [f"Importing {employees}."]
-    yield [f"Warning: {warning}" for warning in assessment.warnings]
+    yield [f"Importing {employees}.", *(f"Warning: {warning}" for warning in assessment.warnings)]
     remaining = iter(employees)
     while several := list(islice(remaining, EMPLOYEES_AT_ONCE)):
         stop.check()
