@@ -193,7 +193,10 @@ class Lucca:
         counted = query.pop("fields.root", None)
         if counted not in {None, "count"}:
             raise ValueError(f"fields.root is not understood: {counted}")
-        view = self._view(("contracts", *sorted(query.items())), lambda: self._chosen_contracts(query))
+        archived = _boolean("isArchived", query.pop("isArchived")) if "isArchived" in query else None
+        if query:
+            raise ValueError(f"unknown parameters: {', '.join(query)}")
+        view = self._view(("contracts", archived), lambda: self._contracts(archived=archived))
         limit = min(limit, self.max_page)
         hidden = {name.lower() for name in self.hidden_fields}
         if not self.embed_contract_types:
@@ -202,21 +205,9 @@ class Lucca:
         items = [{name: row[name] for name in row if name.lower() not in hidden} for row in rows] if hidden else rows
         return {"items": items, "count": len(view)} if counted else {"items": items}
 
-    def _chosen_contracts(self, query: dict[str, str]) -> Sequence[Mapping[str, object]]:
-        rows: Sequence[Mapping[str, object]] = self.company.work_contracts
-        for name, text in query.items():
-            if name == "isArchived":
-                wanted, archived = _boolean(name, text), self.company.archived_contracts
-                rows = [row for row in rows if (row["id"] in archived) == wanted]
-            elif name == "isApplicable":
-                applicable = _boolean(name, text)
-                rows = [row for row in rows if row["isApplicable"] == applicable]
-            elif name in {"ownerId", "typeId", "establishmentId"}:
-                numbers = {_whole_number(name, number, 0) for number in text.split(",")}
-                rows = [row for row in rows if row[name] in numbers]
-            else:
-                raise ValueError(f"unknown parameter: {name}")
-        return rows
+    def _contracts(self, *, archived: bool | None) -> list[WorkContract]:
+        rows = self.company.work_contracts
+        return [row for row in rows if archived is None or archived == (row["id"] in self.company.archived_contracts)]
 
     def _view(self, key: object, make: Callable[[], Sequence[Mapping[str, object]]]) -> Sequence[Mapping[str, object]]:
         """Cache the rows that all pages of a query share, until the company changes."""

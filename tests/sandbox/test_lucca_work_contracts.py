@@ -45,17 +45,6 @@ def test_archived_contracts_can_be_left_out(client: LuccaClient) -> None:
     assert set(archived[0]) == set(others[0])
 
 
-def test_filters_choose(client: LuccaClient) -> None:
-    """Contracts can be filtered by owner, type, establishment and `isApplicable`."""
-    rows = client.lucca.company.work_contracts
-    owner = rows[0]["ownerId"]
-    assert client.work_contracts(ownerId=str(owner)) == [row for row in rows if row["ownerId"] == owner]
-    assert client.work_contracts(typeId="2,3", limit="1000") == [row for row in rows if row["typeId"] in {2, 3}]
-    query = {"isApplicable": "true", "establishmentId": "11"}
-    chosen = [row for row in rows if row["isApplicable"] and row["establishmentId"] == 11]
-    assert client.work_contracts(**query) == chosen
-
-
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -69,8 +58,6 @@ def test_filters_choose(client: LuccaClient) -> None:
         ("page", "\u0661"),
         ("fields.root", "total"),
         ("isArchived", "no"),
-        ("isApplicable", "1"),
-        ("ownerId", "me"),
         ("fields", "id"),
         ("paging", "0,10"),
         ("orderBy", "id,asc"),
