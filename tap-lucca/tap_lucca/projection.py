@@ -27,10 +27,10 @@ class Projection:
             selection: Whether the catalog selects a breadcrumb.
             breadcrumb: The breadcrumb of the object.
         """
-        self.schema = {**offered, "properties": {}}
+        self._fields: dict[str, Any] = {}
+        self.schema = {**offered, "properties": self._fields}
         """The catalog's schema of the selected fields."""
         self._inner: dict[str, Projection] = {}
-        self._names: dict[str, None] = {}
         left = offered.get("properties") or {}
         for name, field in schema["properties"].items():
             path = (*breadcrumb, "properties", name)
@@ -40,38 +40,36 @@ class Projection:
             embedded, embedded_offered = (part.get("items", part) for part in (field, field_offered))
             if "properties" in embedded:
                 inner = Projection(embedded, embedded_offered, selection, path)
-                if not inner._names:  # `department[]` isn't a valid field
+                if not inner._fields:  # `department[]` isn't a valid field
                     continue
                 self._inner[name] = inner
                 field_offered = {**field_offered, "items": inner.schema} if "items" in field_offered else inner.schema
-            self._names[name] = None
-            self.schema["properties"][name] = field_offered
-        self._spelling = {name.lower(): name for name in self._names}
+            self._fields[name] = field_offered
+        self._spelling = {name.lower(): name for name in self._fields}
 
     def has(self, name: str) -> bool:
         """Whether a field is selected."""
-        return name in self._names
+        return name in self._fields
 
     def to_v3(self) -> str:
         """Return the value of the `fields` parameter: `id,name,department[id,name,code]`."""
-        return ",".join(f"{name}[{self._inner[name].to_v3()}]" if name in self._inner else name for name in self._names)
+        return ",".join(
+            f"{name}[{self._inner[name].to_v3()}]" if name in self._inner else name for name in self._fields
+        )
 
     def apply(self, row: Row) -> Row:
         """Return only the selected fields of a row, spelled as in the schema. Lucca sometimes changes their case."""
-        if not row.keys() <= self._names.keys():
+        if not row.keys() <= self._fields.keys():
             spelling = self._spelling
             row = {spelling[key]: row[name] for name in row if (key := name.lower()) in spelling}
         for name, inner in self._inner.items():
-            value = row.get(name)
-            if isinstance(value, dict):
-                row[name] = inner.apply(value)
-            elif isinstance(value, list):
-                row[name] = [inner.apply(item) if isinstance(item, dict) else item for item in value]
+            if row.get(name):
+                row[name] = _applied(inner, row[name])
         return row
 
     def missing_from(self, row: Row) -> Iterator[str]:
         """Yield the selected fields that a row lacks, such as `jobTitle` or `manager.mail`; some perhaps twice."""
-        for name in self._names:
+        for name in self._fields:
             if name not in row:
                 yield name
             elif name in self._inner:
@@ -79,3 +77,10 @@ class Projection:
                 for item in value if isinstance(value, list) else [value]:
                     if isinstance(item, dict):
                         yield from (f"{name}.{inner}" for inner in self._inner[name].missing_from(item))
+
+
+def _applied(projection: Projection, value: object) -> object:
+    """Apply a projection to an object, or to those in a list, whichever Lucca embeds."""
+    if isinstance(value, dict):
+        return projection.apply(value)
+    return [_applied(projection, item) for item in value] if isinstance(value, list) else value

@@ -3,6 +3,7 @@
 from typing import Any
 
 from singer_sdk.singerlib.catalog import SelectionMask
+from tap_lucca.pagination import Row
 from tap_lucca.projection import Projection
 
 SCHEMA: dict[str, Any] = {
@@ -56,6 +57,16 @@ def test_names_are_met_without_regard_to_case() -> None:
         "managerId": 2,
         "department": {"id": 3, "code": "X"},
         "habilitedRoles": [{"name": "R"}],
+    }
+
+
+def test_fields_that_are_not_selected_stay_out_of_any_nesting() -> None:
+    """Lucca may embed a list in place of an object, or an object or a nested list in place of a list."""
+    person = {"name": "R", "id": 1, "iban": "BE71"}
+    row: Row = {"department": [[person]], "habilitedRoles": person}
+    assert Projection(SCHEMA, SCHEMA, EVERYTHING).apply(row) == {
+        "department": [[{"id": 1}]],
+        "habilitedRoles": {"name": "R"},
     }
 
 
