@@ -78,7 +78,8 @@ class OverlappingWalk:
         self._first_total: int | None = None
         self._gaps = 0  # pages in a row that didn't overlap
         self._contradictions = 0  # answers in a row whose count contradicted their rows
-        self._seen_before = [0]  # how many rows were read before each pass
+        self._passes = 0  # that reached the end of the collection and didn't complete the walk
+        self._emitted_before = 0  # before this pass
 
     @property
     def emitted(self) -> int:
@@ -152,10 +153,10 @@ class OverlappingWalk:
         self._start = max(asked.offset + received - overlap, 0)
 
     def _start_again(self) -> None:
-        self._start = 0
-        if self._seen_before[-1] == self.emitted or len(self._seen_before) == MAXIMUM_PASSES:
+        self._passes += 1
+        if self.emitted == self._emitted_before or self._passes == MAXIMUM_PASSES:
             raise UnstableCollectionError(f"Lucca counts {self.total} rows but returned only {self.emitted}")
-        self._seen_before.append(self.emitted)
+        self._start, self._emitted_before = 0, self.emitted
 
     def _count_contradiction(self, problem: str) -> None:
         self._contradictions += 1
