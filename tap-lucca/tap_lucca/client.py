@@ -160,8 +160,8 @@ class LuccaClient:
 def _date(value: str) -> date | None:
     """Return the date in a header, which is an HTTP date, or seconds such as `@1806451200`; None if it is neither."""
     try:
-        if re.fullmatch(r"@\d{1,12}", value, re.ASCII):
-            return datetime.fromtimestamp(int(value[1:]), UTC).date()
+        if seconds := re.match(r"\s*@(\d{1,12})\b", value, re.ASCII):
+            return datetime.fromtimestamp(int(seconds[1]), UTC).date()
         return parsedate_to_datetime(value).date()
     except (OverflowError, TypeError, ValueError):
         return None
