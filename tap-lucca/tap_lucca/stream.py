@@ -26,6 +26,8 @@ from tap_lucca.projection import Projection
 from tap_lucca.settings import TapSettings
 from tap_lucca.stream_maps import EXPRESSION_ERRORS, unusable
 
+MAXIMUM_TIMEOUTS = 5  # in a row, before the smallest page is given up
+
 # The key of the completion mark in the stream's bookmark: `{"completion": {"run_id": "…", "records": 2345}}`. `run_id`
 # is new in every run, and `records` counts the records read from Lucca. A stream that broke off has no mark. What the
 # settings leave out of the stream is in the mark, too: `"former_employees": false`.
@@ -71,6 +73,8 @@ class LuccaStream(Stream, ABC):
 
     walk: OverlappingWalk
     """The walk through the collection, once it has begun."""
+
+    _timeouts = 0  # in a row
 
     @abstractmethod
     def url_params(self, page: Slice, projection: Projection) -> dict[str, str]:
@@ -122,7 +126,9 @@ class LuccaStream(Stream, ABC):
     def _next_rows(self, projection: Projection) -> Sequence[Row]:
         """Read the next page and return its new rows. If Lucca times out, halve the page size and return none."""
         try:
-            return self.walk.take(self._read(self.walk.next_slice, projection))
+            page = self._read(self.walk.next_slice, projection)
+            self._timeouts = 0
+            return self.walk.take(page)
         except SlowPageError:
             self._shrink()
             return []
@@ -142,7 +148,8 @@ class LuccaStream(Stream, ABC):
 
     def _shrink(self) -> None:
         limit = self.walk.limit
-        if not self.walk.shrink():
+        self._timeouts += 1
+        if not self.walk.shrink() and self._timeouts >= MAXIMUM_TIMEOUTS:
             problem = f"Lucca times out (408) even on a page of {limit} rows. Run it again when Lucca is less busy."
             raise SlowPageError(f"'{self.name}' could not be read: {problem}", status=408)
         self.log("Lucca times out (408) on pages of %d rows; continuing with %d.", limit, self.walk.limit)

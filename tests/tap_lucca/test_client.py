@@ -113,6 +113,16 @@ def test_a_slow_page_is_asked_for_in_half(sandbox: Sandbox) -> None:
     assert (caught.value.status, pauses) == (408, [])
 
 
+def test_a_small_page_is_asked_for_again(sandbox: Sandbox) -> None:
+    """A page that is too small to halve is read again after a 408, without a pause: a single one ends no run."""
+    sandbox.tap_settings = {"page_size": 17}
+    sandbox.lucca.faults.add(Fault(USERS, 408, count=2), Fault(USERS, 408, nth=8))
+    pauses: list[float] = []
+    assert sum(1 for _ in connected(sandbox, pauses).streams["users"].get_records(None)) == 250
+    assert [request.query["paging"] for request in sandbox.lucca.requests][:3] == ["0,17"] * 3
+    assert pauses == []
+
+
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 451, 500])
 def test_no_words_of_lucca_reach_the_log(sandbox: Sandbox, status: int) -> None:
     """The tap never logs Lucca's bodies, reason phrases or headers: they may contain personal data or the key."""
@@ -251,6 +261,7 @@ def test_ids_in_another_case_are_ids(sandbox: Sandbox) -> None:
         ({"Sunset": "Wed, 31 Mar 2027 23:59:59 GMT"}, " on 2027-03-31."),
         ({"Sunset": "Wed, 31 Mar 2027 23:59:59 GMT", "Deprecation": "@1790812800"}, " on 2027-03-31."),
         ({"Deprecation": "@1790812800"}, ", deprecated on 2026-10-01."),
+        ({"Deprecation": "@1790812800;canary=1"}, ", deprecated on 2026-10-01."),
         ({"Deprecation": "true"}, "."),
         ({"Sunset": "canary", "Deprecation": "@canary"}, "."),
         ({"Sunset": "@999999999999"}, "."),
