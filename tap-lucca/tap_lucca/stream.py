@@ -92,7 +92,9 @@ class LuccaStream(Stream, ABC):
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
         """Apply a catalog. Refuse one without the stream's key."""
+        keys = self.primary_keys
         super().apply_catalog(catalog)
+        self.primary_keys = self.primary_keys or keys  # a catalog may name none
         if self.selected and not all(map(self.projection.has, self.primary_keys)):
             keys = ", ".join(self.primary_keys)
             raise SettingsError(f"The catalog leaves out {keys}, the key of the stream '{self.name}': select it.")

@@ -361,6 +361,23 @@ def test_a_key_of_a_full_table_is_not_declared(sandbox: Sandbox) -> None:
     assert completion(tap, "users")
 
 
+def test_the_key_stays_although_a_catalog_names_none(sandbox: Sandbox) -> None:
+    """A catalog that names no key, as one written by hand, gets streams with their key: targets merge by it."""
+    schema = {"properties": {"id": {"type": "integer"}}}
+    catalog = {"streams": [{"tap_stream_id": stream, "schema": schema} for stream in ("users", "work_contracts")]}
+    tap = sandbox.tap("--catalog", sandbox.file("catalog.json", catalog))
+    assert tap.exit_code == 0
+    assert [message["key_properties"] for message in tap.messages if message["type"] == "SCHEMA"] == [["id"]] * 2
+
+
+def test_an_unknown_kind_of_test_is_refused(sandbox: Sandbox) -> None:
+    """The tap doesn't take it for `--test=all`, as the SDK does."""
+    tap = sandbox.tap("--test=schemas")
+    assert (tap.exit_code, tap.stdout) == (2, "")
+    assert "'schema'" in tap.log
+    assert sandbox.lucca.requests == []
+
+
 def test_settings_from_the_environment(sandbox: Sandbox) -> None:
     """`--config=ENV` reads TAP_LUCCA_… variables; `--test` reads one record of each stream and logs that it worked."""
     tap = run(
