@@ -24,9 +24,15 @@ from tap_lucca.client import Budget, LuccaClient, LuccaError, SlowPageError
 from tap_lucca.pagination import OverlappingWalk, Page, Row, Slice, UnstableCollectionError
 from tap_lucca.projection import Projection
 from tap_lucca.settings import TapSettings
-from tap_lucca.stream_maps import EXPRESSION_ERRORS, unusable
 
 MAXIMUM_TIMEOUTS = 5  # in a row, before the smallest page is given up
+
+# What the SDK raises for a stream map that it can't build, or an expression that fails on a record.
+STREAM_MAP_ERRORS = (ArithmeticError, AttributeError, LookupError, MappingError, RecursionError, TypeError, ValueError)
+UNUSABLE_STREAM_MAPS = (
+    "The setting 'stream_maps' can't be used with these streams: check its names and values, and that each expression "
+    "is valid Python."
+)
 
 # The key of the completion mark in the stream's bookmark: `{"completion": {"run_id": "…", "records": 2345}}`. `run_id`
 # is new in every run, and `records` counts the records read from Lucca. A stream that broke off has no mark. What the
@@ -173,15 +179,15 @@ class LuccaStream(Stream, ABC):
                         mapped = _with_all_columns(mapped, stream_map.transformed_schema["properties"])
                     message = RecordMessage(stream_map.stream_alias, mapped, time_extracted=self._extracted)
                     self._tap.write_message(message)
-        except EXPRESSION_ERRORS as error:
+        except STREAM_MAP_ERRORS as error:
             if not self._tap.settings.stream_maps:
                 raise
+            if isinstance(error, MappingError):
+                raise ConnectorError(UNUSABLE_STREAM_MAPS) from None
             raise ConnectorError(
                 f"An expression in 'stream_maps' fails on the record {record['id']} of '{self.name}' "
                 f"({type(error).__name__}): does it allow for values that are null?"
             ) from None
-        except MappingError:
-            raise unusable() from None
         self.state_manager.is_flushed = False
 
     @override

@@ -1,5 +1,6 @@
 """The tap: its command line and its list of streams."""
 
+import fnmatch
 import sys
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
@@ -16,10 +17,9 @@ from singer_sdk.singerlib import Message, RecordMessage
 from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
-from tap_lucca import stream_maps
 from tap_lucca.catalog import checked_catalog, checked_state
 from tap_lucca.settings import TapSettings, instance_url
-from tap_lucca.stream import COMPLETION, ConnectedTap, LuccaStream
+from tap_lucca.stream import COMPLETION, STREAM_MAP_ERRORS, UNUSABLE_STREAM_MAPS, ConnectedTap, LuccaStream
 from tap_lucca.streams import UsersStream, WorkContractsStream
 
 
@@ -64,6 +64,8 @@ class TapLucca(ConnectedTap):
         for option in command.params:
             if option.name in {"catalog", "state"}:
                 option.type = click.STRING  # the SDK would use the system's encoding
+            elif option.name == "test":  # the SDK (0.54) takes an unknown value for "all"
+                option.type = click.Choice([value.value for value in CliTestOptionValue])
         return command
 
     @classmethod
@@ -119,11 +121,21 @@ class TapLucca(ConnectedTap):
         Raises:
             ConnectorError: The setting 'stream_maps' doesn't fit the streams.
         """
-        with stream_maps.building(self.settings.stream_maps):
+        stream_maps = self.settings.stream_maps
+        try:
             super().setup_mapper()
             for name, stream in self.streams.items():
                 schema = cast("LuccaStream", stream).projection.schema
                 self.mapper.register_raw_stream_schema(name, schema, stream.primary_keys)
+        except STREAM_MAP_ERRORS as error:
+            if not stream_maps:
+                raise
+            raise ConnectorError(UNUSABLE_STREAM_MAPS) from error
+        for name, stream_map in stream_maps.items():
+            source = stream_map.get("__source__", name) if isinstance(stream_map, dict) else name
+            if name != "__else__" and not fnmatch.filter(self.streams, cast("str", source)):
+                known = " and ".join(self.streams)
+                raise ConnectorError(f"The setting 'stream_maps' names a stream that isn't {known}: correct its name.")
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
