@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from lucca_gateway import logs
-from lucca_gateway.protocol import CallError, refuse
+from lucca_gateway.protocol import RpcError, refuse
 from lucca_gateway.service import Service
 from lucca_gateway.settings import Settings
 
@@ -27,7 +27,7 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self._app = Starlette(
             routes=[Route(HEALTH, _health), *Service(settings).routes],
-            exception_handlers={CallError: refuse, ClientDisconnect: _answer_nothing},
+            exception_handlers={RpcError: refuse, ClientDisconnect: _answer_nothing},
         )
         self._app.router.redirect_slashes = False
 

@@ -28,7 +28,7 @@ from target_elimity.imports import Assessment, Import
 from target_elimity.source import SourceError
 
 from lucca_gateway.configuration import Configuration, new_source
-from lucca_gateway.protocol import CallError, Code
+from lucca_gateway.protocol import Code, RpcError
 from lucca_gateway.settings import PREFIX, Settings
 from lucca_gateway.stopping import Stop
 from lucca_gateway.tenants import Tenants
@@ -41,7 +41,7 @@ EMPLOYEES_AT_ONCE = 200
 Item: TypeAlias = Employee | str
 
 
-class ImportFailedError(CallError):
+class ImportFailedError(RpcError):
     """The import failed, and nothing is imported. The message says why, and quotes no record."""
 
 

@@ -37,7 +37,7 @@ _ENVELOPE = struct.Struct(">BI")  # flags and length, before the data
 _TIMEOUT = re.compile(r"[0-9]{1,10}")
 
 
-class CallError(Exception):
+class RpcError(Exception):
     """The error with which a call ends. Administrators read its message, which quotes no request and no record."""
 
     def __init__(self, code: Code, message: str) -> None:
@@ -49,7 +49,7 @@ def decode(body: bytes, message: Message, content_type: str) -> None:
     """Read the message of a request.
 
     Raises:
-        CallError: The body isn't exactly one message of this kind.
+        RpcError: The body isn't exactly one message of this kind.
     """
     try:
         data = _unwrap(body) if content_type in STREAMING else body
@@ -58,7 +58,7 @@ def decode(body: bytes, message: Message, content_type: str) -> None:
         else:
             message.ParseFromString(data)
     except Exception:  # noqa: BLE001 - protobuf raises errors of many kinds
-        raise CallError("invalid_argument", "The request is not a valid one of this method.") from None
+        raise RpcError("invalid_argument", "The request is not a valid one of this method.") from None
 
 
 def encode(message: Message, content_type: str) -> bytes:
@@ -72,7 +72,7 @@ def content_type_of(headers: Headers, supported: tuple[str, ...]) -> str:
     """Check the headers of a call, and return the content type of its request and response.
 
     Raises:
-        CallError: A header of the protocol is malformed.
+        RpcError: A header of the protocol is malformed.
         HTTPException: The request is compressed, or has another content type.
     """
     for name in ("content-encoding", "connect-content-encoding"):
@@ -80,23 +80,23 @@ def content_type_of(headers: Headers, supported: tuple[str, ...]) -> str:
             # A few kilobytes could become gigabytes.
             raise HTTPException(413, "Compressed requests are not supported.")
     if headers.get("connect-protocol-version", "1") != "1":
-        raise CallError("invalid_argument", "The gateway only supports version 1 of the Connect protocol.")
+        raise RpcError("invalid_argument", "The gateway only supports version 1 of the Connect protocol.")
     if not _TIMEOUT.fullmatch(headers.get("connect-timeout-ms", "0")):
-        raise CallError("invalid_argument", "The header Connect-Timeout-Ms is not a number of at most 10 digits.")
+        raise RpcError("invalid_argument", "The header Connect-Timeout-Ms is not a number of at most 10 digits.")
     content_type = headers.get("content-type", "").lower().removesuffix("; charset=utf-8")
     if content_type not in supported:
         raise HTTPException(415, f"The content type must be {' or '.join(supported)}.")
     return content_type
 
 
-def end_of_stream(error: CallError | None) -> bytes:
+def end_of_stream(error: RpcError | None) -> bytes:
     """Return the last envelope of a stream."""
     return _wrap(msgspec.json.encode({"error": _fields(error)} if error else {}), _END_OF_STREAM)
 
 
 async def refuse(request: Request, error: Exception) -> Response:
     """Answer a call whose headers are wrong. Clients of streams only see the status."""
-    if not isinstance(error, CallError):
+    if not isinstance(error, RpcError):
         raise error
     status, headers = 400, {}
     if error.code == "unauthenticated":
@@ -107,7 +107,7 @@ async def refuse(request: Request, error: Exception) -> Response:
     return Response(msgspec.json.encode(_fields(error)), status, headers, "application/json")
 
 
-def _fields(error: CallError) -> dict[str, str]:
+def _fields(error: RpcError) -> dict[str, str]:
     return {"code": error.code, "message": str(error)}
 
 

@@ -18,7 +18,7 @@ from lucca_gateway import protocol
 from lucca_gateway.configuration import Configuration
 from lucca_gateway.encoding import ImportResponse, encode_item
 from lucca_gateway.imports import Item, perform_import
-from lucca_gateway.protocol import STREAMING, UNARY, CallError, content_type_of, end_of_stream
+from lucca_gateway.protocol import STREAMING, UNARY, RpcError, content_type_of, end_of_stream
 from lucca_gateway.settings import Settings
 from lucca_gateway.stopping import Stop
 from lucca_gateway.streaming import ImportStream, Slots
@@ -73,7 +73,7 @@ class Service:
         try:
             protocol.decode(await request.body(), message, content_type)
             _check_version(message)
-        except CallError as error:
+        except RpcError as error:
             return Response(end_of_stream(error), media_type=content_type)
         configuration = {
             # A value that isn't text becomes False. The check of the settings refuses it and names the setting.
@@ -95,7 +95,7 @@ class Service:
 
 def _check_version(message: ImportRequest) -> None:
     if isinstance(message, v1alpha2.PerformImportRequest) and message.version != VERSION:
-        raise CallError(
+        raise RpcError(
             "failed_precondition",
             f"The import is requested in another version, but this gateway has version {VERSION!r}. Run it again.",
         )

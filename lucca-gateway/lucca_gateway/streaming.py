@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from lucca_gateway import logs
 from lucca_gateway.imports import ImportFailedError, Item
-from lucca_gateway.protocol import CallError, end_of_stream
+from lucca_gateway.protocol import RpcError, end_of_stream
 from lucca_gateway.stopping import Stop, StoppedError
 
 # How many seconds a client may take to accept the next bytes.
@@ -50,22 +50,22 @@ class ImportStream:
         start = time.monotonic()
         _logger.info("Import requested.")
         watching = asyncio.create_task(self._watch(receive))
-        error: CallError | None = None
+        error: RpcError | None = None
         try:
             headers = [(b"content-type", self.content_type.encode())]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await self._stream(send)
-        except CallError as reason:
+        except RpcError as reason:
             error = reason
         except StoppedError:
-            error = CallError("canceled", "The client went away.")
+            error = RpcError("canceled", "The client went away.")
         except asyncio.CancelledError:  # uvicorn cancels calls to shut down
-            error = CallError("unavailable", "The gateway is being shut down. Run it again.")
+            error = RpcError("unavailable", "The gateway is being shut down. Run it again.")
         except Exception as unexpected:
             # Its message may quote a record.
             _logger.exception("Unexpected error.")
             name = type(unexpected).__name__
-            error = CallError("internal", f"The gateway failed unexpectedly ({name}). Its log says where.")
+            error = RpcError("internal", f"The gateway failed unexpectedly ({name}). Its log says where.")
         self.stop.set()
         watching.cancel()
         figures = logs.fields(employees=self.employees, seconds=round(time.monotonic() - start, 2))
@@ -74,7 +74,7 @@ class ImportStream:
             _logger.warning("Import %s: %s", how, error, extra=figures)
         else:
             _logger.info("Import complete.", extra=figures)
-        with suppress(CallError):
+        with suppress(RpcError):
             await _write(send, end_of_stream(error), more=False)
 
     async def _stream(self, send: Send) -> None:
@@ -109,4 +109,4 @@ async def _write(send: Send, body: bytes, *, more: bool = True) -> None:
         async with asyncio.timeout(SEND_TIMEOUT):
             await send({"type": "http.response.body", "body": body, "more_body": more})
     except TimeoutError:
-        raise CallError("deadline_exceeded", "The client accepts no more data.") from None
+        raise RpcError("deadline_exceeded", "The client accepts no more data.") from None

@@ -6,7 +6,7 @@ import jwt
 from starlette.datastructures import Headers
 
 from lucca_gateway.keys import ALGORITHM, IssuerKeys, KeysUnavailableError
-from lucca_gateway.protocol import CallError
+from lucca_gateway.protocol import RpcError
 from lucca_gateway.settings import Settings
 
 REQUIRED_CLAIMS = ["aud", "base_url", "exp", "gateway_url", "iss", "source_id"]
@@ -30,7 +30,7 @@ class Tokens:
         """Return the source id of the token, or None if tokens are optional and there is none.
 
         Raises:
-            CallError: The token is not accepted.
+            RpcError: The token is not accepted.
         """
         given = headers.getlist("authorization")
         if not given and self._settings.jwt_validation_optional:
@@ -39,7 +39,7 @@ class Tokens:
             return await self._validate(_bearer_token(given))
         except TokenError as error:
             _logger.warning("Token refused: %s.", error)
-            raise CallError("unauthenticated", f"The token is not accepted: {error}.") from None
+            raise RpcError("unauthenticated", f"The token is not accepted: {error}.") from None
 
     async def _validate(self, token: str) -> str:
         """Return the source id of a valid token. Fetches the keys of the issuer if needed."""
