@@ -54,6 +54,8 @@ def answering(
                 with suppress(OSError):
                     connection = listener.accept()[0]
                     connection.settimeout(5)
+                    # Otherwise the system may hold an answer back until the connection is reset, and discard it.
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     with connection:
                         _answer(wire, connection, replies, context, paths or {})
 
