@@ -143,7 +143,7 @@ def _yaml(content: dict[str, Any], *, sort_keys: bool = False) -> str:
 def _attributes_table() -> str:
     rows = ["| attribute | id | type | from | |", "| --- | --- | --- | --- | --- |"]
     for row in ATTRIBUTES:
-        sources = " or ".join(f"`{source}`" for source in row.fields)
+        sources = " or ".join(f"`{source}`" for source in row.origin.fields)
         rows.append(f"| {row.name} | `{row.id}` | {row.type} | {sources} | {row.description} |")
     return "\n".join(rows) + "\n"
 

@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from target_elimity.contracts import applicable_contract
-from target_elimity.records import USERS, WORK_CONTRACTS, User, WorkContract
+from target_elimity.records import USERS, User, WorkContract
 from target_elimity.values import read_day, read_moment, read_text
 
 Type: TypeAlias = Literal["date", "dateTime", "string"]
@@ -47,16 +47,13 @@ Value: TypeAlias = Callable[[User, WorkContract | None, Rules], str | None]
 
 
 class Origin(NamedTuple):
-    """Where the value of an attribute comes from: three fields of an `Attribute`."""
+    """Where the value of an attribute comes from."""
 
     type: Type
     fields: tuple[str, ...]
+    """The possible fields of records, such as `users.department.name`."""
+
     value: Value
-
-
-def origin(*fields: str) -> Callable[[Value], Origin]:
-    """Make a function the origin of a text, which comes from one of these fields."""
-    return lambda value: Origin("string", fields, value)
 
 
 def text(path: str) -> Origin:
@@ -85,26 +82,27 @@ def moment(field: str) -> Origin:
     return Origin("dateTime", (f"{USERS}.{field}",), lambda user, _, rules: read_moment(read(user), field, rules.zone))
 
 
-@origin(f"{USERS}.manager.id")
+def derived(value: Value, *fields: str) -> Origin:
+    """Return the origin of a text that a function makes of one of these fields."""
+    return Origin("string", fields, value)
+
+
 def manager_id(user: User, _: WorkContract | None, __: Rules) -> str | None:
     """Return the manager's id as text."""
     return None if user.manager is None or user.manager.id is None else str(user.manager.id)
 
 
-@origin(f"{USERS}.dtContractEnd")
 def status(user: User, _: WorkContract | None, rules: Rules) -> str:
     """Return the status. On the last day, before the first day and without a last day, people are active."""
     end = read_day(user.dtContractEnd, "dtContractEnd")
     return INACTIVE if end is not None and end < rules.today else ACTIVE
 
 
-@origin(f"{USERS}.habilitedRoles.name")
 def secondary_roles(user: User, _: WorkContract | None, __: Rules) -> str | None:
     """Return the names of the roles in alphabetical order."""
     return ", ".join(sorted(filter(None, [read_text(role.name) for role in user.habilitedRoles or ()]))) or None
 
 
-@origin(f"{WORK_CONTRACTS}.type", f"{WORK_CONTRACTS}.typeId")
 def contract_type(_: User, contract: WorkContract | None, rules: Rules) -> str | None:
     """Return the name of the contract's type. If only its id is known, return the configured label, else the id."""
     if contract is None:
@@ -123,46 +121,65 @@ class Attribute:
     name: str
     id: str
     description: str
-    type: Type
-    fields: tuple[str, ...]
-    """The possible fields of its value, such as `users.department.name`."""
-
-    value: Value
+    origin: Origin
     reviewed: bool = False
     """Whether a change of it matters to an access review."""
 
     width: int = 10
     """The width of its column in the report, in rem."""
 
+    @property
+    def type(self) -> Type:
+        """The type of its values."""
+        return self.origin.type
+
 
 ATTRIBUTES = (
-    Attribute("Login", "login", "Login in Lucca", *text("login")),
-    Attribute("Email", "email", "Professional mail address", *text("mail"), width=16),
-    Attribute("First Name", "firstName", "First name", *text("firstName")),
-    Attribute("Last Name", "lastName", "Last name", *text("lastName")),
-    Attribute("Job Title", "jobTitle", "Job title", *text("jobTitle"), reviewed=True),
-    Attribute("Employee Number", "employeeNumber", "Employee number", *text("employeeNumber"), width=11),
-    Attribute("Department", "department", "Name of the department", *text("department.name"), reviewed=True),
+    Attribute("Login", "login", "Login in Lucca", text("login")),
+    Attribute("Email", "email", "Professional mail address", text("mail"), width=16),
+    Attribute("First Name", "firstName", "First name", text("firstName")),
+    Attribute("Last Name", "lastName", "Last name", text("lastName")),
+    Attribute("Job Title", "jobTitle", "Job title", text("jobTitle"), reviewed=True),
+    Attribute("Employee Number", "employeeNumber", "Employee number", text("employeeNumber"), width=11),
+    Attribute("Department", "department", "Name of the department", text("department.name"), reviewed=True),
     Attribute(
-        "Department Code", "departmentCode", "Code of the department", *text("department.code"), reviewed=True, width=11
+        "Department Code", "departmentCode", "Code of the department", text("department.code"), reviewed=True, width=11
     ),
-    Attribute("Legal Entity", "legalEntity", "Name of the legal entity", *text("legalEntity.name"), reviewed=True),
-    Attribute("Manager Id", "managerId", "Lucca id of the manager", *manager_id, reviewed=True),
-    Attribute("Manager Name", "managerName", "Name of the manager", *text("manager.name"), reviewed=True),
-    Attribute("Manager Email", "managerEmail", "Mail address of the manager", *text("manager.mail"), width=16),
-    Attribute("Seniority Date", "seniorityDate", "Start of seniority", *day("seniorityDate")),
-    Attribute("Contract Start Date", "contractStartDate", "First day", *day("dtContractStart"), width=12),
-    Attribute("End Date", "endDate", "Last day of employment", *day("dtContractEnd")),
-    Attribute("Last Modified", "lastModified", "Last change in Lucca", *moment("modifiedAt"), width=11),
-    Attribute("Status", "status", "inactive after the last day of employment, else active", *status),
-    Attribute("Primary Role", "primaryRole", "Primary role in Lucca", *text("rolePrincipal.name"), reviewed=True),
+    Attribute("Legal Entity", "legalEntity", "Name of the legal entity", text("legalEntity.name"), reviewed=True),
     Attribute(
-        "Secondary Roles", "secondaryRoles", "Secondary roles in Lucca", *secondary_roles, reviewed=True, width=16
+        "Manager Id", "managerId", "Lucca id of the manager", derived(manager_id, "users.manager.id"), reviewed=True
     ),
-    Attribute("Contract Type", "contractType", "Type of the applicable work contract", *contract_type, reviewed=True),
+    Attribute("Manager Name", "managerName", "Name of the manager", text("manager.name"), reviewed=True),
+    Attribute("Manager Email", "managerEmail", "Mail address of the manager", text("manager.mail"), width=16),
+    Attribute("Seniority Date", "seniorityDate", "Start of seniority", day("seniorityDate")),
+    Attribute("Contract Start Date", "contractStartDate", "First day", day("dtContractStart"), width=12),
+    Attribute("End Date", "endDate", "Last day of employment", day("dtContractEnd")),
+    Attribute("Last Modified", "lastModified", "Last change in Lucca", moment("modifiedAt"), width=11),
+    Attribute(
+        "Status",
+        "status",
+        "inactive after the last day of employment, else active",
+        derived(status, "users.dtContractEnd"),
+    ),
+    Attribute("Primary Role", "primaryRole", "Primary role in Lucca", text("rolePrincipal.name"), reviewed=True),
+    Attribute(
+        "Secondary Roles",
+        "secondaryRoles",
+        "Secondary roles in Lucca",
+        derived(secondary_roles, "users.habilitedRoles.name"),
+        reviewed=True,
+        width=16,
+    ),
+    Attribute(
+        "Contract Type",
+        "contractType",
+        "Type of the applicable work contract",
+        derived(contract_type, "work_contracts.type", "work_contracts.typeId"),
+        reviewed=True,
+    ),
 )
 IDS = tuple(attribute.id for attribute in ATTRIBUTES)
-_VALUES = tuple(attribute.value for attribute in ATTRIBUTES)
+_VALUES = tuple(attribute.origin.value for attribute in ATTRIBUTES)
 
 
 def new_employee(user: User, contracts: Iterable[WorkContract], rules: Rules) -> Employee:
@@ -188,13 +205,13 @@ def names_of(ids: Collection[str]) -> str:
 def deselected(announced: Mapping[str, Collection[str]]) -> set[str]:
     """Return the ids of the attributes that have no field in the schemas, given the fields of each stream's schema."""
     fields = {f"{stream}.{field}" for stream, fields in announced.items() for field in fields}
-    return {attribute.id for attribute in ATTRIBUTES if fields.isdisjoint(attribute.fields)}
+    return {attribute.id for attribute in ATTRIBUTES if fields.isdisjoint(attribute.origin.fields)}
 
 
 def attributes_of(field: str) -> set[str]:
     """Return the ids of the attributes that come from this field of users, or from a field within it."""
     path = f"{USERS}.{field}."
-    return {attribute.id for attribute in ATTRIBUTES if f"{attribute.fields[0]}.".startswith(path)}
+    return {attribute.id for attribute in ATTRIBUTES if f"{attribute.origin.fields[0]}.".startswith(path)}
 
 
 def names_of_fields(fields: Iterable[str]) -> str:

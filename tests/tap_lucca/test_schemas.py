@@ -90,6 +90,6 @@ def test_every_attribute_comes_from_fields_of_the_schemas() -> None:
     assert deselected({}) == {attribute.id for attribute in ATTRIBUTES}
     announced = {stream: read_schema(stream, schema) for stream, schema in SCHEMAS.items()}
     assert deselected(announced) == set()
-    assert {field for attribute in ATTRIBUTES for field in attribute.fields} <= {
+    assert {field for attribute in ATTRIBUTES for field in attribute.origin.fields} <= {
         f"{stream}.{field}" for stream, fields in announced.items() for field in fields
     }
