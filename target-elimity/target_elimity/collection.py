@@ -118,15 +118,12 @@ class Collection:
     def rows(self, stream: str) -> int:
         """Return the number of distinct records of a stream."""
         self._insert(stream)
-        (count,) = self._database.only(f"SELECT count(*) FROM {'users' if stream == USERS else 'work_contracts'}")
-        return int(count)
+        return int(self._database.only(f"SELECT count(*) FROM {stream}")[0])
 
     def ownerless_contracts(self) -> int:
         """Return the number of work contracts whose owner is no user of this import."""
-        (count,) = self._database.only(
-            "SELECT count(*) FROM work_contracts WHERE owner IS NULL OR owner NOT IN (SELECT id FROM users)"
-        )
-        return int(count)
+        query = "SELECT count(*) FROM work_contracts WHERE owner IS NULL OR owner NOT IN (SELECT id FROM users)"
+        return int(self._database.only(query)[0])
 
     def _insert(self, *streams: str) -> None:
         """Insert the records that wait."""

@@ -143,7 +143,7 @@ class Run:
         else:
             self._log(f"Dry run: nothing was uploaded. {employees}. Open {REPORT} in {self._folder}.")
         if assessment.changes:
-            moved = f", {changes.counts.moved} moved" if changes else ""
+            moved = f", {changes.counts['moved']} moved" if changes else ""
             self._log(f"Compared with what the source held: {assessment.changes}{moved}.")
         self._log_warnings(assessment)
         if self._folder:  # STATE describes imports only

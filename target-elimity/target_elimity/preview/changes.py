@@ -1,7 +1,6 @@
 """Finds who joins, leaves and moves between what the source holds and this import, in the order of ids."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import msgspec
@@ -10,9 +9,7 @@ from target_elimity.attributes import ATTRIBUTES
 from target_elimity.baseline import JOINED, LEFT
 from target_elimity.database import Database, Row
 
-_REVIEWED = [attribute for attribute in ATTRIBUTES if attribute.reviewed]
-# The manager's name counts only if no manager id is known.
-_MANAGER_ID, _MANAGER_NAME = "managerId", "managerName"
+_REVIEWED = [attribute.id for attribute in ATTRIBUTES if attribute.reviewed]
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -31,21 +28,15 @@ class Mover(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeCounts:
-    """How many joined, left and moved."""
-
-    joined: int
-    left: int
-    moved: int
-
-
 class Changes:
     """The differences between the tables `baseline` and `employees`. A person may both leave and move."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.counts = ChangeCounts(*(self._count(query) for query in (JOINED, LEFT, _MOVED)))
+        self.counts = {
+            name: int(database.only(f"SELECT count(*) FROM ({query})")[0])
+            for name, query in (("joined", JOINED), ("left", LEFT), ("moved", _MOVED))
+        }
         """How many joined, left and moved."""
 
     def joined(self) -> Iterator[Row]:
@@ -64,10 +55,6 @@ class Changes:
     def _in_order(self, query: str) -> Iterator[Row]:
         return self._database.select(f"SELECT * FROM ({query}) ORDER BY length(id), id")  # ids are Lucca's numbers
 
-    def _count(self, query: str) -> int:
-        (count,) = self._database.only(f"SELECT count(*) FROM ({query})")
-        return int(count)
-
 
 def write_changes(changes: Changes, file: BinaryIO) -> None:
     """Write the changes as JSON, one person per line, which makes two files easy to diff."""
@@ -85,20 +72,25 @@ def write_changes(changes: Changes, file: BinaryIO) -> None:
 
 
 def _changes(row: Row) -> Iterator[Change]:
-    is_same_manager = row[_MANAGER_ID] and row[_MANAGER_ID] == row[f"before_{_MANAGER_ID}"]
     for attribute in _REVIEWED:
-        before, after = row[f"before_{attribute.id}"], row[attribute.id]
-        if before != after and not (attribute.id == _MANAGER_NAME and is_same_manager):
-            yield Change(attribute.id, before, after)
+        before, after = row[f"before_{attribute}"], row[attribute]
+        if before != after:
+            yield Change(attribute, before, after)
+
+
+def _before(attribute: str) -> str:
+    """Return the SQL expression for the value before. A manager whose name changed is no change."""
+    before = f"baseline.{attribute}"
+    if attribute != "managerName":
+        return before
+    return f"CASE WHEN employees.managerId = baseline.managerId THEN employees.{attribute} ELSE {before} END"
 
 
 _encode = msgspec.json.Encoder(enc_hook=dict).encode  # for rows
 
 _MOVED = f"""
-    SELECT id, employees.name, {", ".join(f"employees.{attribute.id}" for attribute in _REVIEWED)},
-        {", ".join(f"baseline.{attribute.id} AS before_{attribute.id}" for attribute in _REVIEWED)}
-    FROM employees JOIN baseline USING (id)
-    WHERE {" OR ".join(f"employees.{row.id} IS NOT baseline.{row.id}" for row in _REVIEWED if row.id != _MANAGER_NAME)}
-        OR (coalesce(employees.{_MANAGER_ID}, baseline.{_MANAGER_ID}) IS NULL
-            AND employees.{_MANAGER_NAME} IS NOT baseline.{_MANAGER_NAME})
+    SELECT * FROM (
+        SELECT id, employees.name, {", ".join(f"employees.{row}, {_before(row)} AS before_{row}" for row in _REVIEWED)}
+        FROM employees JOIN baseline USING (id)
+    ) WHERE {" OR ".join(f"{row} IS NOT before_{row}" for row in _REVIEWED)}
 """
