@@ -286,9 +286,12 @@ class Http:
         if select_proxy(url, self._proxies(url)):
             through = f" through the proxy of {_proxy_variable(url)}"
         status = next(filter(None, map(proxy_status, chain_of(error))), None)
-        permanent = is_untrusted(error) or isinstance(error, ValueError) or (status or 500) < 500  # noqa: PLR2004
+        if status:
+            transient = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        else:
+            transient = not is_untrusted(error) and not isinstance(error, ValueError)
         return FailedTryError(
-            f"cannot be used{through} ({failure(error)})", transient=not permanent, answer_lost=sent and not status
+            f"cannot be used{through} ({failure(error)})", transient=transient, answer_lost=sent and not status
         )
 
 
