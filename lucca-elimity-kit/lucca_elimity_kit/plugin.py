@@ -11,11 +11,10 @@ from typing import Any, ClassVar, Self
 
 import click
 import msgspec
-from singer_sdk.exceptions import SingerSDKError
 from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
-from lucca_elimity_kit.errors import ConnectorError, SettingsError
+from lucca_elimity_kit.errors import SettingsError
 from lucca_elimity_kit.foreign import quiet_libraries
 from lucca_elimity_kit.settings import ProgramSettings, read_file
 
@@ -113,8 +112,6 @@ class StrictPlugin(PluginBase):
         except click.ClickException as error:
             error.show()
             return error.exit_code
-        except SingerSDKError as error:
-            raise (error if isinstance(error, ConnectorError) else ConnectorError(str(error))) from error
         return exit_code if isinstance(exit_code, int) else 0
 
     # Private to the SDK (0.54), which logs a warning about settings that a discovery doesn't need.
