@@ -15,7 +15,6 @@ from typing import TypeAlias, cast
 
 from lucca_elimity_kit.errors import ConnectorError, SettingsError
 from lucca_elimity_kit.foreign import failure
-from singer_sdk.exceptions import SingerSDKError
 from tap_lucca.client import LuccaClient, LuccaError
 from tap_lucca.settings import instance_url
 from tap_lucca.stream import LuccaStream
@@ -141,7 +140,7 @@ def _as_import_error() -> Iterator[None]:
             "The gateway cannot use its temporary folder. Ask its operator to check the space and permissions there, "
             "and run it again.",
         ) from None
-    except (ConnectorError, SingerSDKError) as error:
+    except ConnectorError as error:
         raise ImportFailedError("failed_precondition", str(error)) from None
     except OSError as error:
         raise ImportFailedError("unavailable", f"Lucca cannot be reached ({failure(error)}). Run it again.") from None
