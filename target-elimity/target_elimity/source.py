@@ -17,8 +17,6 @@ from lucca_elimity_kit.streaming import JsonStream, MalformedJsonError
 
 from target_elimity.attributes import ATTRIBUTES, ENTITY_TYPE, Employee
 
-# The vendor's own client uses this limit.
-MOST_EMPLOYEES = 999_999
 WITHOUT_COMPARISON = (
     "Nothing is imported without the comparison that the API token is for. To import without it, remove "
     "'api_token_id' and 'api_token_secret'."
@@ -117,7 +115,7 @@ class _Listed(msgspec.Struct):
 
 
 class _Entity(msgspec.Struct):
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    id: Annotated[str, msgspec.Meta(min_length=1)]
     name: str
 
 
@@ -148,8 +146,6 @@ def _results(answer: JsonStream) -> Iterator[_Result]:
                 lists += 1
                 for _ in answer.items():
                     read += 1
-                    if read > MOST_EMPLOYEES:
-                        raise MalformedJsonError
                     yield msgspec.convert(answer.value(), _Result)
             elif key == "count":
                 counts.append(answer.value())
@@ -212,7 +208,7 @@ _QUERY: dict[str, Any] = {
     "directLinkGroupByQueries": [],
     "directLinkQueries": [],
     "entityType": ENTITY_TYPE,
-    "limit": MOST_EMPLOYEES,
+    "limit": 999_999,  # as the vendor's client asks
     "linkGroupByQueries": [],
     "linkQueries": [],
     "offset": 0,
