@@ -4,6 +4,7 @@ import csv
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from target_elimity.employees import COLUMNS, EMPLOYEES_TABLE
 from target_elimity.preview.changes import Changes
 
 from sandbox.elimity import values_of
-from tests.harness import SCRIPTS, Run, Sandbox
+from tests.harness import PATIENCE, SCRIPTS, Run, Sandbox
 from tests.target_elimity.test_target import CONTRACTS, JANE, USERS, WHOLE, lines, record, schema, state
 
 
@@ -209,6 +210,25 @@ def test_two_runs_at_once_do_not_mix_their_files(sandbox: Sandbox) -> None:
     assert "Traceback" not in second.log
     assert sorted(path.name for path in folder.iterdir()) == ["employees.csv", "report.html", "snapshot.json"]
     assert len(json.loads((folder / "snapshot.json").read_bytes())["entities"]) == 20_000
+
+
+def test_a_folder_that_cannot_be_locked(sandbox: Sandbox) -> None:
+    """On a network file system, where a folder can't be locked, a dry run writes its files without a lock."""
+    folder = sandbox.folder / "output"
+    program = (
+        "import errno, fcntl\ndef flock(*_): raise OSError(errno.EBADF, 'Bad file descriptor')\nfcntl.flock = flock\n"
+        "from target_elimity.__main__ import main\nmain()"
+    )
+    target = subprocess.run(
+        [sys.executable, "-c", program, "--config", sandbox.file("dry.json", {"output_path": str(folder)})],
+        input=lines(WHOLE),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert target.returncode == 0, target.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["employees.csv", "report.html", "snapshot.json"]
 
 
 def test_an_interrupted_run_leaves_no_files(sandbox: Sandbox) -> None:

@@ -79,7 +79,7 @@ def write_folder(folder: Path, report: Report) -> None:
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """Keep other runs from writing into the folder. The system unlocks it even after a crash."""
+    """Keep other runs from writing into the folder, where the system can. It unlocks the folder even after a crash."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
@@ -89,6 +89,8 @@ def _lock(folder: Path) -> Iterator[None]:
                 "Another run is writing its files into the folder of 'output_path'. Wait until it has ended and repeat "
                 "this one, or choose another folder."
             ) from None
+        except OSError:
+            pass  # NFS can't lock folders: https://man7.org/linux/man-pages/man2/flock.2.html
         yield
     finally:
         os.close(descriptor)
