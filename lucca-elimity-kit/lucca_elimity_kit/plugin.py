@@ -43,6 +43,7 @@ class StrictPlugin(PluginBase):
         self.settings = self.settings_class.parse(config, complete=validate_config)
         # Only what is set: the SDK (0.54) fails on a `stream_maps` that is null.
         values = msgspec.to_builtins(self.settings, enc_hook=str)
+        self.logger.addFilter(_is_true)
         super().__init__(config=values, parse_env_config=False, validate_config=False, **kwargs)
 
     @classmethod
@@ -126,6 +127,11 @@ class StrictPlugin(PluginBase):
             signal.signal(number, signal.SIG_IGN)
         self.logger.warning("Interrupted by signal %d before the end.", signum)
         sys.exit(128 + signum)
+
+
+def _is_true(record: logging.LogRecord) -> bool:
+    """Return whether a line isn't the SDK's (0.54) "Skipping parse of env var settings...": we read them before it."""
+    return not str(record.msg).startswith("Skipping parse of env var")
 
 
 def _merged(settings: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

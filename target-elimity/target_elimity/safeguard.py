@@ -97,7 +97,7 @@ def warnings(employees: Employees, figures: Figures | None, limits: Limits, *, f
         if returned.before >= FEWEST_COMPARED and returned.percent > limits.max_deactivated_percent:
             yield returned.reason
         if lost := names_of(deselected(collection.announced) & figures.emptied.keys()):
-            yield f"Everybody loses {lost}: the tap's catalog no longer selects it."
+            yield f"Everybody loses {lost}: the tap's catalog no longer selects what it comes from."
 
 
 def _nobody_has(employees: Employees) -> Iterator[str]:

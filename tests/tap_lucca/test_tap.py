@@ -395,6 +395,7 @@ def test_settings_from_the_environment(sandbox: Sandbox) -> None:
     assert tap.state == {} or "completion" not in json.dumps(tap.state)
     (told,) = [line for line in tap.log.splitlines() if "users and work contracts" in line]
     assert sandbox.lucca_url.removeprefix("http://") in told
+    assert "Skipping" not in tap.log  # the SDK would log that it skips these variables
 
 
 @pytest.mark.parametrize(
