@@ -71,34 +71,33 @@ class _State(msgspec.Struct):
     bookmarks: dict[str, _Bookmark]
 
 
-def checked_catalog(catalog: Any) -> Any:  # noqa: ANN401 - a Catalog of the SDK, or JSON
+def checked_catalog(catalog: dict[str, Any]) -> dict[str, Any]:
     """Validate a catalog and return it.
 
     Raises:
         ConnectorError: The JSON isn't a Singer catalog, or it asks for something that the tap doesn't do.
     """
-    if type(catalog) is dict:
-        for entry in _checked(catalog, _Catalog, "catalog").streams:
-            if entry.stream not in {None, entry.tap_stream_id}:
-                raise ConnectorError(
-                    "The catalog gives a stream another name than its id: use '__alias__' in 'stream_maps' instead."
-                )
-            if entry.replication != "FULL_TABLE":
-                raise ConnectorError(
-                    f"The catalog asks for {entry.replication} replication of '{entry.tap_stream_id}', but that could "
-                    "leave outdated values in a target: Lucca doesn't say whether a change of a department or manager "
-                    "counts as a change of its users. Set the replication method to FULL_TABLE."
-                )
+    for entry in _checked(catalog, _Catalog, "catalog").streams:
+        if entry.stream not in {None, entry.tap_stream_id}:
+            raise ConnectorError(
+                "The catalog gives a stream another name than its id: use '__alias__' in 'stream_maps' instead."
+            )
+        if entry.replication != "FULL_TABLE":
+            raise ConnectorError(
+                f"The catalog asks for {entry.replication} replication of '{entry.tap_stream_id}', but that could "
+                "leave outdated values in a target: Lucca doesn't say whether a change of a department or manager "
+                "counts as a change of its users. Set the replication method to FULL_TABLE."
+            )
     return catalog
 
 
-def checked_state(state: Any) -> Any:  # noqa: ANN401 - JSON, or None
+def checked_state(state: dict[str, Any]) -> dict[str, Any]:
     """Validate a state and return it. An empty one is valid.
 
     Raises:
         ConnectorError: The JSON isn't a Singer state.
     """
-    if isinstance(state, dict) and state:
+    if state:
         if "bookmarks" not in state:
             raise ConnectorError(
                 "The state has no 'bookmarks', so it would count as empty. If `meltano state get` printed it, pass "
@@ -111,7 +110,7 @@ def checked_state(state: Any) -> Any:  # noqa: ANN401 - JSON, or None
 def _checked(content: dict[str, Any], form: type[T], what: str) -> T:
     try:
         return msgspec.convert(content, form)
-    except (msgspec.ValidationError, RecursionError):
+    except msgspec.ValidationError:
         raise ConnectorError(
             f"The {what} is JSON, but not of the form that Singer gives it. Use one that the tap wrote, or leave the "
             "option out."

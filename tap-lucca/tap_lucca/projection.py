@@ -47,10 +47,6 @@ class Projection:
             self._fields[name] = field_offered
         self._spelling = {name.lower(): name for name in self._fields}
 
-    def has(self, name: str) -> bool:
-        """Whether a field is selected."""
-        return name in self._fields
-
     def to_v3(self) -> str:
         """Return the value of the `fields` parameter: `id,name,department[id,name,code]`."""
         return ",".join(

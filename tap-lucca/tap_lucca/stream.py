@@ -101,7 +101,7 @@ class LuccaStream(Stream, ABC):
         keys = self.primary_keys
         super().apply_catalog(catalog)
         self.primary_keys = self.primary_keys or keys  # a catalog may name none
-        if self.selected and not all(map(self.projection.has, self.primary_keys)):
+        if self.selected and not {*self.primary_keys} <= self.projection.schema["properties"].keys():
             keys = ", ".join(self.primary_keys)
             raise SettingsError(f"The catalog leaves out {keys}, the key of the stream '{self.name}': select it.")
         self.replication_key = None  # with a key, the SDK would declare the stream incremental

@@ -51,12 +51,6 @@ class TapLucca(ConnectedTap):
     ]
     config_jsonschema: ClassVar[dict[str, Any]] = TapSettings.schema()
 
-    def __init__(self, *, catalog: Any = None, state: Any = None, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's own
-        try:
-            super().__init__(catalog=checked_catalog(catalog), state=checked_state(state), **kwargs)
-        except RecursionError:
-            raise ConnectorError("The catalog is nested too deeply. Use one that the tap wrote.") from None
-
     @classmethod
     @override
     def get_singer_command(cls) -> click.Command:
@@ -82,11 +76,14 @@ class TapLucca(ConnectedTap):
     ) -> None:
         super(Tap, cls).invoke(about=about, about_format=about_format)
         cls.print_version(print_fn=cls.logger.info)
-        tap = cls(
-            config=config.config,
-            catalog=None if catalog is None else read_file(catalog, "catalog"),
-            state=None if state is None else read_file(state, "state"),
-        )
+        try:
+            tap = cls(
+                config=config.config,
+                catalog=None if catalog is None else checked_catalog(read_file(catalog, "catalog")),
+                state=None if state is None else checked_state(read_file(state, "state")),
+            )
+        except RecursionError:
+            raise ConnectorError("The catalog or state is nested too deeply. Use one that the tap wrote.") from None
         _ = tap.client  # loads the TLS files: a wrong one must end the run before the first message
         tap.progress = Progress(tap.logger)
         tap.sync_all()
@@ -119,18 +116,22 @@ class TapLucca(ConnectedTap):
         The SDK (0.54) announces an object although none of its fields is selected, and all fields of objects in lists.
 
         Raises:
-            ConnectorError: The setting 'stream_maps' doesn't fit the streams.
+            ConnectorError: The setting 'stream_maps' or the catalog doesn't fit the streams.
         """
         stream_maps = self.settings.stream_maps
         try:
-            super().setup_mapper()
+            super(Tap, self).setup_mapper()  # without the schemas of `Tap.setup_mapper`
             for name, stream in self.streams.items():
                 schema = cast("LuccaStream", stream).projection.schema
                 self.mapper.register_raw_stream_schema(name, schema, stream.primary_keys)
         except STREAM_MAP_ERRORS as error:
-            if not stream_maps:
-                raise
-            raise ConnectorError(UNUSABLE_STREAM_MAPS) from error
+            if stream_maps:
+                raise ConnectorError(UNUSABLE_STREAM_MAPS) from error
+            if self.input_catalog is not None:
+                raise ConnectorError(
+                    "The catalog has a schema that can't be used. Use one that the tap wrote."
+                ) from error
+            raise
         for name, stream_map in stream_maps.items():
             source = stream_map.get("__source__", name) if isinstance(stream_map, dict) else name
             if name != "__else__" and not fnmatch.filter(self.streams, cast("str", source)):

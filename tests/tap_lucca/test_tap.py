@@ -308,9 +308,7 @@ def test_a_catalog_that_the_tap_did_not_write(sandbox: Sandbox, flaw: str) -> No
     """The tap refuses a stream under another name or without its key, and endless nesting, with one message."""
     catalog = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
     if flaw == "depth":
-        inner = catalog["streams"][0]["schema"]
-        for _ in range(400):
-            inner = inner["properties"].setdefault("inner", {"type": "object", "properties": {}})
+        catalog["streams"][0]["schema"] = "…"
     elif flaw == "no id":
         del catalog["streams"][1]["schema"]["properties"]["id"]
     elif flaw == "id deselected":
@@ -318,7 +316,10 @@ def test_a_catalog_that_the_tap_did_not_write(sandbox: Sandbox, flaw: str) -> No
         entry["metadata"] = {"inclusion": "available", "selected": False}
     else:
         catalog["streams"][0]["stream"] = "people"
-    tap = sandbox.tap("--catalog", sandbox.file("catalog.json", catalog))
+    file = sandbox.file("catalog.json", catalog)
+    deep = '{"properties": {"inner": ' * 5000 + "{}" + "}}" * 5000
+    file.write_text(file.read_text().replace(json.dumps("…"), deep))
+    tap = sandbox.tap("--catalog", file)
     assert tap.exit_code == 1
     assert "The catalog" in tap.log
     assert "Traceback" not in tap.log
@@ -368,6 +369,25 @@ def test_the_key_stays_although_a_catalog_names_none(sandbox: Sandbox) -> None:
     tap = sandbox.tap("--catalog", sandbox.file("catalog.json", catalog))
     assert tap.exit_code == 0
     assert [message["key_properties"] for message in tap.messages if message["type"] == "SCHEMA"] == [["id"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("schema", "flattened"), [({"type": "string", "maxLength": 80}, 0), ({"anyOf": 5}, 0), ({"anyOf": [5]}, 1)]
+)
+def test_the_schema_of_a_property_is_the_catalogs(sandbox: Sandbox, schema: dict[str, Any], flattened: int) -> None:
+    """SCHEMA has it as the catalog does. The tap refuses one that it can't flatten, with one message."""
+    catalog = json.loads((ROOT / "tap-lucca/catalog.json").read_text())
+    catalog["streams"][0]["schema"]["properties"]["mail"] = schema
+    file = sandbox.file("catalog.json", catalog)
+    tap = sandbox.tap("--catalog", file)
+    assert tap.exit_code == 0
+    announced = next(message["schema"] for message in tap.messages if message["type"] == "SCHEMA")
+    assert announced["properties"]["mail"] == schema
+    sandbox.tap_settings = {"flattening_enabled": True, "flattening_max_depth": 1}
+    tap = sandbox.tap("--catalog", file)
+    assert tap.exit_code == flattened
+    assert ("The catalog has a schema that can't be used" in tap.log) == bool(flattened)
+    assert "Traceback" not in tap.log
 
 
 def test_an_unknown_kind_of_test_is_refused(sandbox: Sandbox) -> None:
