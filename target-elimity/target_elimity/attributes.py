@@ -1,6 +1,6 @@
 """The table of the attributes, and the employee that it makes of a user and their work contracts. Pure functions.
 
-Everything else that concerns attributes reads this table: data model, snapshot, comparison, report, documentation.
+Everything else that concerns attributes reads this table: data model, snapshot, baseline, report, documentation.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -89,9 +89,7 @@ def read_baseline(database: Database, source: Source, pulse: Callable[[], object
 
 def figures_of_source(database: Database) -> Figures:
     """Compare the employees of an import with what the source holds, person by person."""
-    before, active = database.only(
-        f"SELECT count(*), coalesce(sum(status IS NOT '{INACTIVE}'), 0) FROM baseline",
-    )
+    before, active = database.only(f"SELECT count(*), coalesce(sum(status IS NOT '{INACTIVE}'), 0) FROM baseline")
     changes = {
         reason: count
         for query in (JOINED, LEFT)

@@ -19,8 +19,10 @@ from target_elimity.preview.changes import Changes
 from target_elimity.preview.findings import CHECKS, Findings
 
 CHARTS = ("contractType", "legalEntity", "department")
-# The widths of the columns, in rem: name, id, status and findings, before the other attributes.
+# The widths of the first columns, in rem: name, id, status and findings.
 FIRST_WIDTHS = (14, 6, 6, 12)
+# The columns after them.
+COLUMNS = [attribute for attribute in ATTRIBUTES if attribute.id != "status"]
 # The browser lays out each block only when somebody scrolls to it.
 ROWS_OF_A_BLOCK = 200
 BARS_AT_FIRST_SIGHT = 20
@@ -66,7 +68,7 @@ def write_report(report: Report, file: BinaryIO) -> None:
         findings=findings.summary(EXAMPLES_OF_A_FINDING),
         charts=[(names[id_], _bars(database, id_)) for id_ in CHARTS],
         bars_at_first_sight=BARS_AT_FIRST_SIGHT,
-        attributes=ATTRIBUTES,
+        columns=COLUMNS,
         blocks=_blocks(findings.employees()),
     )
     page.enable_buffering(100)
@@ -99,8 +101,7 @@ def _shown(value: object) -> object:
 
 def _column_widths() -> str:
     """Return the style rules for the widths of the columns."""
-    others = (attribute.width for attribute in ATTRIBUTES if attribute.id != "status")
-    widths = (*FIRST_WIDTHS, *others)
+    widths = (*FIRST_WIDTHS, *(attribute.width for attribute in COLUMNS))
     rules = (f".block th:nth-child({number}) {{ width: {width}rem; }}\n" for number, width in enumerate(widths, 1))
     return f".block {{ --width: {sum(widths)}rem; }}\n{''.join(rules)}"
 
