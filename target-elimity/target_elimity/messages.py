@@ -19,7 +19,6 @@ class SchemaMessage(msgspec.Struct):
 
     stream: str
     schema: dict[str, Any]
-    key_properties: list[str] | None = None
     bookmark_properties: list[str] | None = None
 
     @classmethod
