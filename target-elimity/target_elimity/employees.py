@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from typing_extensions import override
 
-from target_elimity.attributes import ACTIVE, IDS, Employee
+from target_elimity.attributes import ACTIVE, IDS, Employee, deselected
 from target_elimity.collection import Collection
 from target_elimity.database import Database
 
@@ -45,6 +45,8 @@ class Employees:
     """How many active employees start after today."""
 
     without_contract: int
+    deselected: set[str]
+    """The ids of the attributes that the tap's catalog leaves out."""
 
     def __iter__(self) -> Iterator[Employee]:
         """Yield each employee, in the order of their ids in Lucca."""
@@ -73,4 +75,4 @@ def count_employees(database: Database, collection: Collection, today: date) -> 
     )
     total, active, later, without_contract, *values = database.only(f"SELECT {', '.join(expressions)} FROM employees")
     counts = Counts(total, active, sorted(collection.user_fields.seen), dict(zip(IDS, values, strict=True)))
-    return Employees(database, collection, counts, later, without_contract)
+    return Employees(database, collection, counts, later, without_contract, deselected(collection.announced))

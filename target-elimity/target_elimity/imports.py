@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lucca_elimity_kit.errors import ConnectorError
 
-from target_elimity.attributes import Rules, deselected, new_employee
+from target_elimity.attributes import Rules, new_employee
 from target_elimity.baseline import BASELINE_TABLE, Figures, figures_of_counts, figures_of_source, read_baseline
 from target_elimity.collection import RECORDS_TABLES, Collection
 from target_elimity.database import Database
@@ -118,7 +118,7 @@ class Import:
         if last and self.source:
             found += people_hidden(last, figures)
         if figures:
-            found += objections(figures, self._limits, deselected(employees.collection.announced))
+            found += objections(figures, self._limits, employees.deselected)
         return Assessment(
             found,
             list(warnings(employees, figures, self._limits, former_employees=former_employees)),

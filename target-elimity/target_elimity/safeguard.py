@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from target_elimity.attributes import attributes_of, deselected, names_of, names_of_fields
+from target_elimity.attributes import attributes_of, names_of, names_of_fields
 from target_elimity.baseline import Figures, Reduction
 from target_elimity.employees import Counts, Employees
 from target_elimity.source import WITHOUT_COMPARISON
@@ -96,14 +96,13 @@ def warnings(employees: Employees, figures: Figures | None, limits: Limits, *, f
         returned = figures.returned  # leavers would keep their access
         if returned.before >= FEWEST_COMPARED and returned.percent > limits.max_deactivated_percent:
             yield returned.reason
-        if lost := names_of(deselected(collection.announced) & figures.emptied.keys()):
+        if lost := names_of(employees.deselected & figures.emptied.keys()):
             yield f"Everybody loses {lost}: the tap's catalog no longer selects what it comes from."
 
 
 def _nobody_has(employees: Employees) -> Iterator[str]:
     """Yield what nobody has, which an earlier import would show to be wrong. Other warnings cover what is left out."""
-    collection = employees.collection
-    covered = deselected(collection.announced).union(*map(attributes_of, collection.user_fields.missing))
+    covered = employees.deselected.union(*map(attributes_of, employees.collection.user_fields.missing))
     if employees.without_contract == employees.counts.employees:
         covered.add("contractType")
     empty = {id_ for id_, count in employees.counts.values.items() if not count} - covered - {NOT_COMPARED}
