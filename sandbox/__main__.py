@@ -117,7 +117,7 @@ def _welcome(environment: dict[str, str], employees: int) -> None:
         "\n"
         "Import, from another terminal at the root of the repository:\n"
         f"{exports}\n"
-        "  meltano --environment=sandbox run tap-lucca target-elimity\n"
+        "  .venv/bin/meltano --environment=sandbox run tap-lucca target-elimity\n"
         "\n"
         "Ctrl-C ends it.",
         flush=True,

@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -218,7 +219,7 @@ def test_troubleshooting(sandbox: Sandbox, project: Path) -> None:
 
 @pytest.mark.slow
 def test_operations(sandbox: Sandbox, project: Path) -> None:
-    """The page's upgrade and move work after an import, and take its STATE along."""
+    """The page's upgrade works after an import, and a copy of the whole folder takes its STATE along."""
     environment = settings(sandbox)
     first = subprocess.run(
         [SCRIPTS / "meltano", "run", "lucca-to-elimity"],
@@ -229,7 +230,10 @@ def test_operations(sandbox: Sandbox, project: Path) -> None:
     )
     assert first.returncode == 0
     run_page("docs/operations.md", project, environment)
-    assert json.loads((project / "state.json").read_text())["singer_state"]["bookmarks"]["target-elimity"]
+    copy = sandbox.folder / "copy"
+    shutil.move(project, copy)
+    state = shell("meltano --environment=production state get production:tap-lucca-to-target-elimity", copy, {})
+    assert json.loads(state.stdout)["singer_state"]["bookmarks"]["target-elimity"]
 
 
 @pytest.mark.slow

@@ -132,7 +132,7 @@ def test_it_serves_until_interrupted(tmp_path: Path) -> None:
         process.wait(timeout=10)
         errors = process.stderr.read()
     assert len(checked.json()["data"]["items"]) == 1
-    assert "meltano --environment=sandbox run tap-lucca target-elimity" in welcome
+    assert ".venv/bin/meltano --environment=sandbox run tap-lucca target-elimity" in welcome
     environment = dict(line.split("=", 1) for line in env_file.read_text().splitlines())
     assert set(environment) == {
         "TAP_LUCCA_HOST",
