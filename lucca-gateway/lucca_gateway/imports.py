@@ -66,7 +66,7 @@ def perform_import(
         # The gateway reads the streams of the tap itself, without Singer messages.
         tap = TapLucca(config={"host": url, "api_key": values.api_key, **settings.for_tap})
         with (
-            closing(Import(settings.limits, new_source(values, settings, source_id, stop))) as incoming,
+            closing(Import(settings, new_source(values, settings, source_id, stop))) as incoming,
             tenants.session(url) as (session, budget),
         ):
             collection = incoming.start(stop.check)
@@ -82,8 +82,7 @@ def perform_import(
 
 
 def _deliver(incoming: Import, collection: Collection, settings: Settings, stop: Stop) -> Iterator[Sequence[Item]]:
-    rules = settings.rules(datetime.now(settings.timezone))
-    employees = incoming.make_employees(collection, rules, lambda *_: stop.check())
+    employees = incoming.make_employees(collection, datetime.now(settings.timezone), lambda *_: stop.check())
     assessment = incoming.assess(employees)
     yield [_what_was_compared(incoming, assessment)]
     if assessment.objections:

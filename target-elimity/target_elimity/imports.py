@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from lucca_elimity_kit.errors import ConnectorError
 
@@ -11,7 +12,8 @@ from target_elimity.collection import RECORDS_TABLES, Collection
 from target_elimity.database import Database
 from target_elimity.employees import COLUMNS, EMPLOYEES_TABLE, Counts, Employees, count_employees
 from target_elimity.records import USERS
-from target_elimity.safeguard import Limits, Objection, objections, people_hidden, rights_lost, warnings
+from target_elimity.safeguard import Objection, objections, people_hidden, rights_lost, warnings
+from target_elimity.settings import ImportSettings
 from target_elimity.source import Source
 
 
@@ -44,7 +46,7 @@ class Assessment:
 class Import:
     """One import. Each step returns what the next one needs: `start`, `make_employees`, `assess`."""
 
-    def __init__(self, limits: Limits, source: Source | None) -> None:
+    def __init__(self, settings: ImportSettings, source: Source | None) -> None:
         """Create the temporary database. With a source, the import is compared with what that holds.
 
         Raises:
@@ -52,7 +54,7 @@ class Import:
             DiskError: The temporary file can't be created.
         """
         self._database = Database(RECORDS_TABLES + EMPLOYEES_TABLE + BASELINE_TABLE)
-        self._limits = limits
+        self._settings = settings
         self.source = source
 
     def close(self) -> None:
@@ -74,18 +76,19 @@ class Import:
         return Collection(self._database)
 
     def make_employees(
-        self, collection: Collection, rules: Rules, pulse: Callable[[int, int], object] = lambda *_: None
+        self, collection: Collection, now: datetime, pulse: Callable[[int, int], object] = lambda *_: None
     ) -> Employees:
         """Check the records, and make employees of them.
 
         Args:
             collection: What Lucca holds.
-            rules: How values are made.
+            now: The time, in the time zone of the settings. It decides who is active.
             pulse: Called for each employee, with how many of how many are done. An exception ends the import.
 
         Raises:
             ConnectorError: There are no users, records lack a field that an import needs, or a date is invalid.
         """
+        rules = Rules(now.date(), self._settings.timezone, self._settings.contract_type_names)
         collection.check()
         total = collection.rows(USERS)
 
@@ -118,10 +121,10 @@ class Import:
         if last and self.source:
             found += people_hidden(last, figures)
         if figures:
-            found += objections(figures, self._limits, employees.deselected)
+            found += objections(figures, self._settings, employees.deselected)
         return Assessment(
             found,
-            list(warnings(employees, figures, self._limits, former_employees=former_employees)),
+            list(warnings(employees, figures, self._settings, former_employees=former_employees)),
             nothing_compared,
             figures.changes if figures else "",
         )

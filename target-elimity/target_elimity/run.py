@@ -48,7 +48,7 @@ class Run:
         self._folder = settings.output_path
         self._insights = None if self._folder else Insights(settings)
         self._source = _new_source(settings) if settings.api_token_id else None
-        self._import = Import(settings.limits, self._source)
+        self._import = Import(settings, self._source)
         self._completion = Completion()
         self._state: dict[str, Any] = {"bookmarks": {}}
         self._uploading = self._accepted = False
@@ -125,7 +125,7 @@ class Run:
         if problems := self._completion.problems(collection.rows, collection.received, accept_filtered=accept_filtered):
             raise ConnectorError(" ".join(problems))
         now = datetime.now(self._settings.timezone)
-        employees = self._import.make_employees(collection, self._settings.rules(now), self._report_progress)
+        employees = self._import.make_employees(collection, now, self._report_progress)
         assessment = self._import.assess(
             employees, self._last_counts(), former_employees=self._completion.former_employees
         )

@@ -1,12 +1,12 @@
 """The import safeguard: it refuses an import that would take away too much, and warns of what looks wrong."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from target_elimity.attributes import attributes_of, names_of, names_of_fields
 from target_elimity.baseline import Figures, Reduction
 from target_elimity.employees import Counts, Employees
+from target_elimity.settings import ImportSettings
 from target_elimity.source import WITHOUT_COMPARISON
 
 # With fewer employees, a single leaver is a large percentage.
@@ -17,15 +17,6 @@ FEWEST_EMPTIED = 10
 NOT_COMPARED = "endDate"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The largest reductions that an import may cause, in percent; 100 disables a limit."""
-
-    max_removed_percent: int
-    max_deactivated_percent: int
-    max_emptied_percent: int
-
-
 class Objection(NamedTuple):
     """Why an import is refused."""
 
@@ -34,7 +25,7 @@ class Objection(NamedTuple):
     """The limit to set to 100 to let the import through, if there is one."""
 
 
-def objections(figures: Figures, limits: Limits, ignored: Collection[str] = ()) -> Iterator[Objection]:
+def objections(figures: Figures, limits: ImportSettings, ignored: Collection[str] = ()) -> Iterator[Objection]:
     """Yield an objection for each limit that the import exceeds. The ignored attributes may be emptied."""
     if figures.removed.before >= FEWEST_COMPARED:
         yield from _over(limits.max_removed_percent, "max_removed_percent", [figures.removed])
@@ -72,7 +63,9 @@ def people_hidden(last: Counts, figures: Figures | None) -> Iterator[Objection]:
         )
 
 
-def warnings(employees: Employees, figures: Figures | None, limits: Limits, *, former_employees: bool) -> Iterator[str]:
+def warnings(
+    employees: Employees, figures: Figures | None, limits: ImportSettings, *, former_employees: bool
+) -> Iterator[str]:
     """Yield what people should look at.
 
     Args:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterator
-from datetime import datetime
 from typing import Annotated, ClassVar, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -10,9 +9,6 @@ from lucca_elimity_kit.settings import SECRET, FilePath, Printable, ProgramSetti
 from lucca_elimity_kit.urls import parse_url
 from msgspec import Meta, field
 from typing_extensions import override
-
-from target_elimity.attributes import Rules
-from target_elimity.safeguard import Limits
 
 CREDENTIALS = ("url", "source_id", "source_token")
 # The id of a source that can be read back: the query takes a number.
@@ -75,15 +71,6 @@ class ImportSettings(ProgramSettings, frozen=True, kw_only=True):
             extra={"must_be": "a JSON object from ids to texts, each id once"},
         ),
     ] = field(default_factory=dict)
-
-    @property
-    def limits(self) -> Limits:
-        """The limits of the safeguard."""
-        return Limits(self.max_removed_percent, self.max_deactivated_percent, self.max_emptied_percent)
-
-    def rules(self, now: datetime) -> Rules:
-        """Return how values are made at this time."""
-        return Rules(now.date(), self.timezone, self.contract_type_names)
 
 
 class TargetSettings(ImportSettings, frozen=True, kw_only=True):

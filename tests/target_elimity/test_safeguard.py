@@ -10,12 +10,18 @@ import pytest
 from target_elimity.baseline import figures_of_counts
 from target_elimity.employees import Counts
 from target_elimity.imports import Assessment
-from target_elimity.safeguard import Limits, Objection, objections, rights_lost
+from target_elimity.safeguard import Objection, objections, rights_lost
+from target_elimity.settings import ImportSettings
 
 from sandbox.elimity import values_of
 from tests.harness import Run, Sandbox
 
-ALL_20 = Limits(20, 20, 20)
+ALL_20 = ImportSettings()
+
+
+def limits(removed: int, deactivated: int, emptied: int) -> ImportSettings:
+    """Return settings with these limits."""
+    return ImportSettings(max_removed_percent=removed, max_deactivated_percent=deactivated, max_emptied_percent=emptied)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +42,7 @@ ALL_20 = Limits(20, 20, 20)
 )
 def test_when_it_objects(previous: tuple[int, int], new: tuple[int, int], limit: int, refused: list[str]) -> None:
     """It objects only to losses over the percentage, and never to growth or below 10 employees; 100 disables it."""
-    found = list(objections(figures_of_counts(Counts(*previous), Counts(*new)), Limits(limit, limit, limit)))
+    found = list(objections(figures_of_counts(Counts(*previous), Counts(*new)), limits(limit, limit, limit)))
     assert [objection.setting for objection in found] == refused
     for reason, setting in found:
         numbers = sorted({previous[0], new[0]}) if setting == "max_removed_percent" else ()
@@ -69,19 +75,18 @@ def test_when_an_attribute_is_emptied(before: tuple[int, int], after: tuple[int,
         Counts(employees, 0, values={"department": had, "login": employees}),
         Counts(employees_now, 0, values={"department": have, "login": employees_now}),
     )
-    limits = Limits(100, 100, 20)
-    found = list(objections(figures, limits))
+    found = list(objections(figures, limits(100, 100, 20)))
     assert [objection.setting for objection in found] == ["max_emptied_percent"] * refused
     assert all(word in objection.reason for objection in found for word in ("Department", str(had), str(have), "20"))
-    assert list(objections(figures, limits, {"department"})) == []
-    assert list(objections(figures, Limits(100, 100, 100))) == []
+    assert list(objections(figures, limits(100, 100, 20), {"department"})) == []
+    assert list(objections(figures, limits(100, 100, 100))) == []
 
 
 def test_the_end_date_follows_former_employees() -> None:
     """If 3,000 of 3,200 former employees are no longer visible, the end date doesn't count as emptied."""
     before = Counts(4200, 1000, values={"endDate": 3200, "login": 4200})
     after = Counts(1200, 1000, values={"endDate": 200, "login": 1200})
-    assert list(objections(figures_of_counts(before, after), Limits(100, 100, 20))) == []
+    assert list(objections(figures_of_counts(before, after), limits(100, 100, 20))) == []
 
 
 def test_an_attribute_that_is_not_remembered_is_not_compared() -> None:
