@@ -55,7 +55,8 @@ class OverlappingWalk:
       begins with the first row of the collection.
     - A page that contains no such row may follow a gap, because deletions move rows to the front. It isn't read. The
       walk steps back until a page overlaps again.
-    - The last page is shorter than requested and ends where Lucca's count ends. So all rows that stay were read.
+    - The last page ends where Lucca's count ends, and is shorter than requested and than an earlier page: Lucca may cap
+      its pages, and miscount. So all rows that stay were read.
 
     The order of the ids doesn't matter. The proof assumes that a page shows the collection at one moment, and that no
     two rows swap places. It says nothing about a row that changes its place, or is deleted and restored at another
@@ -75,6 +76,7 @@ class OverlappingWalk:
         self._seen = IdSet()
         self._start = 0  # the row that the next page must contain
         self._furthest = 0  # the end of the furthest page
+        self._largest = 0  # the most rows on a page that wasn't the last
         self._first_total: int | None = None
         self._gaps = 0  # pages in a row that didn't overlap
         self._contradictions = 0  # answers in a row whose count contradicted their rows
@@ -138,10 +140,11 @@ class OverlappingWalk:
         if end < self.total:
             if not brought_rows and not is_known:
                 self._count_contradiction(f"after {self.emitted} its pages bring nothing new")
+            self._largest = max(self._largest, received)
             self._continue_after(asked, received)
         elif end > self.total and received:
             self._count_contradiction("it returned more")  # the count may be older: request the page again
-        elif received == asked.limit:
+        elif received and received in {asked.limit, self._largest}:
             self._continue_after(asked, received)  # rows that Lucca didn't count may follow a full page
         elif self.emitted >= self.total:
             self.is_complete = True

@@ -186,6 +186,27 @@ def test_no_count_makes_a_walk_miss_somebody(kind: Walk, rows: int, page_size: i
 
 
 @BOTH
+@given(
+    rows=st.integers(30, 60),
+    page_size=st.integers(1, 25),
+    cap=st.integers(2, 12),
+    errors=st.lists(st.integers(-1, 1), min_size=1, max_size=8),
+)
+def test_no_count_hides_the_last_row_of_capped_pages(
+    kind: Walk, rows: int, page_size: int, cap: int, errors: list[int]
+) -> None:
+    """Where the server caps its pages, a page that is shorter than requested needn't be the last."""
+    wrong = cycle(errors)
+
+    def miscount(server: Server) -> None:
+        server.overstated = next(wrong)
+
+    server = Server(list(range(rows)), cap, change=miscount)
+    with suppress(UnstableCollectionError):
+        assert sorted(read(kind(page_size), server)) == server.ids
+
+
+@BOTH
 @settings(max_examples=300)
 @given(
     ids=st.builds(ordered, st.integers(1, 80), st.sampled_from(ORDERS), st.randoms()),
