@@ -15,11 +15,11 @@ class Check(NamedTuple):
     name: str
     why: str
     condition: str
-    """An SQL condition. `e` is the employee, `f` their login and mail address without case, `m` their manager, if the
-    manager is an employee."""
+    """An SQL condition. `e` is the employee, `m` their manager, if the manager is an employee."""
 
 
-_DUPLICATE = "f.{0} IN (SELECT {0} FROM folded GROUP BY {0} HAVING count(*) > 1)"
+# Without case, as far as SQLite knows it: that of ASCII letters.
+_DUPLICATE = "lower(e.{0}) IN (SELECT lower({0}) FROM employees GROUP BY 1 HAVING count(*) > 1)"
 CHECKS = (
     Check("no manager", "An access review has nobody to ask.", "e.managerId IS NULL"),
     Check(
@@ -52,12 +52,10 @@ class Findings:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        database.execute("CREATE TABLE folded (employee INTEGER PRIMARY KEY, login TEXT, email TEXT)")
-        database.insert("folded", 3, _folded(database))
         hits = ", ".join(f"ifnull({check.condition}, 0) AS check_{n}" for n, check in enumerate(CHECKS))
         database.execute(
-            f"CREATE TABLE checked AS SELECT e.*, {hits} FROM employees e JOIN folded f ON f.employee = e.rowid "
-            "LEFT JOIN employees m ON m.id = e.managerId ORDER BY e.rowid"
+            f"CREATE TABLE checked AS SELECT e.*, {hits} FROM employees e LEFT JOIN employees m ON m.id = e.managerId "
+            "ORDER BY e.rowid"
         )
 
     def summary(self, examples: int) -> Iterator[Finding]:
@@ -78,12 +76,3 @@ class Findings:
         """Yield every employee, in the order of ids, with the names of the checks that affect them."""
         for row in self._database.select("SELECT * FROM checked ORDER BY rowid"):
             yield row, [check.name for check, hit in zip(CHECKS, row[len(COLUMNS) + 1 :], strict=True) if hit]
-
-
-def _folded(database: Database) -> Iterator[tuple[object, ...]]:
-    """Yield the number of each employee's row, their login and their mail address, both without case.
-
-    SQLite could call a function for that, but then the exception that ends an interrupted run would be lost in it.
-    """
-    for row, *texts in database.select("SELECT rowid, login, email FROM employees"):
-        yield row, *(text and text.casefold() for text in texts)
