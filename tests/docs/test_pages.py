@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from tap_lucca.streams import UsersStream
 from tap_lucca.tap import TapLucca
+from target_elimity import attributes
 from target_elimity.messages import MessageReader
 from target_elimity.target import TargetElimity
 
@@ -311,6 +312,13 @@ def texts_of(code: str) -> Iterator[str]:
             yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
+
+
+def test_the_entry_of_the_worked_example() -> None:
+    """The entry that CONTRIBUTING adds to the table of attributes makes an attribute of a field of users."""
+    (entry,) = re.findall(r"Attribute\(.*\)", text_of("CONTRIBUTING.md", "Worked example: a new attribute"))
+    attribute = eval(entry, vars(attributes))  # noqa: S307 - our own documentation
+    assert (attribute.type, attribute.origin.fields) == ("string", ("users.costCenter",))
 
 
 @pytest.mark.parametrize("our", [TapLucca, UsersStream, TargetElimity, MessageReader])
