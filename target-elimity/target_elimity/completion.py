@@ -97,8 +97,8 @@ class Completion:
             )
         if rows < mark.records and not accept_filtered:
             return (
-                f"The stream '{stream}' is incomplete: the tap read {mark.records} records, but {rows} arrived. "
-                "If a stream map or mapper filters it on purpose, set 'accept_filtered'. Everybody filtered out is "
-                "then removed from the source."
+                f"The stream '{stream}' is incomplete: the tap read {mark.records} records, but {rows} different ones "
+                "arrived. If a stream map or mapper filters it on purpose, set 'accept_filtered'. Everybody filtered "
+                "out is then removed from the source."
             )
         return None
