@@ -13,7 +13,7 @@ from functools import cache
 from http import HTTPStatus
 from http.client import HTTPException
 from importlib.metadata import version
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -39,6 +39,8 @@ from lucca_elimity_kit.retries import FailedTryError, Retries, retry_after_of
 from lucca_elimity_kit.tls import DEFAULT_TLS, TlsFiles
 
 T = TypeVar("T")
+# Returns what to do about a status of another system, or None.
+Advice: TypeAlias = Callable[[int], str | None]
 
 MOST_BYTES = 64 * 1024 * 1024
 CHUNK = 64 * 1024
@@ -124,6 +126,10 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         raise msgspec.DecodeError("The text is not JSON, or it is nested too deeply.") from None
 
 
+def _no_advice(_: int) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Http:
     """Calls another system.
@@ -133,22 +139,20 @@ class Http:
         retries: The retry policy. It also has the name of the other system for messages.
         timeout: Seconds to connect, as many for the answer to begin, and as many again for its body.
         tls: The TLS files.
-        advice: What to do about a status, or None.
         transient: The statuses to retry, besides all from 500 on.
         max_bytes: The largest answer to accept, decompressed.
         before: Called before each try. An exception that it raises ends the call.
-        after: Called with the headers of each answer.
+        after: Called with the URL and the headers of each answer.
     """
 
     session: requests.Session
     retries: Retries
     timeout: float
     tls: TlsFiles = DEFAULT_TLS
-    advice: Callable[[int], str | None] = lambda _: None
     transient: Collection[int] = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
     max_bytes: int = MOST_BYTES
     before: Callable[[], None] = lambda: None
-    after: Callable[[Mapping[str, str]], None] = lambda _: None
+    after: Callable[[str, Mapping[str, str]], None] = lambda _, __: None
 
     def call(
         self,
@@ -157,6 +161,7 @@ class Http:
         *,
         what: str,
         read: Callable[[bytes], T],
+        advice: Advice = _no_advice,
         **content: Any,  # noqa: ANN401 - requests' own
     ) -> T:
         """Send a request, retry temporary failures, and return the content of a complete answer with a success status.
@@ -166,6 +171,7 @@ class Http:
             url: The URL.
             what: What is being done, to begin a message with: "Reading the users".
             read: Takes a body, without a byte order mark, and returns its content; raises FailedTryError to refuse it.
+            advice: Returns what to do about a status, or None.
             content: Other arguments of `requests.Request`: params, headers, json, data (a file is read from its start).
 
         Raises:
@@ -173,7 +179,7 @@ class Http:
         """
 
         def attempt() -> T:
-            with self._open(method, url, self.timeout, content) as response:
+            with self._open(method, url, self.timeout, content, advice) as response:
                 body = b"".join(self._limited(self._chunks(response, url, self.timeout)))
             return read(body.removeprefix(BOM_UTF8))
 
@@ -187,6 +193,7 @@ class Http:
         *,
         what: str,
         seconds: float,
+        advice: Advice = _no_advice,
         **content: Any,  # noqa: ANN401 - requests' own
     ) -> Iterator[Iterator[bytes]]:
         """Open the body of an answer, and yield it in chunks. Only opening is retried.
@@ -196,13 +203,15 @@ class Http:
         Raises:
             CallError: The last try failed, or the body breaks off while it is read.
         """
-        with self.retries.run(lambda: self._open(method, url, seconds, content), what) as response:
+        with self.retries.run(lambda: self._open(method, url, seconds, content, advice), what) as response:
             try:
                 yield self._chunks(response, url, seconds)
             except FailedTryError as error:
                 raise self.retries.as_call_error(error, what) from None
 
-    def _open(self, method: str, url: str, seconds: float, content: Mapping[str, Any]) -> requests.Response:
+    def _open(
+        self, method: str, url: str, seconds: float, content: Mapping[str, Any], advice: Advice
+    ) -> requests.Response:
         """Send a request and return an answer with a success status. Its body is not read yet."""
         self.before()
         if (body := content.get("data")) is not None and hasattr(body, "seek"):
@@ -222,8 +231,8 @@ class Http:
         except _FAILURES as error:
             raise self._failed(error, url, sent=was_sent(error)) from None
         try:
-            self.after(response.headers)
-            self._check_status(response)
+            self.after(url, response.headers)
+            self._check_status(response, advice)
         except BaseException:
             response.close()
             raise
@@ -240,7 +249,8 @@ class Http:
             )
         return proxies
 
-    def _check_status(self, response: requests.Response) -> None:
+    def _check_status(self, response: requests.Response, advice: Advice) -> None:
+        """Refuse an answer without a success status."""
         status = response.status_code
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return
@@ -248,7 +258,7 @@ class Http:
         sent, received = response.request.headers, response.headers
         if host := redirect_host(received.get("Location", ""), sent.get("Authorization", "")):
             problem += f", a redirect to {host}"
-        if hint := self.advice(status):
+        if hint := advice(status):
             problem += f": {hint}"
         raise FailedTryError(
             problem,

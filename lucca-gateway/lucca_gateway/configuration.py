@@ -13,7 +13,7 @@ from lucca_elimity_kit.urls import parse_url
 from msgspec import Meta
 from tap_lucca.settings import instance_url
 from target_elimity.settings import SOURCE_NUMBER, ApiTokenSecret
-from target_elimity.source import Source, advice
+from target_elimity.source import Source
 from typing_extensions import override
 
 from lucca_gateway.settings import PREFIX, Settings
@@ -105,6 +105,5 @@ def new_source(values: Configuration, settings: Settings, source_id: str | None,
         Retries("Elimity Insights", retry_seconds, _logger, sleep=stop.pause),
         ANSWER_SECONDS,
         settings.tls,
-        advice=advice,
     )
     return Source(http, parts.geturl().rstrip("/"), int(source_id), READING_SECONDS)

@@ -7,7 +7,6 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -104,6 +103,7 @@ class LuccaClient:
             tls,
             transient=(HTTPStatus.TOO_MANY_REQUESTS,),
             before=lambda: budget.wait(sleep),
+            after=self._warn_of_end,
         )
 
     def get(self, path: str, params: Mapping[str, str], *, what: str, right: str, read: Callable[[bytes], T]) -> T:
@@ -132,19 +132,22 @@ class LuccaClient:
                     transient=True,
                 ) from None
 
-        http = replace(
-            self._http,
-            advice=lambda status: _advice(status, right),
-            after=lambda headers: self._warn_of_end(path, headers),
-        )
         try:
-            return http.call("GET", self._url + path, what=what, read=read_or_refuse, params=params)
+            return self._http.call(
+                "GET",
+                self._url + path,
+                what=what,
+                read=read_or_refuse,
+                advice=lambda status: _advice(status, right),
+                params=params,
+            )
         except CallError as error:
             kind = SlowPageError if error.status == HTTPStatus.REQUEST_TIMEOUT else LuccaError
             raise kind(str(error), status=error.status) from None
 
-    def _warn_of_end(self, path: str, headers: Mapping[str, str]) -> None:
+    def _warn_of_end(self, url: str, headers: Mapping[str, str]) -> None:
         """Warn once if Lucca announces when an endpoint ends (Sunset, RFC 8594) or is deprecated (RFC 9745)."""
+        path = url.removeprefix(self._url)
         sunset, deprecation = headers.get("Sunset"), headers.get("Deprecation")
         if path in self._ending or (sunset is None and deprecation is None):
             return

@@ -49,7 +49,7 @@ class Insights:
             SettingsError: A TLS file cannot be used.
         """
         self._url = f"{settings.url.rstrip('/')}/api/sources/{quote(settings.source_id, safe='')}"
-        self._http = new_http(settings, settings.source_id, settings.source_token, _advice)
+        self._http = new_http(settings, settings.source_id, settings.source_token)
         self._log_http = replace(self._http, retries=replace(self._http.retries, max_seconds=0), timeout=LOG_TIMEOUT)
 
     def data_model(self) -> DataModel:
@@ -75,19 +75,18 @@ class Insights:
         what = "Writing a line to the source's Logs tab"
         try:
             # Only the status matters; the body is not read.
-            with self._log_http.stream(
-                "POST", f"{self._url}/connector-logs", what=what, seconds=LOG_TIMEOUT, json=[line]
-            ):
+            url = f"{self._url}/connector-logs"
+            with self._log_http.stream("POST", url, what=what, seconds=LOG_TIMEOUT, advice=_advice, json=[line]):
                 pass
         except CallError as error:
             logger.warning("%s", error)
 
     def _call(self, method: str, path: str, what: str, read: Callable[[bytes], T], **content: Any) -> T:  # noqa: ANN401 - requests' own
-        return self._http.call(method, f"{self._url}/{path}", what=what, read=read, **content)
+        return self._http.call(method, f"{self._url}/{path}", what=what, read=read, advice=_advice, **content)
 
 
-def new_http(settings: TargetSettings, user: str, password: str, advice: Callable[[int], str | None]) -> Http:
-    """Return an HTTP client for Elimity Insights with these credentials, and with advice about statuses.
+def new_http(settings: TargetSettings, user: str, password: str) -> Http:
+    """Return an HTTP client for Elimity Insights with these credentials.
 
     Raises:
         SettingsError: A TLS file cannot be used.
@@ -103,7 +102,6 @@ def new_http(settings: TargetSettings, user: str, password: str, advice: Callabl
             client_certificate=settings.client_certificate,
             client_private_key=settings.client_private_key,
         ),
-        advice=advice,
     )
 
 

@@ -23,7 +23,7 @@ from target_elimity.insights import Insights, new_http
 from target_elimity.preview import REPORT, Changes, Report, check_folder, write_folder
 from target_elimity.settings import TargetSettings
 from target_elimity.snapshot import write_compressed
-from target_elimity.source import Source, advice
+from target_elimity.source import Source
 
 # The bookmark in the tap's STATE that stores the counts of the last import.
 BOOKMARK = "target-elimity"
@@ -224,6 +224,6 @@ class Run:
 
 
 def _new_source(settings: TargetSettings) -> Source:
-    http = new_http(settings, settings.api_token_id, settings.api_token_secret, advice)
+    http = new_http(settings, settings.api_token_id, settings.api_token_secret)
     seconds = READING_TIMEOUTS * settings.request_timeout
     return Source(http, settings.url.rstrip("/"), int(settings.source_id), seconds)

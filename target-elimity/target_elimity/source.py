@@ -42,7 +42,7 @@ class Source:
     """A source as an API token sees it.
 
     Attributes:
-        http: Calls Elimity Insights with the API token, and gives this module's `advice`.
+        http: Calls Elimity Insights with the API token.
         url: URL of the server, without a slash at its end.
         id: The number of the source.
         seconds: The time limit for reading all that it holds.
@@ -65,6 +65,7 @@ class Source:
                 f"{self.url}/api/agent/sources",
                 what="Asking which sources the API token may read",
                 read=_read_sources,
+                advice=_advice,
             )
         if not any(source.id == self.id and not source.archived for source in listed):
             raise SourceError(
@@ -98,6 +99,7 @@ class Source:
                 f"{self.url}/api/agent/query",
                 what="Reading what the source holds",
                 seconds=self.seconds,
+                advice=_advice,
                 json=[{**_QUERY, "include": include, "sourceId": self.id}],
             ) as chunks,
         ):
@@ -198,8 +200,7 @@ _ADVICE: dict[int, str] = {
     HTTPStatus.FORBIDDEN: "the owner of the API token must be allowed to see the source",
     HTTPStatus.NOT_FOUND: "reading back needs Elimity Insights 3.16 or later; check the URL of the server, too",
 }
-# What to do about a status of a request with an API token.
-advice = _ADVICE.get
+_advice = _ADVICE.get
 _BOOLEANS = ("true", "false")
 _SOURCES = msgspec.json.Decoder(list[_Listed])
 _QUERY: dict[str, Any] = {

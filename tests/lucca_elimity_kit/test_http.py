@@ -182,10 +182,8 @@ def test_what_cannot_pass_ends_at_once(status: int) -> None:
     """A permanent error isn't retried. Its message has the status and the advice, and none of the server's text."""
     reply = ok(b"<html>canary", f"Location: https://x?key={SECRET}", status=f"{status} canary\x1b[2J")
     with answering(reply) as wire:
-        caller = Caller(100, advice=lambda status: f"advice on {status}")
-        if status == 600:  # not an HTTP status: retried like a server error
-            caller = Caller(0, advice=lambda status: f"advice on {status}")
-        error = caller.error(wire)
+        caller = Caller(0 if status == 600 else 100)  # 600 is no HTTP status, and retried like a server error
+        error = caller.error(wire, advice=lambda status: f"advice on {status}")
     assert error.status == status
     assert f"advice on {status}" in str(error)
     assert "canary" not in str(error)
