@@ -43,7 +43,7 @@ class StrictPlugin(PluginBase):
         self.settings = self.settings_class.parse(config, complete=validate_config)
         # Only what is set: the SDK (0.54) fails on a `stream_maps` that is null.
         values = msgspec.to_builtins(self.settings, enc_hook=str)
-        self.logger.addFilter(_is_true)
+        self.logger.addFilter(_keeps)
         super().__init__(config=values, parse_env_config=False, validate_config=False, **kwargs)
 
     @classmethod
@@ -129,8 +129,8 @@ class StrictPlugin(PluginBase):
         sys.exit(128 + signum)
 
 
-def _is_true(record: logging.LogRecord) -> bool:
-    """Return whether a line isn't the SDK's (0.54) "Skipping parse of env var settings...": we read them before it."""
+def _keeps(record: logging.LogRecord) -> bool:
+    """Drop the SDK's (0.54) line "Skipping parse of env var settings...": they were read before, by this module."""
     return not str(record.msg).startswith("Skipping parse of env var")
 
 
