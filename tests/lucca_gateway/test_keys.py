@@ -146,3 +146,17 @@ def test_a_key_that_the_issuer_withdraws_is_refused(issuer: Issuer, monkeypatch:
 
     with answering(ok(jwks(issuer)), ok(jwks(other))) as wire:
         asyncio.run(scenario(wire.url))
+
+
+@pytest.mark.parametrize("purpose", [{"use": "enc"}, {"alg": "RS512"}, {"alg": "RSA-OAEP"}])
+def test_a_key_for_another_purpose_is_refused(issuer: Issuer, purpose: dict[str, str]) -> None:
+    """A key that the issuer publishes for encryption or another algorithm signs no token."""
+    (key,) = issuer.public_keys()["keys"]
+
+    async def scenario(url: str) -> None:
+        found = IssuerKeys(url, DEFAULT_TLS)
+        assert await found.find("other") is None
+        assert await found.find("first")
+
+    with answering(ok(jwks(issuer, keys=[{**key, "kid": "other", **purpose}, key]))) as wire:
+        asyncio.run(scenario(wire.url))

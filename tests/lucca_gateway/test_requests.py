@@ -51,22 +51,28 @@ def test_a_host_that_is_none_is_told_in_words(sandbox: Sandbox, gateway: Gateway
     assert "'host'" in failed.message
 
 
-BODIES = {
-    "application/proto": b"\xff canary",
-    "application/json": b'{"canary": {"canary": "canary"',
-    "application/json; charset=utf-8": b"\xff\xfe",
-    "application/connect+proto": b"\0\0\0\0\7\xffcanary",
-    "application/connect+json": b'\0\0\0\0\x0a{"canary":1',
-}
-
-
-@pytest.mark.parametrize("content_type", BODIES)
-def test_a_body_that_is_no_message_is_an_invalid_argument(gateway: GatewayProcess, content_type: str) -> None:
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/proto", b"\xff canary"),
+        ("application/json", b'{"canary": {"canary": "canary"'),
+        ("application/json; charset=utf-8", b"\xff\xfe"),
+        ("application/connect+proto", b"\0\0\0\0\7\xffcanary"),
+        ("application/connect+json", b'\0\0\0\0\x0a{"canary":1'),
+        ("application/connect+json", b"\0\0\0\0\2{}\0\0\0\0\2{}"),
+        ("application/connect+json", b"\0\0\0\0\1{}"),
+        ("application/connect+json", b"\1\0\0\0\2{}"),
+        ("application/connect+json", b"\0\0"),
+    ],
+)
+def test_a_body_that_is_no_message_is_an_invalid_argument(
+    gateway: GatewayProcess, content_type: str, body: bytes
+) -> None:
     """In either encoding, the answer is `invalid_argument` and quotes nothing of the body."""
     method = "PerformImport" if "connect" in content_type else "Meta"
     answer = httpx.post(
         f"{gateway.url}/elimity.insights.customgateway.v1alpha2.Service/{method}",
-        content=BODIES[content_type],
+        content=body,
         headers={"Content-Type": content_type},
     )
     assert answer.status_code == (200 if "connect" in content_type else 400)

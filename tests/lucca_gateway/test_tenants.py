@@ -142,7 +142,9 @@ def test_addresses_that_are_not_public(address: str, answer: Callable[..., list[
         Tenants((), 40).check("https://acme.ilucca.net")
 
 
-@pytest.mark.parametrize("address", [PUBLIC, "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::5db8:d70e"])
+@pytest.mark.parametrize(
+    "address", [PUBLIC, "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::5db8:d70e", f"::ffff:{PUBLIC}"]
+)
 def test_addresses_that_are_public(address: str) -> None:
     """Public addresses of IPv4 and IPv6, and those of a translator between them, are accepted."""
     assert is_public(address)
@@ -171,6 +173,15 @@ def test_the_address_that_was_checked_is_the_one_connected_to(answer: Callable[.
         list(perform_import(values, settings, Tenants((), 40), Stop()))
     assert caught.value.code == "unavailable"
     assert connected == [PUBLIC]
+
+
+def test_only_listed_hosts_are_called_without_tls(answer: Callable[..., list[str]]) -> None:
+    """The session of another host has no connection for plain HTTP, which would show the key to the network."""
+    connected = answer(PUBLIC)
+    url = "http://acme.ilucca.net"
+    with Tenants((), 40).session(url) as (session, _), pytest.raises(Exception, match="http"):
+        session.get(url, timeout=PATIENCE)
+    assert connected == []
 
 
 def test_the_certificate_must_be_for_the_name(

@@ -1,9 +1,11 @@
 """The tap's HTTP behaviour: the budget, retries, statuses, hostile answers and certificate authorities."""
 
 import gzip
+import json
 import logging
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +48,20 @@ def test_a_run_of_130_requests_never_meets_the_limit(
     assert '"records":250' in capsys.readouterr().out
     for number, request in enumerate(requests[40:]):
         assert request.time - requests[number].time > 0.75 * window  # requests may arrive late
+
+
+def test_a_state_before_the_last_record_completes_nothing(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The SDK emits STATE every so many records. Only one that follows the last record has a completion mark."""
+    monkeypatch.setattr(UsersStream, "STATE_MSG_FREQUENCY", 20)
+    connected(sandbox, []).sync_all()
+    messages = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    last = max(number for number, message in enumerate(messages) if message.get("stream") == "users")
+    states = [(number, message["value"]) for number, message in enumerate(messages) if message["type"] == "STATE"]
+    assert states[0][0] < last
+    for number, state in states:
+        assert ("completion" in state.get("bookmarks", {}).get("users", {})) == (number > last)
 
 
 def test_the_requests_of_a_full_sync(sandbox: Sandbox) -> None:
@@ -114,13 +130,23 @@ def test_a_slow_page_is_asked_for_in_half(sandbox: Sandbox) -> None:
 
 
 def test_a_small_page_is_asked_for_again(sandbox: Sandbox) -> None:
-    """A page that is too small to halve is read again after a 408, without a pause: a single one ends no run."""
+    """A page that is too small to halve is read again after a 408, without a pause: only several in a row end a run."""
     sandbox.tap_settings = {"page_size": 17}
-    sandbox.lucca.faults.add(Fault(USERS, 408, count=2), Fault(USERS, 408, nth=8))
+    sandbox.lucca.faults.add(Fault(USERS, 408, count=2), *(Fault(USERS, 408, nth=nth) for nth in (8, 11, 14)))
     pauses: list[float] = []
     assert sum(1 for _ in connected(sandbox, pauses).streams["users"].get_records(None)) == 250
     assert [request.query["paging"] for request in sandbox.lucca.requests][:3] == ["0,17"] * 3
     assert pauses == []
+
+
+def test_a_netrc_file_does_not_replace_the_key(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a file may name Lucca's host. requests would send its password in place of the API key."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert sum(1 for _ in connected(sandbox, []).streams["users"].get_records(None)) == 250
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 451, 500])
