@@ -6,8 +6,7 @@ Everything else that concerns attributes reads this table: data model, snapshot,
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
-from operator import attrgetter
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from target_elimity.contracts import applicable_contract
 from target_elimity.records import USERS, User, WorkContract
@@ -59,18 +58,16 @@ class Origin(NamedTuple):
 def text(path: str) -> Origin:
     """Return the origin of a text of the user or of an object embedded in the user."""
     name, _, inner = path.partition(".")
-    read: Callable[[User], Any] = attrgetter(name)
     if inner:  # the object may be absent
-        read = lambda user: getattr(getattr(user, name), inner, None)  # noqa: E731 - faster than a check
-    return Origin("string", (f"{USERS}.{path}",), lambda user, _, __: read_text(read(user)))
+        return derived(lambda user, _, __: read_text(getattr(getattr(user, name), inner, None)), f"{USERS}.{path}")
+    return derived(lambda user, _, __: read_text(getattr(user, name)), f"{USERS}.{path}")
 
 
 def day(field: str) -> Origin:
     """Return the origin of a date of the user."""
-    read = attrgetter(field)
 
     def value(user: User, _: WorkContract | None, __: Rules) -> str | None:
-        found = read_day(read(user), field)
+        found = read_day(getattr(user, field), field)
         return None if found is None else found.isoformat()
 
     return Origin("date", (f"{USERS}.{field}",), value)
@@ -78,8 +75,11 @@ def day(field: str) -> Origin:
 
 def moment(field: str) -> Origin:
     """Return the origin of a timestamp of the user."""
-    read = attrgetter(field)
-    return Origin("dateTime", (f"{USERS}.{field}",), lambda user, _, rules: read_moment(read(user), field, rules.zone))
+    return Origin(
+        "dateTime",
+        (f"{USERS}.{field}",),
+        lambda user, _, rules: read_moment(getattr(user, field), field, rules.zone),
+    )
 
 
 def derived(value: Value, *fields: str) -> Origin:
