@@ -1,7 +1,6 @@
 """Collects the two streams of an import in the temporary database, and joins them."""
 
 from collections import Counter
-from collections.abc import Collection as Strings
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
@@ -44,8 +43,9 @@ class Collection:
         """By stream: the fields of its schemas."""
         self.received: Counter[str] = Counter()
         """By stream: how many records were added, including repeated ones."""
-        self.user_fields = FieldsSeen()
-        """Which fields of users have arrived."""
+        self.shown_fields: set[str] = set()
+        """The fields of users that at least one user has, even as null. Embedded fields are named `department.code`."""
+        self._unseen: set[str] = set()
         self._database = database
         self._lacking: Counter[tuple[str, str]] = Counter()
         self._waiting: dict[str, list[tuple[object, ...]]] = {stream: [] for stream in RECORD_TYPES}
@@ -60,7 +60,7 @@ class Collection:
         announced = self.announced.setdefault(stream, set())
         announced |= read_schema(stream, schema)
         if stream == USERS:
-            self.user_fields.announce(announced)
+            self._unseen = announced - self.shown_fields
 
     def add(self, stream: str, record: Mapping[str, object]) -> None:
         """Add a record. It replaces an earlier one with the same id.
@@ -75,7 +75,10 @@ class Collection:
                 self._lacking[stream, field] += 1
         waiting = self._waiting[stream]
         if isinstance(row, User):
-            self.user_fields.add(record)
+            # After a few users, only the fields that Lucca hides are left to look for.
+            if found := [field for field in self._unseen if _has(record, field)]:
+                self.shown_fields.update(found)
+                self._unseen.difference_update(found)
             waiting.append((row.id, _encode(row)))
         else:
             waiting.append((row.id, _encode(row), None if row.ownerId is UNSET else row.ownerId))
@@ -115,6 +118,15 @@ class Collection:
             pairs = list(group)  # without contracts, one pair with None
             yield _decode_user(pairs[0][1]), [_decode_contract(row) for _, _, row in pairs if row is not None]
 
+    @property
+    def hidden_fields(self) -> list[str]:
+        """The fields of users that no user has, because Lucca silently omits those that the API key may not see.
+
+        Fields of an embedded object count only if at least one such object arrived.
+        """
+        parents = {field.partition(".")[0] for field in self.shown_fields if "." in field}
+        return sorted(field for field in self._unseen if "." not in field or field.partition(".")[0] in parents)
+
     def rows(self, stream: str) -> int:
         """Return the number of distinct records of a stream."""
         self._insert(stream)
@@ -130,32 +142,6 @@ class Collection:
         for stream in streams:
             self._database.insert(stream, _COLUMNS[stream], self._waiting[stream], replace=True)
             self._waiting[stream].clear()
-
-
-class FieldsSeen:
-    """Which fields of users arrived, even as null. Lucca silently omits those that the API key may not see."""
-
-    def __init__(self) -> None:
-        self.seen: set[str] = set()
-        """The fields that at least one user has. Embedded fields are named like `department.code`."""
-        self._unseen: set[str] = set()
-
-    def announce(self, fields: Strings[str]) -> None:
-        """Expect these fields in the users that follow."""
-        self._unseen.update(field for field in fields if field not in self.seen)
-
-    def add(self, user: Mapping[str, object]) -> None:
-        """Add the fields of a user."""
-        # After a few users, only the fields that Lucca hides are left to look for.
-        if found := [field for field in self._unseen if _has(user, field)]:
-            self.seen.update(found)
-            self._unseen.difference_update(found)
-
-    @property
-    def missing(self) -> list[str]:
-        """The fields that no user has. Fields of an embedded object count only if at least one such object arrived."""
-        parents = {field.partition(".")[0] for field in self.seen if "." in field}
-        return sorted(field for field in self._unseen if "." not in field or field.partition(".")[0] in parents)
 
 
 def _has(user: Mapping[str, object], field: str) -> bool:

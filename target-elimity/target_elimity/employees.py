@@ -74,5 +74,5 @@ def count_employees(database: Database, collection: Collection, today: date) -> 
         *(f"count({id_})" for id_ in IDS),
     )
     total, active, later, without_contract, *values = database.only(f"SELECT {', '.join(expressions)} FROM employees")
-    counts = Counts(total, active, sorted(collection.user_fields.seen), dict(zip(IDS, values, strict=True)))
+    counts = Counts(total, active, sorted(collection.shown_fields), dict(zip(IDS, values, strict=True)))
     return Employees(database, collection, counts, later, without_contract, deselected(collection.announced))

@@ -117,7 +117,7 @@ class Import:
         figures, nothing_compared = self._figures(employees, last)
         found: list[Objection] = []
         if last:
-            found += rights_lost(last, employees.collection.user_fields.missing)
+            found += rights_lost(last, employees.collection.hidden_fields)
         if last and self.source:
             found += people_hidden(last, figures)
         if figures:

@@ -75,7 +75,7 @@ def warnings(
         former_employees: Whether the tap asked Lucca for former employees.
     """
     collection = employees.collection
-    if hidden := collection.user_fields.missing:
+    if hidden := collection.hidden_fields:
         yield f"Lucca shows no {names_of_fields(hidden)}: may the role of the API key see it?"
     if not figures:
         yield from _nobody_has(employees)
@@ -95,7 +95,7 @@ def warnings(
 
 def _nobody_has(employees: Employees) -> Iterator[str]:
     """Yield what nobody has, which an earlier import would show to be wrong. Other warnings cover what is left out."""
-    covered = employees.deselected.union(*map(attributes_of, employees.collection.user_fields.missing))
+    covered = employees.deselected.union(*map(attributes_of, employees.collection.hidden_fields))
     if employees.without_contract == employees.counts.employees:
         covered.add("contractType")
     empty = {id_ for id_, count in employees.counts.values.items() if not count} - covered - {NOT_COMPARED}
