@@ -7,7 +7,7 @@ from target_elimity.attributes import attributes_of, names_of, names_of_fields
 from target_elimity.baseline import Figures, Reduction
 from target_elimity.employees import Counts, Employees
 from target_elimity.settings import ImportSettings
-from target_elimity.source import WITHOUT_COMPARISON
+from target_elimity.source import WITHOUT_BASELINE
 
 # With fewer employees, a single leaver is a large percentage.
 FEWEST_COMPARED = 10
@@ -59,7 +59,7 @@ def people_hidden(last: Counts, figures: Figures | None) -> Iterator[Objection]:
     if before < FEWEST_COMPARED <= last.employees:
         yield Objection(
             f"The source holds {before or 'no'} employees, but the last import brought {last.employees}: the owner of "
-            f"the API token may not see them, or somebody emptied the source. {WITHOUT_COMPARISON}"
+            f"the API token may not see them, or somebody emptied the source. {WITHOUT_BASELINE}"
         )
 
 

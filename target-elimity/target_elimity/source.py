@@ -17,7 +17,7 @@ from lucca_elimity_kit.streaming import JsonStream, MalformedJsonError
 
 from target_elimity.attributes import ATTRIBUTES, ENTITY_TYPE, Employee
 
-WITHOUT_COMPARISON = (
+WITHOUT_BASELINE = (
     "Nothing is imported without the comparison that the API token is for. To import without it, remove "
     "'api_token_id' and 'api_token_secret'."
 )
@@ -33,7 +33,7 @@ class SourceError(ConnectorError):
     """
 
     def __init__(self, problem: str, status: int | None = None) -> None:
-        super().__init__(f"{problem} {WITHOUT_COMPARISON}")
+        super().__init__(f"{problem} {WITHOUT_BASELINE}")
         self.status = status
 
 

@@ -106,9 +106,9 @@ def _column_widths() -> str:
     return f".block {{ --width: {sum(widths)}rem; }}\n{''.join(rules)}"
 
 
-def _source(content: str) -> str:
+def _source(text: str) -> str:
     """Return the content security policy source that allows exactly this style or script."""
-    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
 _loader = PackageLoader("target_elimity.preview")
