@@ -1,7 +1,7 @@
 """The faults that the tap and the target are tested with.
 
 `tests/e2e/test_faults.py` runs the real processes through each scenario and looks for the text `seen` in their logs.
-The tables of `docs/troubleshooting.md` describe to users what the programs do.
+`docs/troubleshooting.md` describes to users what the programs do.
 """
 
 from collections.abc import Callable
