@@ -211,7 +211,7 @@ def deselected(announced: Mapping[str, Collection[str]]) -> set[str]:
 def attributes_of(field: str) -> set[str]:
     """Return the ids of the attributes that come from this field of users, or from a field within it."""
     path = f"{USERS}.{field}."
-    return {attribute.id for attribute in ATTRIBUTES if f"{attribute.origin.fields[0]}.".startswith(path)}
+    return {row.id for row in ATTRIBUTES if any(f"{origin}.".startswith(path) for origin in row.origin.fields)}
 
 
 def names_of_fields(fields: Iterable[str]) -> str:
