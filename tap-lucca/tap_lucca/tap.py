@@ -136,7 +136,8 @@ class TapLucca(ConnectedTap):
             source = stream_map.get("__source__", name) if isinstance(stream_map, dict) else name
             if name != "__else__" and not fnmatch.filter(self.streams, cast("str", source)):
                 known = " and ".join(self.streams)
-                raise ConnectorError(f"The setting 'stream_maps' names a stream that isn't {known}: correct its name.")
+                problem = f"names a stream that the tap doesn't have: correct its name. The streams are {known}."
+                raise ConnectorError(f"The setting 'stream_maps' {problem}")
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:

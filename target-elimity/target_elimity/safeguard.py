@@ -90,7 +90,7 @@ def warnings(
         if returned.before >= FEWEST_COMPARED and returned.percent > limits.max_deactivated_percent:
             yield returned.reason
         if lost := names_of(employees.deselected & figures.emptied.keys()):
-            yield f"Everybody loses {lost}: the tap's catalog no longer selects what it comes from."
+            yield f"Everybody loses {lost}: the tap's catalog or a stream map leaves this out."
 
 
 def _nobody_has(employees: Employees) -> Iterator[str]:
