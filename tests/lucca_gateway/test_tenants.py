@@ -32,15 +32,16 @@ PUBLIC, METADATA = "93.184.215.14", "169.254.169.254"
 
 @pytest.fixture
 def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """Make each lookup of a host return the next of these addresses; return those that were connected to."""
+    """Make each lookup of a host return the next of these (lists of) addresses; return those that were connected to."""
 
-    def change(*addresses: str) -> list[str]:
+    def change(*addresses: str | list[str]) -> list[str]:
         left = list(addresses)
         connected: list[str] = []
 
         def look_up(*_: object, **__: object) -> list[Any]:
-            address = left.pop(0) if len(left) > 1 else left[0]
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443))]
+            found = left.pop(0) if len(left) > 1 else left[0]
+            several = found if isinstance(found, list) else [found]
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in several]
 
         def connect(address: tuple[str, int], *_: object, **__: object) -> None:
             connected.append(address[0])
@@ -140,6 +141,14 @@ def test_addresses_that_are_not_public(address: str, answer: Callable[..., list[
     answer(address)
     with pytest.raises(HostError, match="not on the public internet"):
         Tenants((), 40).check("https://acme.ilucca.net")
+
+
+def test_one_address_that_is_not_public_is_one_too_many(answer: Callable[..., list[str]]) -> None:
+    """A host is refused if any of its addresses is not public, wherever it stands."""
+    for both in ([PUBLIC, METADATA], [METADATA, PUBLIC]):
+        answer(both)
+        with pytest.raises(HostError, match="not on the public internet"):
+            Tenants((), 40).check("https://acme.ilucca.net")
 
 
 @pytest.mark.parametrize(
