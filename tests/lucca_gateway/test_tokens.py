@@ -15,6 +15,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from lucca_gateway.protocol import RpcError
 from lucca_gateway.settings import read_settings
 from lucca_gateway.tokens import Tokens
 from starlette.datastructures import Headers
@@ -136,6 +137,16 @@ def test_a_wrong_token_is_refused(
             wait_for_words(gateway, "Token refused: ")
             assert token not in gateway.log_text or token == ".."
     assert sandbox.lucca.requests == []
+
+
+def test_a_token_of_another_algorithm_fetches_no_key() -> None:
+    """Whoever can't sign a token can't make the gateway call its issuer."""
+    with ExitStack() as stack:
+        issuer = serve_issuer(stack)
+        tokens = Tokens(read_settings(settings_of(issuer)))
+        with pytest.raises(RpcError, match="RS256"):
+            asyncio.run(tokens.source_id(Headers({"Authorization": f"Bearer {_unsigned(issuer)}"})))
+        assert issuer.requests == 0
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
