@@ -119,8 +119,9 @@ def test_a_status_before_the_final_one_is_a_lost_answer(status: str) -> None:
     assert not caller.pauses
 
 
-def test_only_the_compressions_that_we_support_are_requested() -> None:
+def test_only_the_compressions_that_we_support_are_requested(monkeypatch: pytest.MonkeyPatch) -> None:
     """The header names them, whatever else the installed packages could decompress."""
+    monkeypatch.setattr("requests.utils.DEFAULT_ACCEPT_ENCODING", "gzip, deflate, br, zstd")
     with answering(ok()) as wire:
         Caller().get(wire)
     assert b"\r\nAccept-Encoding: gzip, deflate\r\n" in wire.requests[0]
@@ -175,6 +176,7 @@ def test_a_large_answer_is_refused_before_it_fills_the_memory(encoding: str) -> 
         tracemalloc.stop()
     assert peak < 12 * 1024 * 1024
     assert "4 MiB" in str(error)
+    assert error.answer_lost
     assert not caller.pauses
 
 

@@ -164,9 +164,11 @@ def test_findings_are_those_of_the_data(sandbox: Sandbox, opened: Callable[..., 
             for user in (next(chosen), next(chosen)):
                 alter(user, **change)
                 expected.setdefault(name, set()).add(str(user["id"]))
+        for user in company.users[10:90:4]:  # one of each pair of duplicates
+            alter(user, login=str(user["login"]).lower(), mail=user["mail"] and user["mail"].lower())
         boss, report_ = next(chosen), next(chosen)
         boss["dtContractEnd"] = "2021-01-31T00:00:00"
-        report_["manager"] = {"id": boss["id"], "name": "Former boss", "mail": None, "url": "…"}
+        boss["manager"] = report_["manager"] = {"id": boss["id"], "name": "Former boss", "mail": None, "url": "…"}
         expected["manager inactive"] = {str(report_["id"])}
         company.delete_contracts({row["id"] for row in company.work_contracts if row["ownerId"] == last})
         without = {str(user["id"]) for user in company.users}
