@@ -63,7 +63,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= len("65535")) or int(text) > 65535:  # noqa: PLR2004
-        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+        raise argparse.ArgumentTypeError("a port, also in the variable PORT, is a number from 0 to 65535")
     return int(text)
 
 
