@@ -78,6 +78,15 @@ def test_an_authority_that_does_not_meet_rfc_5280(tmp_path: Path, lacks: str) ->
     assert lacks in failure(caught.value)
 
 
+@pytest.mark.parametrize("code", [79, 84, 94])
+def test_other_flaws_under_rfc_5280(code: int) -> None:
+    """OpenSSL has a code for each rule of the RFC. The rare ones share a description."""
+    error = ssl.SSLCertVerificationError(1, "canary")
+    error.verify_code = code
+    assert "RFC 5280" in failure(error)
+    assert "canary" not in failure(error)
+
+
 @pytest.mark.parametrize(
     ("location", "host"),
     [

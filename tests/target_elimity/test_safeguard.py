@@ -66,6 +66,7 @@ def test_when_it_objects(previous: tuple[int, int], new: tuple[int, int], limit:
         pytest.param((1000, 990), (1010, 0), True, id="departments or managers vanish"),
         pytest.param((1000, 1000), (800, 300), True, id="an allowed removal and most values of those who stay"),
         pytest.param((1000, 1000), (4000, 700), True, id="growth does not hide a loss"),
+        pytest.param((1000, 500), (4000, 450), False, id="growth does not enlarge a loss"),
     ],
 )
 def test_when_an_attribute_is_emptied(before: tuple[int, int], after: tuple[int, int], refused: bool) -> None:
