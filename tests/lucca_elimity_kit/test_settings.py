@@ -73,6 +73,7 @@ REFUSED: dict[str, list[Any]] = {
     "file_path": ["~nobody-of-that-name/x", f"{SECRET}\0", True, {}],
     "timezone": ["Paris", "Europe", "../UTC", "europe/../UTC", "+01:00", 1, True],
     "labels": [
+        f'{{"1": "CDI", "1": "{SECRET}"}}',
         *("[1]", "{", "{1: 2}", "{'1': 'CDI'}", "CDI", '{"1": 2}', DEEP, "\udcff", '{"1": "\\ud83d"}'),
         *(5, [], {"1": 2}),
     ],
@@ -256,11 +257,13 @@ def test_a_file(tmp_path: Path, encoding: str) -> None:
         f'{{"text": "{SECRET}"}}'.encode("utf-16"),
         f'{{"text": "{SECRET}"}}'.encode("utf-16-le"),
         b'{"text": NaN}',
+        f'{{"text": "", "text": "{SECRET}"}}'.encode(),
+        f'{{"labels": {{"1": "CDI", "1": "{SECRET}"}}}}'.encode(),
         b'{"text": ' + DEEP.encode(),
     ],
 )
 def test_a_file_that_is_none(tmp_path: Path, content: bytes) -> None:
-    """A file in another encoding, or without a JSON object, is refused. The message quotes nothing of it."""
+    """A file in another encoding, without a JSON object, or with a name twice is refused. Nothing of it is quoted."""
     path = tmp_path / "settings.json"
     path.write_bytes(content)
     with pytest.raises(SettingsError) as caught:
