@@ -2,16 +2,21 @@
 
 import gzip
 import json
+import logging
+import subprocess
 from base64 import b64encode
+from contextlib import closing
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
+from target_elimity.run import Run as ImportRun
+from target_elimity.settings import TargetSettings
 
 from sandbox.elimity import Elimity
 from sandbox.faults import Fault
-from tests.harness import Run, Sandbox, run
+from tests.harness import PATIENCE, SCRIPTS, Run, Sandbox, run
 from tests.lucca_elimity_kit.wire import Wire, answering, drip, ok, silence
 from tests.target_elimity.test_target import WHOLE, lines
 
@@ -128,3 +133,56 @@ def test_the_outcome_is_unknown_once_an_answer_was_lost(sandbox: Sandbox, first:
     assert (target.exit_code, target.stdout) == (1, "")
     assert (UNKNOWN in target.log) == unknown
     assert (UNKNOWN in sandbox.alerts[-1]) == unknown
+
+
+def test_a_signal_during_the_upload_leaves_the_outcome_unknown(tmp_path: Path) -> None:
+    """The server may have read the snapshot already, so log and Logs tab don't say that nothing was imported."""
+    (tmp_path / "messages").write_text(lines(WHOLE))
+    with answering(paths=paths(snapshots=silence)) as wire:
+        config = tmp_path / "config.json"
+        config.write_text(json.dumps({"url": wire.url, "source_id": "1", "source_token": TOKEN}))
+        with (
+            (tmp_path / "messages").open("rb") as stdin,
+            subprocess.Popen(
+                [SCRIPTS / "target-elimity", "--config", config],
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            ) as target,
+        ):
+            end = monotonic() + PATIENCE
+            while not any(b"/snapshots " in request.splitlines()[0] for request in wire.requests):
+                assert monotonic() < end
+                sleep(0.05)
+            target.terminate()
+            state, log = target.communicate(timeout=PATIENCE)
+        assert UNKNOWN in logged(wire)
+    assert (target.returncode, state) == (143, b"")
+    assert UNKNOWN in log.decode()
+
+
+def test_an_import_whose_state_is_lost_was_imported(sandbox: Sandbox) -> None:
+    """If STATE can't be written after the upload, the run fails, but log and Logs tab say that it was imported."""
+    config, messages = sandbox.file("target.json", sandbox.target_config), sandbox.folder / "messages"
+    messages.write_text(lines(WHOLE))
+    with messages.open("rb") as stdin, Path("/dev/full").open("wb") as full:
+        target = subprocess.run(
+            [SCRIPTS / "target-elimity", "--config", config],
+            stdin=stdin,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert target.returncode == 1
+    assert b"Imported, but the run failed afterwards" in target.stderr
+    assert sandbox.alerts[-1].startswith("Imported, but the run failed afterwards")
+    assert len(sandbox.elimity.snapshots) == 1
+
+
+def test_an_error_that_nobody_foresaw_is_named_without_its_words(sandbox: Sandbox) -> None:
+    """Its message may quote a record, so the Logs tab gets only the kind of the error."""
+    attempt = ImportRun(TargetSettings.parse(sandbox.target_config), logging.getLogger("test"))
+    with closing(attempt), pytest.raises(ValueError, match=PERSON), attempt.reporting():
+        raise ValueError(PERSON)
+    assert sandbox.alerts == ["Nothing was imported: ValueError"]
