@@ -208,6 +208,15 @@ def test_a_right_that_is_lost_is_refused(sandbox: Sandbox) -> None:
     assert import_again(sandbox, state_of(first)).exit_code == 0
 
 
+def test_a_right_to_a_part_of_an_object_that_is_lost_is_refused(sandbox: Sandbox) -> None:
+    """If Lucca still shows departments, but without their codes, the target names the code alone."""
+    state = state_of(import_again(sandbox, None))
+    sandbox.lucca.hidden_fields = frozenset({"department.code"})
+    refused = import_again(sandbox, state, max_emptied_percent=100)
+    assert refused.exit_code == 1
+    assert "Lucca no longer shows Department Code (department.code) to the API key" in refused.log
+
+
 def test_an_attribute_that_was_deselected_on_purpose(sandbox: Sandbox) -> None:
     """If the tap's catalog deselects an attribute, the target logs that everybody loses it, and imports."""
     state = state_of(import_again(sandbox, None))
