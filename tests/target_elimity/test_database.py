@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -120,12 +119,12 @@ def _old_sqlite(folder: Path) -> Path:
     if not shutil.which("npm") or not shutil.which("cc"):
         pytest.skip("There is no npm or no C compiler.")
     subprocess.run(["npm", "pack", NPM_PACKAGE], cwd=folder, capture_output=True, check=True)
-    with tarfile.open(next(folder.glob("sqlite3-*.tgz"))) as package:
-        package.extractall(folder, filter="data")
-    with tarfile.open(next(folder.glob("package/deps/sqlite-autoconf-3260000.tar.gz"))) as source:
-        source.extractall(folder, filter="data")
-    command = "cc -shared -fPIC -DSQLITE_ENABLE_DESERIALIZE sqlite-*/sqlite3.c -o libsqlite3.so.0 -lpthread -ldl"
-    subprocess.run(["sh", "-c", command], cwd=folder, check=True)
+    commands = (
+        "tar -xzf sqlite3-*.tgz",
+        "tar -xzf package/deps/sqlite-autoconf-3260000.tar.gz",
+        "cc -shared -fPIC -DSQLITE_ENABLE_DESERIALIZE sqlite-*/sqlite3.c -o libsqlite3.so.0 -lpthread -ldl",
+    )
+    subprocess.run(["sh", "-c", " && ".join(commands)], cwd=folder, check=True)
     version = run("python", "-c", "import sqlite3; print(sqlite3.sqlite_version)", env={"LD_LIBRARY_PATH": str(folder)})
     if version.stdout.strip() != "3.26.0":
         pytest.skip("This Python doesn't load the system's SQLite.")
