@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import islice
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -124,9 +123,10 @@ class LuccaStream(Stream, ABC):
         self.stream_state[COMPLETION] = {"run_id": self._tap.run_id, "records": walk.emitted, **self.left_out}
 
     def check(self) -> None:
-        """Read and emit one record, and log which rights the API key lacks to see all of its fields."""
-        for record in islice(self.get_records(None), 1):
-            for field in dict.fromkeys(self.projection.missing_from(record)):
+        """Request and emit one record, and log which rights the API key lacks to see all of its fields."""
+        projection = self.projection
+        for record in self._read(Slice(0, 1), projection).rows[:1]:
+            for field in dict.fromkeys(projection.missing_from(record)):
                 if right := self.rights.get(field.partition(".")[0]):
                     self.logger.warning("Lucca shows no %s to this API key. Give its role the right: %s.", field, right)
             self._write_record_message(record)

@@ -445,6 +445,15 @@ def test_the_check_names_what_the_key_cannot_see(sandbox: Sandbox, field: str, r
     assert '"failed"' not in tap.log
 
 
+def test_the_check_asks_for_one_row_of_each_stream(sandbox: Sandbox) -> None:
+    """`--test` requests one user and one work contract, whatever the page size, because it discards them."""
+    sandbox.tap_settings = {"page_size": 1000}
+    assert sandbox.tap("--test").exit_code == 0
+    users, contracts = [request.query for request in sandbox.lucca.requests]
+    assert users["paging"] == "0,1"
+    assert (contracts["page"], contracts["limit"]) == ("1", "1")
+
+
 def test_the_check_says_nothing_of_optional_fields_of_contracts(sandbox: Sandbox) -> None:
     """Lucca omits some fields of contracts whatever the rights are. Null objects of users have no fields to miss."""
     sandbox.lucca.embed_contract_types = False
