@@ -123,7 +123,10 @@ def read_schema(stream: str, schema: Mapping[str, Any]) -> set[str]:
     Raises:
         ConnectorError: It has a property that the record type doesn't know, or lacks one that an import needs.
     """
-    paths = {*_paths(schema["properties"], FIELDS[stream])}
+    try:
+        paths = {*_paths(schema["properties"], FIELDS[stream])}
+    except RecursionError:
+        raise ConnectorError(f"The schema of the stream '{stream}' is nested too deeply.") from None
     fields = {path for path, is_known in paths if is_known}
     flaws = []
     if unknown := sorted(path for path, is_known in paths if not is_known):
@@ -150,6 +153,17 @@ def _paths(properties: Mapping[str, object], fields: Fields, prefix: str = "") -
             continue
         yield f"{prefix}{name}", name in fields
         if embedded := fields.get(name):
-            inner = schema.get("items", schema) if isinstance(schema, dict) else None
-            listed = inner.get("properties") if isinstance(inner, dict) else None
-            yield from _paths(listed if listed and isinstance(listed, dict) else embedded, embedded, f"{prefix}{name}.")
+            yield from _paths(_listed(schema) or embedded, embedded, f"{prefix}{name}.")
+
+
+def _listed(schema: object) -> dict[str, object]:
+    """Return the properties of the objects that a schema describes: itself, in a list, or as one of several forms."""
+    if not isinstance(schema, dict):
+        return {}
+    properties = schema.get("properties")
+    listed = {**properties} if isinstance(properties, dict) else {}
+    for keyword in ("items", "anyOf", "oneOf", "allOf"):
+        inner = schema.get(keyword)
+        for part in inner if isinstance(inner, list) else [inner]:
+            listed |= _listed(part)
+    return listed

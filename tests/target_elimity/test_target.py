@@ -289,6 +289,12 @@ def test_absent_is_not_null(sandbox: Sandbox, stream: str, field: str, lacking: 
         ("users", {"department": {"type": "object", "properties": {"title": {}}}}, "'department.title'"),
         ("users", {"legalEntity": {"type": "object", "properties": {"code": {}}}}, "'legalEntity.code'"),
         ("users", {"habilitedRoles": {"items": {"properties": {"id": {}, "label": {}}}}}, "'habilitedRoles.label'"),
+        ("users", {"manager": {"anyOf": [{"properties": {"boss": {}}}, {"type": "null"}]}}, "'manager.boss'"),
+        (
+            "users",
+            {"habilitedRoles": {"oneOf": [{"items": [{"properties": {"label": {}}}]}]}},
+            "'habilitedRoles.label'",
+        ),
         ("work_contracts", {"type": {"properties": {"label": {}}}}, "'type.label'"),
         ("users", {f"more{number}": {"type": "string"} for number in range(20_000)}, "'more0'"),
     ],
