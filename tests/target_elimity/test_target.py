@@ -221,6 +221,14 @@ def test_input_that_is_no_singer_is_refused(sandbox: Sandbox, text: str, told: s
     refused(sandbox, text, told)
 
 
+def test_a_schema_that_is_nested_too_deeply_is_refused(sandbox: Sandbox) -> None:
+    """Whether Python's limit of recursion is met while decoding, as in 3.11, or afterwards, as since 3.12."""
+    department = deep(3000).replace("x", "items")
+    refused(
+        sandbox, f'{{"type":"SCHEMA","stream":"users","schema":{{"properties":{{"department":{department}}}}}}}\n', ""
+    )
+
+
 @pytest.mark.parametrize(
     ("row", "told"),
     [
